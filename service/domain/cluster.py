@@ -1,0 +1,65 @@
+"""What the domain knows of the cluster: plain values that the Kubernetes adapter fills."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    key: str
+    effect: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as a plan sees it. `taints` without node.kubernetes.io/unschedulable, which `cordoned` says."""
+
+    name: str
+    ready: bool = True
+    cordoned: bool = False
+    taints: tuple[Taint, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    control_plane: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddonTemplate:
+    """One addon as it is snapshotted at submission (AddonTemplate, opsjob.io/v1alpha1)."""
+
+    name: str
+    script: str
+    description: str = ""
+    check: str | None = None
+    required: bool = True
+    gpu_vendor: str | None = None
+    shell: str = "/bin/sh"
+    timeout_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace: its namespace, and (through the node label) its nodes."""
+
+    id: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload found by name: where it lives and the nodes its pods run on (finished pods' nodes included)."""
+
+    name: str
+    namespace: str
+    workspace_id: str
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as TokenReview answered."""
+
+    user_id: str
+    user_name: str
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,158 @@
+"""What the use cases need from the outside, as interfaces. Adapters in service/kube and service/records fill them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.job import Job
+from service.domain.listing import ListQuery, Page
+
+
+class UnavailableError(Exception):
+    """A dependency (Kubernetes, the store) does not answer: 503, nothing was done. The message names which one."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's Idempotency-Key with the fingerprint (sha256 hex) of the body it came with."""
+
+    user_id: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What became of a claimed key: exactly one of these is set, or none (the key is ours: go on)."""
+
+    job_id: str | None = None  # done before: answer this one
+    other_body: bool = False  # 422
+    in_flight: bool = False  # 409
+
+
+class Records(Protocol):
+    """The store. Every method raises UnavailableError when the store does not answer."""
+
+    async def ping(self) -> None: ...
+
+    async def claim(self, key: IdempotencyKey, now: datetime) -> Claim:
+        """Claim a key for 24 h. A claim that was neither completed nor released within 60 s may be taken over."""
+        ...
+
+    async def release(self, key: IdempotencyKey) -> None:
+        """Give a claimed key back: the request was refused and may be sent again."""
+        ...
+
+    async def add(self, job: Job, key: IdempotencyKey | None = None) -> None:
+        """Write a new job, and complete its key, in one transaction."""
+        ...
+
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        """Read, change and write one job in one transaction with the row locked; answers it as written.
+
+        `change` answers the same object when there is nothing to write. None: there is no such job.
+        """
+        ...
+
+    async def page(self, query: ListQuery) -> Page: ...
+
+    async def unfinished(self) -> Sequence[str]:
+        """Ids of all jobs whose Workflow is not known to be gone, oldest first."""
+        ...
+
+    async def forget(self, ended_before: datetime) -> int:
+        """Retention: drop records of jobs that ended before and whose Workflow is gone; answers how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowEvent:
+    """Something happened to a Workflow. `name` None: a full relist ended; `seen` names all that exist."""
+
+    name: str | None
+    uid: str = ""
+    resource_version: str = ""
+    deleted: bool = False
+    seen: frozenset[str] = frozenset()
+
+
+class Cluster(Protocol):
+    """Kubernetes. Every method raises UnavailableError when the apiserver does not answer."""
+
+    async def ping(self) -> None: ...
+
+    async def nodes(self) -> Sequence[Node]: ...
+
+    async def workspace(self, workspace_id: str) -> Workspace | None: ...
+
+    async def workloads(self, name: str) -> Sequence[Workload]:
+        """Every workload of that name in any workspace's namespace (contract: workload)."""
+        ...
+
+    async def addon_template(self, name: str) -> AddonTemplate | None: ...
+
+    async def node_template(self, name: str) -> Sequence[str] | None:
+        """The names of a NodeTemplate's addon templates, in order; None: there is no such NodeTemplate."""
+        ...
+
+    async def create_workflow(self, job: Job) -> None:
+        """Create the job's Workflow and its files (ConfigMap owned by it); what exists already is success."""
+        ...
+
+    async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
+        """The Workflow object with status.nodes decoded; None: there is none."""
+        ...
+
+    async def stop_workflow(self, job_id: str, *, by: str) -> None:
+        """shutdown: Stop (Terminate where it has not started), and end a suspension. Absent: nothing."""
+        ...
+
+    async def delete_workflow(self, job_id: str) -> None:
+        """Kubernetes delete; the finalizer keeps it until `let_go`."""
+        ...
+
+    async def let_go(self, job_id: str) -> None:
+        """Take our finalizer off: the last state is recorded."""
+        ...
+
+    def watch_workflows(self) -> AsyncIterator[WorkflowEvent]:
+        """List, then watch, for ever: bookmarks, both timeouts, relist on 410, periodic resync, backoff."""
+        ...
+
+    async def holders(self) -> Mapping[str, str]:
+        """Node name → jobId of every node Lease and of every cordon mark (a node may stand for both)."""
+        ...
+
+    async def restore_node(self, node: str, job_id: str) -> None:
+        """Put the cordon of this job back to what it was and free the node's Lease, if they are this job's."""
+        ...
+
+    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+        """Give up step pods on nodes that were NotReady that long: force-delete them; answers the node names."""
+        ...
+
+
+class Reviews(Protocol):
+    """Who somebody is and what they may do: TokenReview and SubjectAccessReview, cached for seconds."""
+
+    async def caller(self, token: str) -> Caller | None: ...
+
+    async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
+        """`verb` on opsjobs.opsjob.io/<job_type> in that namespace (None: cluster-wide)."""
+        ...
+
+    async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
+        """The caller's own right to `get` core pods or pods/log in that namespace (contract: dumplog, exportimage)."""
+        ...
+
+
+class Leader(Protocol):
+    """One writer among several replicas, by a Kubernetes Lease."""
+
+    async def lead(self, work: Callable[[], Any]) -> None:
+        """For ever: wait for the Lease, run `work()` (a coroutine function) while it is ours, cancel it when lost."""
+        ...
