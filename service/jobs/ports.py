@@ -64,6 +64,12 @@ class Records(Protocol):
         """Ids of all jobs whose Workflow is not known to be gone, oldest first."""
         ...
 
+    async def unsettled(self) -> Sequence[str]:
+        """Ids of the jobs that ask for something in the cluster that was not seen done: workflow_gone is false and
+        no Workflow was seen yet (workflow_uid empty), or a stop is requested and the phase not final, or it is hidden.
+        """
+        ...
+
     async def forget(self, ended_before: datetime) -> int:
         """Retention: drop records of jobs that ended before and whose Workflow is gone; answers how many."""
         ...

@@ -1,0 +1,83 @@
+"""Errors as people and programs read them: RFC 9457 with errorCode and errorMessage (contract: errors)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from service.domain.faults import Fault, RefusedError
+from service.jobs.ports import UnavailableError
+
+log = structlog.get_logger()
+
+#: Seconds after which a client may try again when a dependency was away.
+RETRY_AFTER = 5
+
+
+class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
+    """Anything that is answered with an error status. `message` says what was wrong, where, and what to do."""
+
+    def __init__(
+        self, status: HTTPStatus, message: str, *, faults: list[Fault] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.faults = faults or []
+        self.headers = headers or {}
+
+
+def answer(problem: Problem) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": problem.status.phrase,
+        "status": problem.status.value,
+        "detail": problem.message,
+        "errorCode": problem.status.name,
+        "errorMessage": problem.message,
+    }
+    if problem.faults:
+        body["errors"] = [{"path": fault.path, "message": fault.message} for fault in problem.faults]
+    return JSONResponse(body, problem.status, problem.headers, media_type="application/problem+json")
+
+
+def refused(faults: list[Fault]) -> Problem:
+    """400 with every fault of the request at once, each with its path."""
+    message = "; ".join(f"{fault.path}: {fault.message}" if fault.path else fault.message for fault in faults)
+    return Problem(HTTPStatus.BAD_REQUEST, message, faults=faults)
+
+
+def unknown_job(job_id: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no job {job_id!r}")
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app leave as a problem."""
+
+    @app.exception_handler(Problem)
+    async def _(_request: Request, problem: Problem) -> JSONResponse:
+        return answer(problem)
+
+    @app.exception_handler(RefusedError)
+    async def _(_request: Request, error: RefusedError) -> JSONResponse:
+        return answer(refused(list(error.faults)))
+
+    @app.exception_handler(UnavailableError)
+    async def _(_request: Request, error: UnavailableError) -> JSONResponse:
+        log.warning("dependency away", reason=str(error))
+        headers = {"Retry-After": str(RETRY_AFTER)}
+        return answer(Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again in a few seconds", headers=headers))
+
+    @app.exception_handler(HTTPException)
+    async def _(request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        message = f"{request.method} {request.url.path}: {status.description or status.phrase}"
+        return answer(Problem(status, message, headers=dict(error.headers or {})))
+
+    @app.exception_handler(Exception)
+    async def _(_request: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected", exc_info=error)
+        return answer(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something failed here that should not; the log has it"))

@@ -1,0 +1,84 @@
+"""The five calls of the API document."""
+
+import hashlib
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from service.api import body, requests
+from service.api.caller import CallerDep, caller, job_for, visible
+from service.api.examples import CREATE
+from service.api.problems import Problem
+from service.api.query import list_query
+from service.api.wiring import Services
+from service.domain.answers import detail, plan_answer
+from service.jobs import stop
+from service.jobs.ports import IdempotencyKey
+
+PREFIX = "/api/v1/opsjobs"
+#: Contract: Idempotency-Key.
+MAX_KEY = 255
+
+router = APIRouter(prefix=PREFIX, dependencies=[Depends(caller)])
+
+KeyHeader = Annotated[str | None, Header(alias="Idempotency-Key")]
+
+
+@router.post("", openapi_extra=CREATE, summary="Create a job")
+async def create(
+    request: Request,
+    services: Services,
+    who: CallerDep,
+    idempotency_key: KeyHeader = None,
+    dry_run: Annotated[str, Query(alias="dryRun")] = "",
+) -> Response:
+    """Accept a job: its plan is decided now, it runs exactly once, and GET for its id works at once."""
+    content = body.parse(await body.read(request))
+    order = requests.order(content)
+    if dry_run == "true":
+        return JSONResponse({"plan": plan_answer(await services.submission.resolve(order, who))})
+    key = _key(idempotency_key, who.user_id, content)
+    job_id = await services.submission.submit(order, who, key)
+    return JSONResponse({"jobId": job_id}, headers={"Location": f"{PREFIX}/{job_id}"})
+
+
+@router.get("", summary="List jobs")
+async def list_jobs(request: Request, services: Services, who: CallerDep) -> Response:
+    """One page of the jobs the caller may see, and how many there are in all."""
+    query = list_query(request.query_params, await visible(services, who), datetime.now(UTC))
+    page = await services.records.page(query)
+    return Response(b'{"totalCount":%d,"items":[%b]}' % (page.total, b",".join(page.items)), media_type="application/json")
+
+
+@router.get("/{job_id}", summary="Show a job")
+async def show(job_id: str, services: Services, who: CallerDep) -> Response:
+    """Everything that is known of one job, deleted ones included."""
+    job = await job_for(services, who, job_id, "get")
+    return JSONResponse(detail(job, services.argo_ui_url, services.jobs_namespace))
+
+
+@router.post("/{job_id}/stop", summary="Stop a job")
+async def stop_job(job_id: str, services: Services, who: CallerDep) -> Response:
+    """End what runs, let clean-up run; a finished job is left as it is."""
+    await job_for(services, who, job_id, "update")
+    await stop.stop(services.records, services.cluster, job_id, by=who.user_name)
+    return Response()
+
+
+@router.delete("/{job_id}", summary="Delete a job")
+async def delete_job(job_id: str, services: Services, who: CallerDep) -> Response:
+    """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""
+    await job_for(services, who, job_id, "delete")
+    await stop.delete(services.records, services.cluster, job_id, by=who.user_name)
+    return Response()
+
+
+def _key(text: str | None, user_id: str, content: dict[str, Any]) -> IdempotencyKey | None:
+    if text is None:
+        return None
+    if not text.strip() or not text.isprintable() or len(text) > MAX_KEY:
+        raise Problem(HTTPStatus.BAD_REQUEST, "Idempotency-Key must be 1 to 255 printable characters")
+    return IdempotencyKey(user_id, text, hashlib.sha256(body.canonical(content)).hexdigest())

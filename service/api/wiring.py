@@ -1,0 +1,40 @@
+"""What the routes work with; main puts it together once."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.domain.cluster import Caller
+from service.domain.job import Job
+from service.jobs.ports import Cluster, Records, Reviews
+from service.jobs.submit import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    records: Records
+    cluster: Cluster
+    reviews: Reviews
+    submission: Submission
+    argo_ui_url: str
+    jobs_namespace: str
+
+    async def may(self, who: Caller, verb: str, job: Job) -> bool:
+        """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""
+        return await self.reviews.may(who, verb, job.type, await self.namespace(job.workspace_id))
+
+    async def namespace(self, workspace_id: str) -> str | None:
+        """The namespace in which rights are asked; None: cluster-wide."""
+        if not workspace_id:
+            return None
+        workspace = await self.cluster.workspace(workspace_id)
+        return workspace.namespace if workspace else None
+
+
+def wiring(request: Request) -> Wiring:
+    found: Wiring = request.app.state.wiring
+    return found
+
+
+Services = Annotated[Wiring, Depends(wiring)]

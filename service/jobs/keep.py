@@ -1,0 +1,61 @@
+"""What the leader keeps in order: jobs without a Workflow, leases and cordons nobody works under, lost pods, old records."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service.jobs.ports import Cluster, Records, UnavailableError
+from service.jobs.project import Projector
+
+log = structlog.get_logger()
+
+#: Seconds between two rounds.
+ROUND = 10.0
+
+
+class Keeper:
+    """The reconciler and the janitor in one round, repeated for ever."""
+
+    def __init__(
+        self, records: Records, cluster: Cluster, projector: Projector, *, lost_node_seconds: int, retention_days: int
+    ) -> None:
+        self._records = records
+        self._cluster = cluster
+        self._projector = projector
+        self._lost_node_seconds = lost_node_seconds
+        self._retention_days = retention_days
+
+    async def run(self) -> None:
+        while True:
+            for duty in (self._begin_again, self._restore_nodes, self._lose_pods, self._forget):
+                try:
+                    await duty()
+                except UnavailableError as error:
+                    log.warning("a round of housekeeping was cut short", duty=duty.__name__, reason=str(error))
+                except Exception:
+                    log.exception("a round of housekeeping failed", duty=duty.__name__)
+            await asyncio.sleep(ROUND)
+
+    async def _begin_again(self) -> None:
+        """Submissions that died between the record and the Workflow, and stops that met an absent apiserver."""
+        for job_id in await self._records.unsettled():
+            self._projector.look_at(job_id)
+
+    async def _restore_nodes(self) -> None:
+        """Put back what a job left behind: its Workflow was removed by hand, its clean-up never ran, its node died."""
+        for node, job_id in (await self._cluster.holders()).items():
+            job = await self._records.get(job_id)
+            if job is None or job.phase.final:
+                log.info("freeing a node of a job that ended", node=node, job_id=job_id)
+                await self._cluster.restore_node(node, job_id)
+
+    async def _lose_pods(self) -> None:
+        for node in await self._cluster.lose_pods(self._lost_node_seconds):
+            log.warning("gave up the step pods of a node that does not answer", node=node)
+
+    async def _forget(self) -> None:
+        if self._retention_days:
+            gone = await self._records.forget(datetime.now(UTC) - timedelta(days=self._retention_days))
+            if gone:
+                log.info("dropped old records", count=gone)

@@ -1,0 +1,40 @@
+"""Stop and delete: recorded first, then carried out; what could not be carried out is done by the reconciler."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from service.domain.job import Job
+from service.jobs.ports import Cluster, Records
+
+
+async def stop(records: Records, cluster: Cluster, job_id: str, *, by: str) -> None:
+    """End a job's running steps and let its clean-up run (contract: Stop). A finished job is not changed.
+
+    Raises:
+        UnavailableError: the store is away: nothing happened. Kubernetes is away: the stop is recorded and will be done.
+    """
+    job = await records.change(job_id, _stopped)
+    if job is not None and job.stop_requested and not job.phase.final:
+        await cluster.stop_workflow(job_id, by=by)
+
+
+async def delete(records: Records, cluster: Cluster, job_id: str, *, by: str) -> None:
+    """Stop a job where needed and remove its Workflow; the record stays, out of the lists (contract: Delete)."""
+    job = await records.change(job_id, _deleted)
+    if job is None or job.workflow_gone:
+        return
+    if not job.phase.final:
+        await cluster.stop_workflow(job_id, by=by)
+    await cluster.delete_workflow(job_id)
+
+
+def _stopped(job: Job) -> Job:
+    if job.phase.final or job.stop_requested:
+        return job
+    return replace(job, stop_requested=datetime.now(UTC))
+
+
+def _deleted(job: Job) -> Job:
+    if job.hidden:
+        return job
+    return replace(_stopped(job), hidden=True, deletion_time=job.deletion_time or datetime.now(UTC))
