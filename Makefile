@@ -1,0 +1,59 @@
+# The five words: up, test, lint, bench, down. `make help` explains each.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# uv comes from PATH, or into a venv of its own beside the cache; it then makes .venv from uv.lock.
+CACHE := $(or $(OPSJOBS_CACHE),$(HOME)/.cache/opsjobs)
+UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --frozen
+
+# make test K=addon runs only the tests whose names match.
+K ?=
+SELECT := $(if $(K),-k '$(K)',)
+
+.PHONY: help up down test test-long unit lint bench image render setup
+
+help: ## Explain each word
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(UV) ## The Python environment, exactly as uv.lock says
+	@$(UV) sync --frozen --quiet
+
+$(UV):
+	@command -v python3 >/dev/null || { apt-get update -q && apt-get install -qy python3; }
+	@python3 -m venv $(CACHE)/uv 2>/dev/null || { apt-get update -q && apt-get install -qy python3-venv && python3 -m venv $(CACHE)/uv; }
+	@$(CACHE)/uv/bin/pip install --quiet uv
+
+up: setup ## A real cluster, OpsJobs on it, and a first job through it
+	@$(RUN) python -m local_cluster up
+
+down: setup ## Remove all that `make up` made (the cache of built binaries stays)
+	@$(RUN) python -m local_cluster down
+
+unit: setup ## The quick loop: pure logic and the embedded store, no cluster, under a minute
+	@$(RUN) pytest tests/unit tests/golden -m 'not e2e' $(SELECT)
+
+test: setup ## Everything, on the real cluster (K=addon: only tests whose names match)
+	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
+	@$(RUN) pytest -m 'not long' $(SELECT)
+
+test-long: setup ## What takes longer than `make test` may
+	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
+	@$(RUN) pytest -m long $(SELECT)
+
+lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports
+	@$(RUN) python -m workflow_templates.render --check
+	@$(RUN) python -m local_cluster chart-lint
+
+bench: setup ## Measure: make bench ONLY=list runs one part
+	@$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY),)
+
+image: setup ## Rebuild the product image and roll it out on the local cluster
+	@$(RUN) python -m local_cluster image
+
+render: setup ## Write the WorkflowTemplates into the chart from their Hera source
+	@$(RUN) python -m workflow_templates.render

@@ -1,0 +1,67 @@
+"""The HTTP application: routes, errors, and one log line and one measurement for each request."""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from prometheus_client import Histogram
+
+from service.api import health, problems, routes
+
+log = structlog.get_logger()
+
+SECONDS = Histogram(
+    "opsjobs_http_request_seconds",
+    "Time to answer a request, by route and status",
+    ["method", "route", "status"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
+    """The app; `lifespan` sets `app.state.wiring` before the first request."""
+    app = FastAPI(
+        title="OpsJobs",
+        description="Operations on the nodes of a cluster, as durable Argo Workflows.",
+        version="0.1.0",
+        lifespan=lifespan,
+        # The contract wants a token on every route but the probes, so these are served by our own.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(routes.router)
+    app.include_router(health.router)
+    app.include_router(health.guarded)
+    problems.install(app)
+    app.middleware("http")(_observe)
+    return app
+
+
+async def _observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    request_id = uuid.uuid4().hex[:12]
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    begun = time.perf_counter()
+    try:
+        response = await call_next(request)
+        response.headers["X-Request-Id"] = request_id
+        took = time.perf_counter() - begun
+        route = getattr(request.scope.get("route"), "path", "none")
+        SECONDS.labels(request.method, route, response.status_code).observe(took)
+        if route not in ("/healthz", "/readyz"):
+            who = getattr(request.state, "caller", None)
+            log.info(
+                "request",
+                method=request.method,
+                path=request.url.path,
+                status=response.status_code,
+                ms=round(took * 1000, 1),
+                user=who.user_name if who else None,
+            )
+        return response
+    finally:
+        structlog.contextvars.unbind_contextvars("request_id")
