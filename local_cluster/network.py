@@ -1,0 +1,75 @@
+"""Addresses: a Docker network of its own, and in it one fixed address and one pod range per node."""
+
+import ipaddress
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import docker
+from docker.models.networks import Network
+
+from local_cluster.settings import Settings
+from local_cluster.stages import Stage, StageFailed
+
+MAX_NODES = 40
+FIRST_HOST = 10
+POD_PREFIX = "10.244"
+SERVICE_CIDR = "10.96.0.0/16"
+DNS_ADDRESS = "10.96.0.10"
+API_ADDRESS = "10.96.0.1"
+
+
+def free_subnet(taken: Iterable[str]) -> str:
+    """Choose a /24 that overlaps nothing in `taken` (what the machine and Docker route already, in CIDR).
+
+    Raises StageFailed when every candidate is taken.
+    """
+    used = [ipaddress.ip_network(cidr, strict=False) for cidr in taken]
+    for third in range(256):
+        candidate = ipaddress.ip_network(f"172.30.{third}.0/24")
+        if not any(candidate.overlaps(other) for other in used if other.version == candidate.version):
+            return str(candidate)
+    raise StageFailed("every network from 172.30.0.0/24 to 172.30.255.0/24 is in use on this machine")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one node lives: index 0 is the control plane, nodes count from 1."""
+
+    subnet: str
+    index: int
+
+    @property
+    def prefix(self) -> str:
+        return self.subnet.rsplit(".", 1)[0]
+
+    @property
+    def ip(self) -> str:
+        return f"{self.prefix}.{FIRST_HOST + self.index}"
+
+    @property
+    def pod_cidr(self) -> str:
+        return f"{POD_PREFIX}.{self.index}.0/24"
+
+
+def ensure_network(settings: Settings, stage: Stage) -> Network:
+    """Find the cluster's network or make it on a subnet that is free."""
+    client = docker.from_env()
+    for network in client.networks.list(filters={"label": settings.label}):
+        return network
+    subnet = free_subnet(_taken_subnets(client, stage))
+    stage.note(f"network {settings.name} on {subnet}")
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
+    return client.networks.create(settings.name, driver="bridge", ipam=pool, labels=settings.labels)
+
+
+def subnet_of(network: Network) -> str:
+    network.reload()
+    return str(network.attrs["IPAM"]["Config"][0]["Subnet"])
+
+
+def _taken_subnets(client: docker.DockerClient, stage: Stage) -> list[str]:
+    routes = json.loads(stage.run(["ip", "-json", "-4", "route"]))
+    routed = [route["dst"] for route in routes if route["dst"] != "default"]
+    pools = [pool for network in client.networks.list() for pool in network.attrs["IPAM"]["Config"] or []]
+    return routed + [pool["Subnet"] for pool in pools if "Subnet" in pool]
