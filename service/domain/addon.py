@@ -1,0 +1,50 @@
+"""What an addon job hands to its Workflow (contract: addon)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from service.domain import ratio
+from service.domain.cluster import AddonTemplate
+from service.domain.job import Plan
+
+#: The file of the snapshot that its pods read.
+SNAPSHOT = "addons.json"
+
+
+def required(plan: Plan, options: Mapping[str, Any]) -> int:
+    """How many of the planned nodes must succeed (contract: availableRatio, default 1.0)."""
+    return ratio.required(Decimal(str(options.get("availableRatio", "1"))), len(plan.nodes))
+
+
+def batch(plan: Plan, options: Mapping[str, Any]) -> int:
+    """How many nodes are in work at a time at most (contract: batchCount, default 1)."""
+    return max(1, min(int(options.get("batchCount", 1)), len(plan.nodes)))
+
+
+def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
+    """The Workflow's parameters; `options` are the request's, by their API names."""
+    return {
+        "nodes": json.dumps(plan.names),
+        "security-upgrade": "true" if options.get("securityUpgrade") else "false",
+        "required": str(required(plan, options)),
+    }
+
+
+def snapshot(templates: Sequence[AddonTemplate]) -> str:
+    """What will run, as it is now: later changes of a template do not reach a job that was accepted."""
+    entries = [
+        {
+            "name": template.name,
+            "description": template.description,
+            "script": template.script,
+            "check": template.check,
+            "required": template.required,
+            "gpuVendor": template.gpu_vendor,
+            "shell": template.shell,
+            "timeoutSecond": template.timeout_second,
+        }
+        for template in templates
+    ]
+    return json.dumps({"templates": entries}, ensure_ascii=False)

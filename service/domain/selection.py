@@ -1,0 +1,205 @@
+"""From selectors to a plan: which nodes a job works on, and why it leaves the others out (contract: Requests)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from service.domain.cluster import Node, Taint, Workload, Workspace
+from service.domain.faults import Fault
+from service.domain.job import ExcludedNode, JobType, Named, Plan, PlannedNode
+
+#: Kinds of selector, the narrowest first.
+NODE, WORKLOAD, WORKSPACE, CLUSTER = "node", "workload", "workspace", "cluster"
+KINDS = (NODE, WORKLOAD, WORKSPACE, CLUSTER)
+
+#: These work on a workload's pods or image through APIs; no node is touched.
+_WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
+_REPELLING = ("NoSchedule", "NoExecute")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the cluster says about what the selectors name.
+
+    `workspaces` and `workloads` hold what was found for each name that was asked for; what is absent does not exist.
+    """
+
+    cluster_id: str
+    workspace_label: str
+    nodes: Sequence[Node] = ()
+    workspaces: Mapping[str, Workspace] = field(default_factory=dict)
+    workloads: Mapping[str, Sequence[Workload]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the selectors come to. With any fault the plan is not to be run.
+
+    `workspace_id` is the one workspace that the job keeps within; empty: none, or more than one.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    workspace_id: str = ""
+    workloads: tuple[Workload, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+class _Scope(NamedTuple):
+    """The nodes that one kind of selector allows, and how to say that a node is not among them."""
+
+    nodes: frozenset[str]
+    outside: str
+
+
+def select(
+    job_type: JobType,
+    inputs: Sequence[Named],
+    facts: Facts,
+    *,
+    excluded_nodes: Iterable[str] = (),
+    tolerate_all: bool = False,
+) -> Selection:
+    """Resolve the selectors among the inputs once, against the cluster as it is now.
+
+    The same kind of selector adds up, different kinds narrow each other. All faults are found at once.
+    """
+    faults = _unknown(inputs, facts)
+    workloads, misplaced = _workloads(inputs, facts)
+    faults += misplaced
+    if faults:
+        return Selection(faults=tuple(faults))
+    workspace_id = _workspace_of(inputs, workloads)
+    if job_type in _WITHOUT_NODES:
+        return Selection(workspace_id=workspace_id, workloads=workloads)
+    scopes = _scopes(inputs, facts, workloads)
+    plan = _plan(job_type, scopes, facts.nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
+    if not plan.nodes:
+        faults.append(Fault("inputs", _nothing_left(plan, workloads)))
+    return Selection(plan=plan, workspace_id=workspace_id, workloads=workloads, faults=tuple(faults))
+
+
+def _unknown(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
+    """Everything named that does not exist."""
+    node_names = {node.name for node in facts.nodes}
+    faults = []
+    for index, (kind, value) in enumerate((item.name, item.value) for item in inputs):
+        message = ""
+        if kind == NODE and value not in node_names:
+            message = f"there is no node {value!r} in this cluster"
+        elif kind == WORKSPACE and value not in facts.workspaces:
+            message = f"there is no workspace {value!r}: no namespace is labelled {facts.workspace_label}={value}"
+        elif kind == WORKLOAD and not facts.workloads.get(value):
+            message = f"there is no workload {value!r} in the namespace of any workspace"
+        elif kind == CLUSTER and value != facts.cluster_id:
+            message = f"this installation serves the cluster {facts.cluster_id!r}, not {value!r}"
+        if message:
+            faults.append(Fault(f"inputs[{index}].value", message))
+    return faults
+
+
+def _workloads(inputs: Sequence[Named], facts: Facts) -> tuple[tuple[Workload, ...], list[Fault]]:
+    """The workloads meant: those in the named workspaces, where any are named; else each must be in one only."""
+    wanted = _values(inputs, WORKSPACE)
+    meant: list[Workload] = []
+    faults = []
+    for index, item in enumerate(inputs):
+        found = facts.workloads.get(item.value, ()) if item.name == WORKLOAD else ()
+        homes = sorted({workload.workspace_id for workload in found})
+        inside = [workload for workload in found if not wanted or workload.workspace_id in wanted]
+        if found and not inside:
+            message = f"workload {item.value!r} is in workspace {_listed(homes)}, not in {_listed(sorted(wanted))}"
+            faults.append(Fault(f"inputs[{index}].value", message))
+        elif len({workload.workspace_id for workload in inside}) > 1:
+            message = (
+                f"workload {item.value!r} is in several workspaces ({_listed(homes)}): name one with a workspace input"
+            )
+            faults.append(Fault(f"inputs[{index}].value", message))
+        meant += inside
+    return tuple(dict.fromkeys(meant)), faults
+
+
+def _workspace_of(inputs: Sequence[Named], workloads: Sequence[Workload]) -> str:
+    """A job that spans workspaces belongs to none: rights are then asked for the whole cluster."""
+    homes = {workload.workspace_id for workload in workloads} or _values(inputs, WORKSPACE)
+    return next(iter(homes)) if len(homes) == 1 else ""
+
+
+def _scopes(inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload]) -> dict[str, _Scope]:
+    """The scope of each kind of selector that was given, the narrowest kind first."""
+    named = {kind: _values(inputs, kind) for kind in KINDS}
+    scopes = {}
+    if named[NODE]:
+        scopes[NODE] = _Scope(frozenset(named[NODE]), "is not named by a node input")
+    if named[WORKLOAD]:
+        running = frozenset[str]().union(*(workload.nodes for workload in workloads))
+        scopes[WORKLOAD] = _Scope(running, f"runs no pod of workload {_listed(sorted(named[WORKLOAD]))}")
+    if named[WORKSPACE]:
+        labelled = frozenset(n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in named[WORKSPACE])
+        scopes[WORKSPACE] = _Scope(labelled, f"is not in workspace {_listed(sorted(named[WORKSPACE]))}")
+    if named[CLUSTER]:
+        scopes[CLUSTER] = _Scope(frozenset(node.name for node in facts.nodes), "is not in the cluster")
+    return scopes
+
+
+def _plan(
+    job_type: JobType,
+    scopes: Mapping[str, _Scope],
+    nodes: Sequence[Node],
+    excluded_nodes: frozenset[str],
+    *,
+    tolerate_all: bool,
+) -> Plan:
+    """Go through the narrowest scope in order of names: a plan that lists a whole cluster's bystanders helps nobody."""
+    known = {node.name: node for node in nodes}
+    included, excluded = [], []
+    for name in sorted(next(iter(scopes.values())).nodes if scopes else ()):
+        reasons = [scope.outside for scope in scopes.values() if name not in scope.nodes]
+        if name in excluded_nodes:
+            reasons.insert(0, "is in excludedNodes")
+        elif name not in known:
+            # A workload's pod can outlive its node by a little.
+            reasons = ["is not in the cluster any more"]
+        elif not reasons:
+            reasons = _unfit(known[name], job_type, named=NODE in scopes, tolerate_all=tolerate_all)
+        if reasons:
+            excluded.append(ExcludedNode(name, "; ".join(reasons)))
+        else:
+            included.append(PlannedNode(name))
+    return Plan(tuple(included), tuple(excluded))
+
+
+def _unfit(node: Node, job_type: JobType, *, named: bool, tolerate_all: bool) -> list[str]:
+    """Why a selected node is left out all the same (contract: NotReady, tainted or cordoned nodes; reboot)."""
+    if job_type is JobType.REBOOT:
+        if node.control_plane and not named:
+            return ["is a control-plane node, which is rebooted only when named with a node input"]
+        return []
+    reasons = [] if node.ready else ["is NotReady"]
+    if not tolerate_all:
+        if node.cordoned:
+            reasons.append("is cordoned (isTolerateAll would take it)")
+        taints = [f"{t.key}={t.value}:{t.effect}" if t.value else f"{t.key}:{t.effect}" for t in _repelling(node)]
+        # Kubernetes taints a NotReady node by itself: that says nothing new.
+        if taints and node.ready:
+            reasons.append(f"is tainted {', '.join(taints)} (isTolerateAll would take it)")
+    return reasons
+
+
+def _repelling(node: Node) -> list[Taint]:
+    return [taint for taint in node.taints if taint.effect in _REPELLING]
+
+
+def _nothing_left(plan: Plan, workloads: Sequence[Workload]) -> str:
+    if plan.excluded:
+        return "no node is left to work on: " + "; ".join(f"node {node.name} {node.reason}" for node in plan.excluded)
+    if workloads:
+        return f"no node is selected: workload {_listed([w.name for w in workloads])} has no pod on any node"
+    return "no node is selected: the selectors name none"
+
+
+def _values(inputs: Sequence[Named], kind: str) -> set[str]:
+    return {item.value for item in inputs if item.name == kind}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(map(repr, names))
