@@ -1,0 +1,83 @@
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.live import Api, Cluster
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    facts = ROOT / "build" / "cluster.json"
+    assert facts.exists(), "no cluster: run make up first"
+    return Cluster(json.loads(facts.read_text()))
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster) -> str:
+    """A ServiceAccount that may do everything with jobs."""
+    name, namespace = "e2e-admin", cluster.facts["namespace"]
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "opsjobs-e2e-admin"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "opsjobs-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    )
+    return name
+
+
+@pytest.fixture(scope="session")
+def session(cluster: Cluster, admin: str) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {cluster.token(admin)}"}
+    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def api(session: httpx.Client) -> Iterator[Api]:
+    """The service as an administrator; what a test leaves running is deleted after it, and its nodes are free again."""
+    service = Api(session)
+    yield service
+    for job_id in service.submitted:
+        if session.get(f"/api/v1/opsjobs/{job_id}").json()["phase"] not in ("Succeeded", "Failed"):
+            service.delete(job_id)
+            service.finished(job_id)
+
+
+@pytest.fixture
+def addon(cluster: Cluster) -> Iterator[Callable[..., str]]:
+    """Make an AddonTemplate of a script for one test; answers its name."""
+    made: list[str] = []
+
+    def make(script: str, **spec: Any) -> str:
+        name = f"e2e-{uuid.uuid4().hex[:8]}"
+        cluster.apply(
+            {
+                "apiVersion": "opsjob.io/v1alpha1",
+                "kind": "AddonTemplate",
+                "metadata": {"name": name},
+                "spec": {"description": "made by a test", "script": script, **spec},
+            }
+        )
+        made.append(name)
+        return name
+
+    yield make
+    if made:
+        cluster.kubectl("delete", "addontemplate", *made, "--ignore-not-found")

@@ -1,0 +1,151 @@
+"""The real cluster, as tests use it: `make up` made it, or KUBECONFIG named it."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+#: Seconds: generous, because two cores run everything.
+PATIENCE = 300
+
+
+@dataclass
+class Cluster:
+    facts: dict[str, Any]
+
+    @property
+    def jobs(self) -> str:
+        return str(self.facts["jobsNamespace"])
+
+    def run(self, tool: str, *arguments: str, text: str | None = None, check: bool = True) -> str:
+        """A tool of the cluster (kubectl, argo, …) by its name, against this cluster; answers its output."""
+        environment = os.environ | {"KUBECONFIG": self.facts["kubeconfig"]}
+        done = subprocess.run(
+            [f"{self.facts['bin']}/{tool}", *arguments], input=text, env=environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{tool} {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def kubectl(self, *arguments: str, text: str | None = None, check: bool = True) -> str:
+        return self.run("kubectl", *arguments, text=text, check=check)
+
+    def get(self, *arguments: str) -> Any:
+        """One object, or None where there is none."""
+        output = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
+        return json.loads(output) if output.strip() else None
+
+    def items(self, *arguments: str) -> list[Any]:
+        found: list[Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))["items"]
+        return found
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+
+    def token(self, account: str, namespace: str | None = None, audience: str = "opsjobs") -> str:
+        where = namespace or self.facts["namespace"]
+        return self.kubectl("create", "token", account, "-n", where, f"--audience={audience}", "--duration=1h").strip()
+
+    def nodes(self) -> list[str]:
+        """The worker nodes that are Ready."""
+        return sorted(
+            node["metadata"]["name"]
+            for node in self.items("nodes", "-l", "!node-role.kubernetes.io/control-plane,type!=kwok")
+            if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+        )
+
+    def on_host(self, node: str, *command: str, check: bool = True) -> str:
+        """The output of a command on the node's host."""
+        done = subprocess.run(["docker", "exec", node, *command], capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"{command} on {node}: {done.stderr}")
+        return done.stdout
+
+    def cordon_of(self, node: str) -> tuple[bool, dict[str, str]]:
+        """Whether a node is cordoned, and the marks of ours that it carries."""
+        found = self.get("node", node)
+        marks = found["metadata"].get("annotations", {})
+        return found["spec"].get("unschedulable", False), {k: v for k, v in marks.items() if k.startswith("opsjob.io/")}
+
+    def lease_of(self, node: str) -> str | None:
+        lease = self.get("lease", f"node-{node}", "-n", self.jobs)
+        return lease["spec"].get("holderIdentity") if lease else None
+
+    def step_pods(self, job_id: str) -> list[Any]:
+        return self.items("pods", "-n", self.jobs, "-l", f"workflows.argoproj.io/workflow={job_id}")
+
+
+def wait_for(what: str, check: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """The first truthy answer of `check`, which is asked until then; fails naming what did not come."""
+    until = time.monotonic() + seconds
+    last: Any = None
+    while time.monotonic() < until:
+        last = check()
+        if last:
+            return last
+        time.sleep(0.3)
+    raise AssertionError(f"did not come within {seconds} s: {what}; last seen: {last!r}")
+
+
+@dataclass
+class Api:
+    """The service over HTTP, as one caller."""
+
+    client: httpx.Client
+    submitted: list[str] = field(default_factory=list)
+
+    def create(self, *, headers: dict[str, str] | None = None, **body: Any) -> str:
+        """Submit an addon job; answers its id."""
+        answer = self.client.post("/api/v1/opsjobs", json={"type": "addon", **body}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        self.submitted.append(answer.json()["jobId"])
+        return str(answer.json()["jobId"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"/api/v1/opsjobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def stop(self, job_id: str) -> None:
+        answer = self.client.post(f"/api/v1/opsjobs/{job_id}/stop")
+        assert (answer.status_code, answer.content) == (200, b""), answer.text
+
+    def delete(self, job_id: str) -> None:
+        answer = self.client.delete(f"/api/v1/opsjobs/{job_id}")
+        assert (answer.status_code, answer.content) == (200, b""), answer.text
+
+    def until(self, job_id: str, what: str, check: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE) -> dict[str, Any]:
+        """The job as GET shows it once `check` holds for it."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if check(job) else None
+
+        try:
+            found = wait_for(what, look, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{job_id}: {error}; {json.dumps(self.job(job_id), indent=1)}") from None
+        assert found is not None
+        return found
+
+    def finished(self, job_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
+        return self.until(job_id, "the end of the job", lambda job: job["phase"] in ("Succeeded", "Failed"), seconds)
+
+    def node(self, job: dict[str, Any], name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(node for node in job["plan"]["nodes"] if node["name"] == name)
+        return found
+
+
+def inputs(*templates: str, nodes: list[str]) -> list[dict[str, str]]:
+    """Inputs that run templates on nodes."""
+    return [{"name": "addon.template", "value": name} for name in templates] + [
+        {"name": "node", "value": name} for name in nodes
+    ]
