@@ -41,7 +41,10 @@ def parse(body: bytes) -> dict[str, Any]:
         raise refused([Fault("", f"the body is not JSON: {error}")]) from error
     if not isinstance(value, dict):
         raise refused([Fault("", "the body must be a JSON object")])
-    faults = [Fault(path, "holds a character that cannot be stored (NUL or half a surrogate pair)") for path in _unstorable(value)]
+    faults = [
+        Fault(path, "holds a character that cannot be stored (NUL or half a surrogate pair)")
+        for path in _unstorable(value)
+    ]
     if faults:
         raise refused(faults)
     return value

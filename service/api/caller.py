@@ -10,6 +10,7 @@ from service.api.wiring import Services
 from service.domain.cluster import Caller
 from service.domain.job import Job, JobType
 from service.domain.listing import Visible
+from service.domain.selection import Selection
 
 
 async def caller(request: Request, services: Services) -> Caller:
@@ -23,7 +24,9 @@ async def caller(request: Request, services: Services) -> Caller:
         raise _unauthenticated("a bearer token is needed: Authorization: Bearer …")
     found = await services.reviews.caller(token.strip())
     if found is None:
-        raise _unauthenticated("Kubernetes does not accept this token for this service (wrong, expired, or another audience)")
+        raise _unauthenticated(
+            "Kubernetes does not accept this token for this service (wrong, expired, or another audience)"
+        )
     request.state.caller = found
     return found
 
@@ -33,6 +36,18 @@ CallerDep = Annotated[Caller, Depends(caller)]
 
 def _unauthenticated(message: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": 'Bearer realm="opsjobs"'})
+
+
+async def require_create(services: Services, who: Caller, kind: JobType, selection: Selection) -> None:
+    """Let only those submit whom Kubernetes RBAC lets create that type in that workspace, or cluster-wide.
+
+    Raises:
+        Problem: 403.
+    """
+    if not await services.reviews.may(who, "create", kind, await services.namespace(selection.workspace_id)):
+        where = f"in workspace {selection.workspace_id!r}" if selection.workspace_id else "on nodes of no one workspace"
+        message = f"{who.user_name} may not create {kind} jobs {where}: the right is create on opsjobs.opsjob.io/{kind}"
+        raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def visible(services: Services, who: Caller) -> Visible:
@@ -53,5 +68,7 @@ async def job_for(services: Services, who: Caller, job_id: str, verb: str) -> Jo
     if job.user_id == who.user_id or await services.may(who, verb, job):
         return job
     if verb != "get" and await services.may(who, "get", job):
-        raise Problem(HTTPStatus.FORBIDDEN, f"{who.user_name} may see {job_id} but not {verb} it (opsjobs.opsjob.io/{job.type})")
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"{who.user_name} may see {job_id} but not {verb} it (opsjobs.opsjob.io/{job.type})"
+        )
     raise unknown_job(job_id)

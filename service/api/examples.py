@@ -57,7 +57,12 @@ CREATE: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"oneOf": [model.model_json_schema(ref_template="#/components/schemas/{model}") for model in MODELS.values()]},
+                "schema": {
+                    "oneOf": [
+                        model.model_json_schema(ref_template="#/components/schemas/{model}")
+                        for model in MODELS.values()
+                    ]
+                },
                 "examples": {
                     example["type"]: {"value": example} for example in (ADDON, PREFLIGHT, DUMPLOG, REBOOT, EXPORTIMAGE)
                 },

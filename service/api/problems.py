@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from service.domain.faults import Fault, RefusedError
 from service.jobs.ports import UnavailableError
+from service.jobs.submit import KeyConflictError
 
 log = structlog.get_logger()
 
@@ -21,7 +22,12 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
     """Anything that is answered with an error status. `message` says what was wrong, where, and what to do."""
 
     def __init__(
-        self, status: HTTPStatus, message: str, *, faults: list[Fault] | None = None, headers: dict[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        message: str,
+        *,
+        faults: list[Fault] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -71,6 +77,13 @@ def install(app: FastAPI) -> None:
         headers = {"Retry-After": str(RETRY_AFTER)}
         return answer(Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again in a few seconds", headers=headers))
 
+    @app.exception_handler(KeyConflictError)
+    async def _(_request: Request, error: KeyConflictError) -> JSONResponse:
+        if error.in_flight:
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return answer(Problem(HTTPStatus.CONFLICT, f"{error}; try again in a few seconds", headers=headers))
+        return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}; use a new key for a new job"))
+
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
@@ -80,4 +93,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _(_request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected", exc_info=error)
-        return answer(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something failed here that should not; the log has it"))
+        return answer(
+            Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something failed here that should not; the log has it")
+        )

@@ -7,13 +7,23 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from service.api.problems import refused
 from service.domain.faults import Fault
 from service.domain.job import JobType, Named
 from service.domain.quantities import quantity_fault
-from service.jobs.submit import Order
+from service.jobs.order import Order
 
 SELECTORS = ("node", "addon.template", "workload", "workspace", "cluster", "node.template")
 SCOPES = ("node", "workload", "workspace", "cluster")
@@ -193,7 +203,7 @@ def _order(request: JobRequest) -> Order:
         type=request.type,
         inputs=tuple(Named(item.name, item.value) for item in request.inputs),
         timeout_second=request.timeout_second,
-        options=request.model_dump(mode="json", by_alias=True, exclude=common, exclude_none=True),
+        options=request.model_dump(by_alias=True, exclude=common, exclude_none=True),
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.api import body, requests
-from service.api.caller import CallerDep, caller, job_for, visible
+from service.api.caller import CallerDep, caller, job_for, require_create, visible
 from service.api.examples import CREATE
 from service.api.problems import Problem
 from service.api.query import list_query
@@ -38,10 +38,22 @@ async def create(
     """Accept a job: its plan is decided now, it runs exactly once, and GET for its id works at once."""
     content = body.parse(await body.read(request))
     order = requests.order(content)
+    submission = services.submission
     if dry_run == "true":
-        return JSONResponse({"plan": plan_answer(await services.submission.resolve(order, who))})
+        resolved = await submission.resolve(order)
+        await require_create(services, who, order.type, resolved.selection)
+        return JSONResponse({"plan": plan_answer(resolved.selection.plan)})
     key = _key(idempotency_key, who.user_id, content)
-    job_id = await services.submission.submit(order, who, key)
+    job_id = await submission.claim(key) if key else None
+    if job_id is None:
+        try:
+            resolved = await submission.resolve(order)
+            await require_create(services, who, order.type, resolved.selection)
+            job_id = await submission.submit(order, who, resolved, key)
+        except BaseException:
+            if key:
+                await services.records.release(key)
+            raise
     return JSONResponse({"jobId": job_id}, headers={"Location": f"{PREFIX}/{job_id}"})
 
 
@@ -50,7 +62,9 @@ async def list_jobs(request: Request, services: Services, who: CallerDep) -> Res
     """One page of the jobs the caller may see, and how many there are in all."""
     query = list_query(request.query_params, await visible(services, who), datetime.now(UTC))
     page = await services.records.page(query)
-    return Response(b'{"totalCount":%d,"items":[%b]}' % (page.total, b",".join(page.items)), media_type="application/json")
+    return Response(
+        b'{"totalCount":%d,"items":[%b]}' % (page.total, b",".join(page.items)), media_type="application/json"
+    )
 
 
 @router.get("/{job_id}", summary="Show a job")

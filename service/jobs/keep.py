@@ -1,4 +1,4 @@
-"""What the leader keeps in order: jobs without a Workflow, leases and cordons nobody works under, lost pods, old records."""
+"""What the leader keeps in order: jobs without a Workflow, nodes nobody works on any more, lost pods, old records."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -65,8 +65,10 @@ class Records(Protocol):
         ...
 
     async def unsettled(self) -> Sequence[str]:
-        """Ids of the jobs that ask for something in the cluster that was not seen done: workflow_gone is false and
-        no Workflow was seen yet (workflow_uid empty), or a stop is requested and the phase not final, or it is hidden.
+        """Ids of the jobs that ask for something in the cluster that was not seen done.
+
+        That is: workflow_gone is false, and no Workflow was seen yet (workflow_uid empty), or a stop is requested
+        and the phase is not final, or the job is hidden.
         """
         ...
 

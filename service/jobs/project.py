@@ -62,7 +62,9 @@ class Projector:
             try:
                 await self.project(job_id)
             except UnavailableError as error:
-                log.warning("a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error))
+                log.warning(
+                    "a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error)
+                )
                 self._later(job_id, AGAIN)
             except Exception:
                 # One job's surprise must not end the projection of all others.

@@ -11,7 +11,7 @@ async def stop(records: Records, cluster: Cluster, job_id: str, *, by: str) -> N
     """End a job's running steps and let its clean-up run (contract: Stop). A finished job is not changed.
 
     Raises:
-        UnavailableError: the store is away: nothing happened. Kubernetes is away: the stop is recorded and will be done.
+        UnavailableError: the store is away: nothing happened. Kubernetes is away: the stop is recorded and will come.
     """
     job = await records.change(job_id, _stopped)
     if job is not None and job.stop_requested and not job.phase.final:

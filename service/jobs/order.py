@@ -1,0 +1,20 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.domain.job import JobType, Named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request that is well-formed; whether it can run is decided against the cluster."""
+
+    name: str
+    type: JobType
+    inputs: tuple[Named, ...]
+    timeout_second: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def values(self, name: str) -> list[str]:
+        """The values of one kind of input, in input order."""
+        return [item.value for item in self.inputs if item.name == name]
