@@ -18,11 +18,6 @@ def required(plan: Plan, options: Mapping[str, Any]) -> int:
     return ratio.required(Decimal(str(options.get("availableRatio", "1"))), len(plan.nodes))
 
 
-def batch(plan: Plan, options: Mapping[str, Any]) -> int:
-    """How many nodes are in work at a time at most (contract: batchCount, default 1)."""
-    return max(1, min(int(options.get("batchCount", 1)), len(plan.nodes)))
-
-
 def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
     """The Workflow's parameters; `options` are the request's, by their API names."""
     return {

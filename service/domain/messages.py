@@ -1,0 +1,88 @@
+"""What Argo and Kubernetes say, as a sentence for the person who has to act on it."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from service.domain.job import NodePhase, PlannedNode
+from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step
+
+STOPPED = "was stopped while it worked"
+TIMED_OUT = "was still working when the job's timeout passed"
+WENT_AWAY = "node went away (rebooted or crashed) while the script ran"
+
+#: How a container ended, as Argo words it: `main: Error (exit code 3): what the step wrote for people`.
+_ENDED = re.compile(r"^(?:[\w-]+: )?(?P<reason>\w+) \(exit code (?P<code>-?\d+)\)(?:: (?P<text>.*))?$", re.DOTALL)
+#: Reasons the kubelet gives for containers it lost sight of, and the exit code that goes with them.
+_LOST = re.compile(r"ContainerStatusUnknown|imminent node shutdown|NodeShutdown|^Unknown$")
+_EXIT_LOST = 255
+#: What every pod says on its way up: no reason to tell anybody that it waits.
+_ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")
+
+#: Longer lists of nodes help nobody in one sentence; the plan has them all.
+_NAMED = 5
+
+
+def cause(step: Step) -> str:
+    """Why a step failed: its own sentence where it left one, and the exit code."""
+    if timed_out(step.message):
+        return TIMED_OUT
+    ended = _ENDED.match(step.message)
+    if ended is None:
+        return _from_outside(step)
+    text, code, reason = (ended["text"] or "").strip(), int(ended["code"]), ended["reason"]
+    if _LOST.search(reason) or (code == _EXIT_LOST and not text):
+        return WENT_AWAY
+    if reason == "OOMKilled":
+        return f"ran out of memory (exit code {code})"
+    if not text:
+        return f"failed with exit code {code}"
+    return text if code in (EXIT_WAITING, EXIT_NOT_BEGUN) or "exit code" in text else f"{text} (exit code {code})"
+
+
+def timed_out(message: str) -> bool:
+    return "exceeded its deadline" in message or "longer than the specified deadline" in message
+
+
+def holding_up(step: Step) -> str:
+    """Why a step that has not begun does not begin; empty: it is only on its way."""
+    return "" if _ON_ITS_WAY.match(step.message) else cause(step)
+
+
+def on_node(node: PlannedNode) -> str:
+    """A node's message with its name, once."""
+    return node.message if node.name in node.message else f"node {node.name}: {node.message or 'no reason is known'}"
+
+
+def listed(sentences: Iterable[str], more: str = "nodes") -> str:
+    """The first few sentences, and how many there are beyond them."""
+    every = list(sentences)
+    text = "; ".join(every[:_NAMED])
+    beyond = len(every) - _NAMED
+    return f"{text}; and {beyond} more {more}" if beyond > 0 else text
+
+
+def tally(nodes: Sequence[PlannedNode]) -> str:
+    """How many of the planned nodes ended how, in words; empty where no node was planned."""
+    if not nodes:
+        return ""
+    counts = {phase: sum(node.phase is phase for node in nodes) for phase in NodePhase}
+    parts = [f"{counts[NodePhase.SUCCEEDED]} of {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} succeeded"]
+    if counts[NodePhase.FAILED]:
+        parts.append(f"{counts[NodePhase.FAILED]} failed")
+    if counts[NodePhase.SKIPPED]:
+        parts.append(f"{counts[NodePhase.SKIPPED]} never begun")
+    return ", ".join(parts)
+
+
+def _from_outside(step: Step) -> str:
+    """A message that no container left behind: Argo's or the kubelet's own."""
+    message = step.message.strip()
+    if "shutdown with strategy" in message or "Stopped with strategy" in message:
+        return STOPPED
+    if _LOST.search(message):
+        return WENT_AWAY
+    if message == "pod deleted":
+        return "its pod was deleted while it worked"
+    if not message and step.exit_code is not None:
+        return f"failed with exit code {step.exit_code}"
+    return message or "failed without a reason given"

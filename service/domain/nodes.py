@@ -1,0 +1,114 @@
+"""Where each planned node stands, from the steps that worked on it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from service.domain import messages
+from service.domain.job import NodePhase, Plan, PlannedNode
+from service.domain.outcome import Outcome
+from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step, Workflow
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def observed(plan: Plan, workflow: Workflow) -> tuple[PlannedNode, ...]:
+    """The planned nodes as a Workflow shows them; once it completed, each of them is in a final phase."""
+    steps = steps_by_node(plan, workflow)
+    nodes = tuple(_observed(node, steps.get(node.name, ())) for node in plan.nodes)
+    return closed(nodes) if workflow.completed else nodes
+
+
+def closed(nodes: Iterable[PlannedNode]) -> tuple[PlannedNode, ...]:
+    """The nodes after the end of their job: what worked was cut off, what had not begun never will."""
+    return tuple(_closed(node) for node in nodes)
+
+
+def steps_by_node(plan: Plan, workflow: Workflow) -> Mapping[str, Sequence[Step]]:
+    """The steps of each planned node: those whose input parameter or loop item is its name."""
+    names = set(plan.names)
+    found: dict[str, list[Step]] = defaultdict(list)
+    for step in workflow.steps:
+        if step.node in names and not step.clean_up:
+            found[step.node].append(step)
+    return found
+
+
+def last_pod(steps: Sequence[Step]) -> Step | None:
+    """The pod that was made last, attempts included."""
+    pods = [step for step in steps if step.is_pod]
+    return max(pods, key=_age, default=None)
+
+
+def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
+    if not steps:
+        return PlannedNode(node.name)
+    # Names nest: what holds the others has the shortest.
+    whole = min(steps, key=lambda step: len(step.name))
+    worked = sorted((step for step in steps if step.begun), key=_age)
+    start = worked[0].started if worked else None
+    if whole.ended:
+        phase, message = _ending(whole, steps, worked)
+        end = whole.finished if phase is not NodePhase.SKIPPED else None
+        return PlannedNode(node.name, phase, message, start, end)
+    last = last_pod(steps)
+    if worked and not (last and last.exit_code == EXIT_WAITING):
+        return PlannedNode(node.name, NodePhase.RUNNING, "", start)
+    phase, message = _queue(whole, steps)
+    return PlannedNode(node.name, phase, message)
+
+
+def _queue(whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
+    """Nothing was begun: the node is busy or leased, its pod cannot start, or it is not its turn yet."""
+    pods = sorted((step for step in steps if step.is_pod), key=_age)
+    if not pods:
+        return NodePhase.PENDING, messages.holding_up(whole)
+    turned_away = [step for step in pods if step.exit_code == EXIT_WAITING]
+    if not turned_away:
+        return NodePhase.PENDING, messages.holding_up(pods[-1])
+    still = "" if pods[-1] is turned_away[-1] else messages.holding_up(pods[-1])
+    return NodePhase.WAITING, still or messages.cause(turned_away[-1])
+
+
+def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple[NodePhase, str]:
+    if whole.phase == "Succeeded":
+        return NodePhase.SUCCEEDED, Outcome.of(whole, *steps).message
+    if not whole.failed:  # Skipped, Omitted
+        return NodePhase.SKIPPED, "not begun"
+    last = last_pod(steps)
+    if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING):
+        return NodePhase.SKIPPED, f"not begun: {messages.cause(last)}"
+    failed = [step for step in worked if step.failed]
+    if failed:
+        return NodePhase.FAILED, _named(Outcome.of(whole, *steps), messages.cause(failed[-1]))
+    if worked or not _cut_off(last or whole):
+        return NodePhase.FAILED, messages.cause(last or whole)
+    return NodePhase.SKIPPED, "not begun"
+
+
+def _cut_off(step: Step) -> bool:
+    """Whether it was the end of the whole job that ended this step, and no fault of its own."""
+    return messages.timed_out(step.message) or "with strategy" in step.message or step.message in ("", "pod deleted")
+
+
+def _named(outcome: Outcome, cause: str) -> str:
+    """The cause with the addon template in which it lies, unless it names it already."""
+    culprit = outcome.culprit
+    return f"{culprit}: {cause}" if culprit and culprit not in cause else cause
+
+
+def _closed(node: PlannedNode) -> PlannedNode:
+    match node.phase:
+        case NodePhase.RUNNING:
+            return replace(node, phase=NodePhase.FAILED, message="was still at work when the job ended")
+        case NodePhase.PENDING | NodePhase.WAITING:
+            message = f"not begun: {node.message}" if node.message else "not begun"
+            return replace(node, phase=NodePhase.SKIPPED, message=message)
+        case _:
+            return node
+
+
+def _age(step: Step) -> tuple[datetime, int, str]:
+    """Attempts made in the same second are told apart by their number, which is at the end of their name."""
+    return step.started or _LONG_AGO, len(step.name), step.name

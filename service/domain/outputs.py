@@ -1,0 +1,36 @@
+"""A job's outputs, made when it ends (contract: Job types)."""
+
+import json
+from collections.abc import Sequence
+
+from service.domain.job import Job, JobType, Named, NodePhase, PlannedNode
+from service.domain.nodes import steps_by_node
+from service.domain.outcome import Outcome
+from service.domain.workflow import Step, Workflow
+
+
+def outputs(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:
+    """What the job type promises: an addon's counts and report, else the Workflow's global output parameters."""
+    if job.type is JobType.ADDON:
+        return (*_counts(nodes), Named("report", _report(job, workflow, nodes)))
+    return tuple(Named(name, value) for name, value in workflow.outputs)
+
+
+def _counts(nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:
+    phases = (NodePhase.SUCCEEDED, NodePhase.FAILED, NodePhase.SKIPPED)
+    return tuple(Named(phase.lower(), str(sum(node.phase is phase for node in nodes))) for phase in phases)
+
+
+def _report(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> str:
+    steps = steps_by_node(job.plan, workflow)
+    return json.dumps([_entry(node, steps.get(node.name, ())) for node in nodes], ensure_ascii=False)
+
+
+def _entry(node: PlannedNode, steps: Sequence[Step]) -> dict[str, object]:
+    """One node's line: how it ended is ours to say, what its templates did is its own report's."""
+    return {
+        "node": node.name,
+        "result": node.phase.lower(),
+        "message": node.message,
+        "templates": Outcome.of(*steps).templates,
+    }

@@ -1,0 +1,115 @@
+"""A job's phase and history, derived from its record and what its Workflow shows (design: rule 2).
+
+Conditions (contract): Pending/Created; Pending/Waiting and Running/Waiting, brought up to date in place;
+Running/Started; and the final one, Succeeded/Succeed or Failed with Failed, Timeout, Stopped, RatioNotMet or Error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from service.domain import messages
+from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
+from service.domain.nodes import closed, observed
+from service.domain.outputs import outputs
+from service.domain.verdict import Verdict, judge, stopped
+from service.domain.workflow import Workflow
+
+_WAITING = "Waiting"
+
+
+def created(at: datetime) -> Condition:
+    """The first line of every job's history."""
+    return Condition(Phase.PENDING, "Created", "job created", at)
+
+
+def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
+    """The job after a look at its Workflow (status.nodes decoded); the same object where that says nothing new.
+
+    Seeing the same again changes nothing, an older state of the Workflow is dropped, a final phase never changes.
+    """
+    seen = Workflow(workflow)
+    if _is_stale(job, seen):
+        return job
+    if job.phase.final:
+        return job if job.workflow_uid else replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
+    nodes = observed(job.plan, seen)
+    plan = replace(job.plan, nodes=nodes)
+    job = replace(job, plan=plan, workflow_uid=seen.uid, workflow_version=seen.version)
+    if job.phase is Phase.PENDING and any(step.begun and not step.clean_up for step in seen.steps):
+        job = _running(job, seen)
+    if not seen.completed:
+        return _waiting(job, seen)
+    verdict = judge(job, seen, nodes)
+    if verdict.phase is Phase.SUCCEEDED and job.phase is Phase.PENDING:
+        job = _running(job, seen)
+    return _ended(replace(job, outputs=outputs(job, seen, nodes)), verdict, seen.finished or now)
+
+
+def vanished(job: Job, now: datetime) -> Job:
+    """The job after its Workflow went: by TTL, by DELETE, or by a hand that took the finalizer off."""
+    if job.workflow_gone:
+        return job
+    if not job.phase.final:
+        nodes = closed(job.plan.nodes)
+        job = replace(job, plan=replace(job.plan, nodes=nodes))
+        job = _ended(job, _without_workflow(job, nodes), now)
+    return replace(job, workflow_gone=True, deletion_time=job.deletion_time or now)
+
+
+def _is_stale(job: Job, seen: Workflow) -> bool:
+    """Whether this is another Workflow of that name, or a state of ours that was seen before or overtaken."""
+    if not job.workflow_uid:
+        return False
+    if seen.uid != job.workflow_uid:
+        return True
+    if seen.version.isdecimal() and job.workflow_version.isdecimal():
+        return int(seen.version) <= int(job.workflow_version)
+    return seen.version == job.workflow_version
+
+
+def _running(job: Job, seen: Workflow) -> Job:
+    # Argo's clock counts whole seconds and may stand behind the record's.
+    started = max(seen.started or job.created, job.created)
+    condition = Condition(Phase.RUNNING, "Started", "job started", started)
+    return _with(replace(job, phase=Phase.RUNNING, started=started), condition)
+
+
+def _waiting(job: Job, seen: Workflow) -> Job:
+    """Say in the history what holds the job up, if anything does."""
+    reasons = [
+        messages.on_node(node)
+        for node in job.plan.nodes
+        if node.phase is NodePhase.WAITING or (node.phase is NodePhase.PENDING and node.message)
+    ]
+    if not reasons and seen.phase in ("", "Pending") and seen.message:
+        reasons = [seen.message]
+    if not reasons:
+        return job
+    message = messages.listed(reasons)
+    last = job.conditions[-1] if job.conditions else None
+    in_place = last is not None and last.reason == _WAITING and last.type is job.phase
+    if last is not None and in_place and last.message == message:
+        return job
+    kept = job.conditions[:-1] if in_place else job.conditions
+    at = max((at for step in seen.steps for at in (step.started, step.finished) if at), default=job.created)
+    return _with(replace(job, conditions=kept), Condition(job.phase, _WAITING, message, at))
+
+
+def _ended(job: Job, verdict: Verdict, at: datetime) -> Job:
+    ended = max(at, job.started or job.created)
+    condition = Condition(verdict.phase, verdict.reason, verdict.message, ended)
+    return _with(replace(job, phase=verdict.phase, ended=ended), condition)
+
+
+def _without_workflow(job: Job, nodes: Sequence[PlannedNode]) -> Verdict:
+    if job.stop_requested or job.hidden:
+        return stopped(job, nodes)
+    return Verdict(Phase.FAILED, "Error", "the job's Workflow was removed from outside before it ended")
+
+
+def _with(job: Job, condition: Condition) -> Job:
+    """The history with one more line, never out of order."""
+    history = job.conditions or (created(job.created),)
+    return replace(job, conditions=(*history, replace(condition, at=max(condition.at, history[-1].at))))

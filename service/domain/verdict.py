@@ -1,0 +1,91 @@
+"""How a job ended, decided in the order of the design: stop, timeout, node counts, and only then what Argo says."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from service.domain import addon, messages
+from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
+from service.domain.workflow import Step, Workflow
+
+
+class Verdict(NamedTuple):
+    """The final condition (contract: conditions)."""
+
+    phase: Phase
+    reason: str
+    message: str
+
+
+SUCCESS = Verdict(Phase.SUCCEEDED, "Succeed", "job finished successfully")
+
+
+def judge(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
+    """The verdict on a completed Workflow; Argo alone may call Succeeded what was stopped or ran out of time."""
+    if _was_stopped(job, workflow):
+        return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
+    if _ran_out_of_time(workflow):
+        limit = f"the job's timeout of {workflow.deadline_seconds} s passed"
+        return Verdict(Phase.FAILED, "Timeout", _sentence(limit, messages.tally(nodes)))
+    if job.type is JobType.ADDON:
+        return _counted(job, workflow, nodes)
+    return SUCCESS if workflow.phase == "Succeeded" else _of_argo(job, workflow)
+
+
+def stopped(job: Job, nodes: Sequence[PlannedNode], *, by: str = "", deleted: bool = False) -> Verdict:
+    """Failed/Stopped, with who or what stopped it."""
+    if deleted and not job.stop_requested:
+        how = "job was stopped because its Workflow was deleted"
+    else:
+        how = f"job was stopped by {by}" if by else "job was stopped"
+    return Verdict(Phase.FAILED, "Stopped", _sentence(how, messages.tally(nodes)))
+
+
+def _was_stopped(job: Job, workflow: Workflow) -> bool:
+    if workflow.shut_down:
+        return True
+    if job.stop_requested is None:
+        return False
+    # It may have come to its own end just before the stop reached it.
+    return workflow.finished is None or workflow.finished >= job.stop_requested
+
+
+def _ran_out_of_time(workflow: Workflow) -> bool:
+    if not workflow.deadline_seconds:
+        return False
+    if any(messages.timed_out(step.message) for step in workflow.steps if not step.clean_up):
+        return True
+    if workflow.phase == "Succeeded" or not workflow.started or not workflow.worked_until:
+        return False
+    return (workflow.worked_until - workflow.started).total_seconds() >= workflow.deadline_seconds
+
+
+def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
+    """Contract: availableRatio. Enough nodes succeeded: so did the job, whatever became of a clean-up step."""
+    required = addon.required(job.plan, job.options)
+    succeeded = sum(node.phase is NodePhase.SUCCEEDED for node in nodes)
+    if succeeded >= required:
+        return SUCCESS
+    failed = [node for node in nodes if node.phase is NodePhase.FAILED]
+    if not failed and workflow.phase != "Succeeded":
+        return _of_argo(job, workflow)
+    causes = messages.listed(map(messages.on_node, failed or [n for n in nodes if n.phase is NodePhase.SKIPPED]))
+    return Verdict(Phase.FAILED, "RatioNotMet", f"{messages.tally(nodes)}; {required} had to succeed: {causes}")
+
+
+def _of_argo(job: Job, workflow: Workflow) -> Verdict:
+    """Failed where a step failed; Error where the Workflow could not be run as it is, or Argo itself had an error."""
+    failed = [step for step in workflow.steps if step.is_pod and step.failed]
+    if not failed or workflow.message.startswith("invalid spec"):
+        message = workflow.message or "Argo Workflows gave no reason"
+        return Verdict(Phase.FAILED, "Error", f"the Workflow could not run: {message}")
+    sentences = [f"{_place(step, job)}: {messages.cause(step)}" for step in failed]
+    reason = "Error" if workflow.phase == "Error" else "Failed"
+    return Verdict(Phase.FAILED, reason, messages.listed(sentences, "steps"))
+
+
+def _place(step: Step, job: Job) -> str:
+    return f"step {step.title} on node {step.node}" if step.node in job.plan.names else f"step {step.title}"
+
+
+def _sentence(what: str, tally: str) -> str:
+    return f"{what}: {tally}" if tally else what

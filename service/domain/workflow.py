@@ -1,0 +1,132 @@
+"""A Workflow as Argo reports it, read into what the rules ask about. Nothing is decided here."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+#: How step code ends when it touched nothing: the node is busy or leased, or the ratio is out of reach.
+EXIT_WAITING = 75
+EXIT_NOT_BEGUN = 76
+
+STOPPED_BY = "opsjob.io/stopped-by"
+
+_COMPLETED = ("Succeeded", "Failed", "Error")
+#: Argo shows an item of a loop as `step(3:item)`, an attempt of it as `step(3:item)(1)`.
+_ITEM = re.compile(r"^(?P<step>[^(]+)\(\d+(:(?P<item>.+?))?\)(\(\d+\))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of status.nodes (Argo's word for steps, attempts and groups of them)."""
+
+    name: str
+    title: str
+    type: str
+    phase: str
+    message: str
+    exit_code: int | None
+    node: str
+    outputs: Mapping[str, str]
+    started: datetime | None
+    finished: datetime | None
+    scheduled: bool
+    clean_up: bool
+
+    @property
+    def is_pod(self) -> bool:
+        return self.type == "Pod"
+
+    @property
+    def ended(self) -> bool:
+        return self.phase not in ("", "Pending", "Running")
+
+    @property
+    def failed(self) -> bool:
+        return self.phase in ("Failed", "Error")
+
+    @property
+    def begun(self) -> bool:
+        """Whether its pod started on its work; one that ended without an exit code had started if it was scheduled."""
+        if not self.is_pod or self.exit_code in (EXIT_WAITING, EXIT_NOT_BEGUN):
+            return False
+        return self.phase in ("Running", "Succeeded") or self.exit_code is not None or (self.failed and self.scheduled)
+
+
+class Workflow:
+    """Argo's object, `status.nodes` decoded."""
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        metadata, self._spec = item["metadata"], item.get("spec") or {}
+        self._status = item.get("status") or {}
+        self.name: str = metadata["name"]
+        self.uid: str = metadata.get("uid", "")
+        self.version: str = metadata.get("resourceVersion", "")
+        self.deleting = bool(metadata.get("deletionTimestamp"))
+        self.stopped_by: str = (metadata.get("annotations") or {}).get(STOPPED_BY, "")
+        self.shut_down = bool(self._spec.get("shutdown"))
+        self.phase: str = self._status.get("phase") or ""
+        self.message: str = self._status.get("message") or ""
+        self.started = moment(self._status.get("startedAt"))
+        self.finished = moment(self._status.get("finishedAt"))
+
+    @property
+    def completed(self) -> bool:
+        return self.phase in _COMPLETED
+
+    @property
+    def deadline_seconds(self) -> int:
+        """Seconds from its start after which Argo ends it; 0: none."""
+        return self._spec.get("activeDeadlineSeconds") or 0
+
+    @property
+    def worked_until(self) -> datetime | None:
+        """When the last step but for the clean-up had ended."""
+        root = (self._status.get("nodes") or {}).get(self.name) or {}
+        return moment(root.get("finishedAt")) or self.finished
+
+    @property
+    def outputs(self) -> list[tuple[str, str]]:
+        """Output parameters that steps made global."""
+        return list(_parameters(self._status.get("outputs")).items())
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(self._step(entry) for entry in (self._status.get("nodes") or {}).values())
+
+    def _step(self, entry: Mapping[str, Any]) -> Step:
+        name, display = entry.get("name", ""), entry.get("displayName", "")
+        item = _ITEM.match(display)
+        outputs = entry.get("outputs") or {}
+        return Step(
+            name=name,
+            title=item["step"] if item else display,
+            type=entry.get("type", ""),
+            phase=entry.get("phase") or "",
+            message=entry.get("message") or "",
+            exit_code=_whole(outputs.get("exitCode")),
+            node=_parameters(entry.get("inputs")).get("node") or (item["item"] if item else None) or "",
+            outputs=_parameters(outputs),
+            started=moment(entry.get("startedAt")),
+            finished=moment(entry.get("finishedAt")),
+            scheduled=bool(entry.get("hostNodeName")),
+            clean_up=name == f"{self.name}.onExit" or name.startswith((f"{self.name}.onExit.", f"{self.name}.onExit[")),
+        )
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of a Kubernetes object; its zero value (null) is None."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+def _parameters(arguments: Mapping[str, Any] | None) -> dict[str, str]:
+    return {p["name"]: str(p.get("value") or "") for p in (arguments or {}).get("parameters") or ()}
+
+
+def _whole(text: Any) -> int | None:
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None
