@@ -7,7 +7,7 @@ from typing import Any
 
 from service.domain import ratio
 from service.domain.cluster import AddonTemplate
-from service.domain.job import Plan
+from service.domain.job import Job, Plan
 
 #: The file of the snapshot that its pods read.
 SNAPSHOT = "addons.json"
@@ -16,6 +16,12 @@ SNAPSHOT = "addons.json"
 def required(plan: Plan, options: Mapping[str, Any]) -> int:
     """How many of the planned nodes must succeed (contract: availableRatio, default 1.0)."""
     return ratio.required(Decimal(str(options.get("availableRatio", "1"))), len(plan.nodes))
+
+
+def must_succeed(job: Job) -> int:
+    """How many nodes must succeed, as its Workflow was told: the ratio as shown may have lost digits since."""
+    told = job.work.get("parameters", {}).get("required")
+    return required(job.plan, job.options) if told is None else int(told)
 
 
 def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:

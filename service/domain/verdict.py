@@ -61,7 +61,7 @@ def _ran_out_of_time(workflow: Workflow) -> bool:
 
 def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
     """Contract: availableRatio. Enough nodes succeeded: so did the job, whatever became of a clean-up step."""
-    required = addon.required(job.plan, job.options)
+    required = addon.must_succeed(job)
     succeeded = sum(node.phase is NodePhase.SUCCEEDED for node in nodes)
     if succeeded >= required:
         return SUCCESS
