@@ -25,10 +25,12 @@ from service.domain.job import JobType, Named
 from service.domain.quantities import quantity_fault
 from service.jobs.order import Order
 
-SELECTORS = ("node", "addon.template", "workload", "workspace", "cluster", "node.template")
 SCOPES = ("node", "workload", "workspace", "cluster")
 #: The API spells durations in whole seconds; more than 68 years is a mistake, and Argo's int64 is far away.
 INT32 = 2**31 - 1
+
+#: How the fault of a field begins that another job type has.
+ELSEWHERE = "is only for"
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 
@@ -52,8 +54,10 @@ def _is_base64_text(value: str) -> str:
 def _is_normal_path(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError(f"{path!r} must be absolute")
-    if posixpath.normpath(path) != path or path == "//":
-        raise ValueError(f"{path!r} must be normalized, like {posixpath.normpath(path)!r}")
+    # POSIX gives a path with two leading slashes a meaning of its own, so normpath keeps them.
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    if path != normal:
+        raise ValueError(f"{path!r} must be normalized, like {normal!r}")
     return path
 
 
@@ -180,19 +184,14 @@ def order(body: dict[str, Any]) -> Order:
     if "securityOperation" in body:  # contract: another spelling
         body.setdefault("securityUpgrade", body.pop("securityOperation"))
     kind = body.get("type")
-    if kind not in list(JobType):
-        model: type[JobRequest] = JobRequest
-        faults = [Fault("type", f"must be one of {', '.join(JobType)}")]
-    else:
-        model = MODELS[JobType(kind)]
-        faults = []
+    known = kind in list(JobType)
+    model = MODELS[JobType(kind)] if known else JobRequest
     try:
         request = model.model_validate(body)
     except ValidationError as error:
-        found = (_fault(item, kind) for item in error.errors())
-        raise refused(faults + [fault for fault in found if not faults or not _belongs_elsewhere(fault)]) from error
-    if faults:
-        raise refused(faults)
+        faults = [_fault(item, kind) for item in error.errors()]
+        # While the type is unknown nobody can say which fields are another type's.
+        raise refused([fault for fault in faults if known or not fault.message.startswith(ELSEWHERE)]) from error
     return _order(request)
 
 
@@ -207,13 +206,11 @@ def _order(request: JobRequest) -> Order:
     )
 
 
-def _belongs_elsewhere(fault: Fault) -> bool:
-    return fault.message.startswith("is only for")
-
-
 def _fault(error: Any, kind: Any) -> Fault:
     path = _path(error["loc"])
     match error["type"]:
+        case _ if path == "type":
+            return Fault(path, f"must be one of {', '.join(JobType)}")
         case "extra_forbidden":
             return Fault(path, _stranger(error["loc"], kind))
         case "missing":
@@ -228,7 +225,7 @@ def _stranger(location: tuple[Any, ...], kind: Any) -> str:
     if len(location) == 1:
         owners = [str(owner) for owner, model in MODELS.items() if location[0] in _names(model)]
         if owners:
-            return f"is only for {', '.join(owners)}, not for {kind}"
+            return f"{ELSEWHERE} {', '.join(owners)}, not for {kind}"
     return "is not a field of this request (fields are spelled exactly as in the API document)"
 
 

@@ -20,7 +20,7 @@ class Addons:
 
 
 async def addons_of(order: Order, cluster: Cluster) -> Addons:
-    """The addons in the order they run: addon.template inputs as given, then those of node.template (contract: addon)."""
+    """The addons in the order they run: addon.template inputs first, then those of node.template (contract: addon)."""
     found: list[AddonTemplate] = []
     faults: list[Fault] = []
     async for path, name, origin in _names(order, cluster, faults):

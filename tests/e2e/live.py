@@ -28,7 +28,12 @@ class Cluster:
         """A tool of the cluster (kubectl, argo, …) by its name, against this cluster; answers its output."""
         environment = os.environ | {"KUBECONFIG": self.facts["kubeconfig"]}
         done = subprocess.run(
-            [f"{self.facts['bin']}/{tool}", *arguments], input=text, env=environment, capture_output=True, text=True, check=False
+            [f"{self.facts['bin']}/{tool}", *arguments],
+            input=text,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"{tool} {' '.join(arguments)}: {done.stderr}")
@@ -47,7 +52,9 @@ class Cluster:
         return found
 
     def apply(self, *manifests: dict[str, Any]) -> None:
-        self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+        self.kubectl(
+            "apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+        )
 
     def token(self, account: str, namespace: str | None = None, audience: str = "opsjobs") -> str:
         where = namespace or self.facts["namespace"]
@@ -122,7 +129,9 @@ class Api:
         answer = self.client.delete(f"/api/v1/opsjobs/{job_id}")
         assert (answer.status_code, answer.content) == (200, b""), answer.text
 
-    def until(self, job_id: str, what: str, check: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE) -> dict[str, Any]:
+    def until(
+        self, job_id: str, what: str, check: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE
+    ) -> dict[str, Any]:
         """The job as GET shows it once `check` holds for it."""
 
         def look() -> dict[str, Any] | None:

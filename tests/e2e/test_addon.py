@@ -77,9 +77,7 @@ def test_check_skips_what_is_in_place_and_an_optional_failure_is_noted(
     optional = addon("exit 5", required=False)
     other_gpu = addon("exit 6", gpuVendor="nvidia")
     last = addon("echo last")
-    job = api.finished(
-        api.create(name="several", inputs=inputs(in_place, optional, other_gpu, last, nodes=[node]))
-    )
+    job = api.finished(api.create(name="several", inputs=inputs(in_place, optional, other_gpu, last, nodes=[node])))
     assert job["phase"] == "Succeeded"
     (entry,) = [entry for entry in json.loads(outputs(job)["report"]) if entry["node"] == node]
     results = {template["name"]: template["result"] for template in entry["templates"]}
@@ -98,9 +96,7 @@ def test_a_script_over_its_time_is_ended_and_named(cluster: Cluster, api: Api, a
 
 def test_the_jobs_timeout_is_a_failure_that_cleans_up(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     node = cluster.nodes()[0]
-    job = api.finished(
-        api.create(name="deadline", inputs=inputs(addon("sleep 2998"), nodes=[node]), timeoutSecond=15)
-    )
+    job = api.finished(api.create(name="deadline", inputs=inputs(addon("sleep 2998"), nodes=[node]), timeoutSecond=15))
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
     assert cluster.lease_of(node) is None
     assert "sleep 2998" not in cluster.on_host(node, "ps", "-eo", "args")

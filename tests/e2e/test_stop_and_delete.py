@@ -15,7 +15,9 @@ def begun(cluster: Cluster, api: Api, addon: Callable[..., str]) -> tuple[str, s
     return job_id, node
 
 
-def test_stop_ends_what_runs_and_the_job_failed_as_stopped(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+def test_stop_ends_what_runs_and_the_job_failed_as_stopped(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
     job_id, node = begun(cluster, api, addon)
     api.stop(job_id)
 
@@ -45,7 +47,9 @@ def test_a_stop_before_anything_began_leaves_every_node_untouched(
     assert cluster.lease_of(nodes[0]) is None
 
 
-def test_delete_removes_the_workflow_and_keeps_the_record(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+def test_delete_removes_the_workflow_and_keeps_the_record(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
     job_id, node = begun(cluster, api, addon)
     api.delete(job_id)
 
