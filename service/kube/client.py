@@ -1,0 +1,282 @@
+"""How the service speaks to the apiserver: the official client's configuration, TLS and tokens; plain dicts in and out.
+
+Objects stay dicts: the generated models refuse what a newer or custom object holds and cost more than the request.
+"""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.config_exception import ConfigException
+
+from service.jobs.ports import UnavailableError
+
+#: An answer that takes longer is none: routes wait for it.
+ANSWER = aiohttp.ClientTimeout(total=10, connect=3)
+#: Objects a LIST hands over at a time.
+PAGE = 500
+#: How often a change is tried again that somebody else's change overtook.
+ATTEMPTS = 5
+#: Asks for metadata only: a tenth of the bytes, a hundredth of a Workflow's.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+Object = dict[str, Any]
+Query = Mapping[str, str | int]
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeSettings:
+    namespace: str = "opsjobs"
+    jobs_namespace: str = "opsjobs-jobs"
+    #: The audience a caller's token must carry.
+    audience: str = "opsjobs"
+    #: Label key on nodes and namespaces whose value is the workspace's id.
+    workspace_label: str = "opsjob.io/workspace"
+    #: Label keys on pods whose value is the name of their workload, for controllers that own no pod.
+    workload_labels: tuple[str, ...] = ()
+    #: ttlStrategy of jobs that name none.
+    default_ttl_seconds: int = 86_400
+    #: Path of a kubeconfig; empty: the pod's ServiceAccount, or where there is none $KUBECONFIG.
+    kubeconfig: str = field(default_factory=lambda: os.environ.get("KUBECONFIG", ""))
+
+
+class ApiError(UnavailableError):
+    """The apiserver answered with an error; the message says what was asked, what it said, and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ConflictError(ApiError):
+    """409: it exists already, or somebody else changed it first."""
+
+
+class GoneError(ApiError):
+    """410: the resourceVersion or the continue token is too old."""
+
+
+def is_object_name(text: str) -> bool:
+    """Whether Kubernetes could have an object of that name; anything else is never put into a path."""
+    return _OBJECT_NAME.fullmatch(text) is not None
+
+
+def is_label_value(text: str) -> bool:
+    return _LABEL_VALUE.fullmatch(text) is not None
+
+
+class Api:
+    """The few verbs everything in this package uses. Every failure is an UnavailableError with a sentence."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        client.user_agent = "opsjobs"
+
+    async def get(self, path: str, *, accept: str = "application/json") -> Object | None:
+        """One object; None: there is none."""
+        return await self._json("GET", path, accept=accept)
+
+    async def list(self, path: str, query: Query | None = None, *, metadata: bool = False) -> AsyncIterator[Object]:
+        """Every object of a collection, a page at a time; nothing when the collection's kind is not installed.
+
+        Raises:
+            GoneError: the walk took longer than the apiserver keeps the list; begin again.
+        """
+        async for page in self.pages(path, query, metadata=metadata):
+            for item in page["items"]:
+                yield item
+
+    async def pages(self, path: str, query: Query | None = None, *, metadata: bool = False) -> AsyncIterator[Object]:
+        """The same as the apiserver's answers, whose metadata.resourceVersion a watch goes on from."""
+        rest = ""
+        while True:
+            asked = {**(query or {}), "limit": PAGE, **({"continue": rest} if rest else {})}
+            accept = METADATA_LIST if metadata else "application/json"
+            page = await self._json("GET", path, query=asked, accept=accept)
+            if page is None:
+                return
+            yield page
+            rest = page["metadata"].get("continue", "")
+            if not rest:
+                return
+
+    async def create(self, path: str, body: Object) -> Object:
+        """Create an object, or ask a review.
+
+        Raises:
+            ConflictError: it exists already.
+        """
+        answer = await self._json("POST", path, body=body)
+        if answer is None:
+            raise ApiError(
+                404, f"Kubernetes has no {path}: its namespace or its kind is missing. Is the chart installed?"
+            )
+        return answer
+
+    async def patch(self, path: str, patch: Object) -> Object | None:
+        """JSON merge patch; None: there is no such object. With metadata.resourceVersion it is conditional.
+
+        Raises:
+            ConflictError: it is no longer at that resourceVersion.
+        """
+        return await self._json("PATCH", path, body=patch, content_type="application/merge-patch+json")
+
+    async def change(
+        self, path: str, change: Callable[[Object], Object | None], *, accept: str = "application/json"
+    ) -> None:
+        """Read, decide and patch, conditionally, and again when somebody else was faster. Absent: nothing.
+
+        `change` answers the merge patch for the object as read, None when there is nothing to do.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            current = await self.get(path, accept=accept)
+            patch = change(current) if current else None
+            if current is None or patch is None:
+                return
+            version = {"resourceVersion": current["metadata"]["resourceVersion"]}
+            try:
+                await self.patch(path, {**patch, "metadata": {**patch.get("metadata", {}), **version}})
+            except ConflictError:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                return
+
+    async def replace(self, path: str, body: Object) -> Object | None:
+        """Replace an object at the resourceVersion in it; None: there is none.
+
+        Raises:
+            ConflictError: it is no longer at that resourceVersion.
+        """
+        return await self._json("PUT", path, body=body)
+
+    async def delete(self, path: str, options: Object | None = None) -> bool:
+        """Delete an object; False: there was none.
+
+        Raises:
+            ConflictError: the preconditions in `options` do not hold.
+        """
+        return await self._json("DELETE", path, body=options) is not None
+
+    async def lines(self, path: str, query: Query, *, accept: str, silence: float) -> AsyncIterator[bytes]:
+        """An endless answer line by line; an UnavailableError when nothing comes for `silence` seconds."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=3, sock_read=silence)
+        with _failures(f"GET {path}"):
+            response = await self._send("GET", path, query=query, accept=accept, timeout=timeout)
+            try:
+                if response.status >= 400:  # noqa: PLR2004 - HTTP's border
+                    raise _refusal("GET", path, response.status, await response.read())
+                async for line in response.response.content:
+                    yield line
+            finally:
+                response.response.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _json(  # noqa: PLR0913 - all of one request
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Object | None = None,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+    ) -> Object | None:
+        with _failures(f"{method} {path}"):
+            response = await self._send(
+                method, path, query=query, body=body, accept=accept, content_type=content_type, timeout=ANSWER
+            )
+            data = await response.read()
+        if response.status == 404:  # noqa: PLR2004 - not found
+            return None
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's border
+            raise _refusal(method, path, response.status, data)
+        answer: Object = json.loads(data)
+        return answer
+
+    async def _send(  # noqa: PLR0913 - all of one request
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, which also bounds the silence of a stream
+        query: Query | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        resource = f"{path}?{urlencode(query)}" if query else path
+        verb, url, headers, payload, _ = await self._client.param_serialize(
+            method,
+            resource,
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return await self._client.call_api(verb, url, headers, payload, _request_timeout=timeout)
+
+
+class _failures:  # noqa: N801 - a context manager that reads as a word
+    """Turns every way a connection can fail into an UnavailableError."""
+
+    def __init__(self, asked: str) -> None:
+        self._asked = asked
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise UnavailableError(f"Kubernetes does not answer in time ({self._asked})") from error
+        if isinstance(error, (aiohttp.ClientError, OSError, ConfigException)):
+            raise UnavailableError(f"Kubernetes cannot be reached ({self._asked}): {error}") from error
+
+
+def _refusal(method: str, path: str, status: int, data: bytes) -> ApiError:
+    try:
+        said = json.loads(data).get("message") or ""
+    except (ValueError, AttributeError):
+        said = data[:200].decode(errors="replace")
+    kinds: dict[int, type[ApiError]] = {409: ConflictError, 410: GoneError}
+    hints = {
+        401: " The service's own token is not accepted: is its ServiceAccount still there?",
+        403: " The service's ServiceAccount lacks that right: compare its roles with the chart's.",
+        429: " The apiserver is busy: try again later.",
+    }
+    sentence = f"Kubernetes answers {status} to {method} {path}: {said}.{hints.get(status, '')}"
+    return kinds.get(status, ApiError)(status, sentence)
+
+
+async def connect(settings: KubeSettings) -> Api:
+    """A client for the pod's own cluster, or for the one the kubeconfig names.
+
+    Raises:
+        UnavailableError: there is neither a ServiceAccount nor a usable kubeconfig.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = 32
+    try:
+        if settings.kubeconfig or "KUBERNETES_SERVICE_HOST" not in os.environ:
+            path = settings.kubeconfig or str(Path.home() / ".kube" / "config")
+            await config.load_kube_config(config_file=path, client_configuration=configuration, persist_config=False)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+    except (ConfigException, OSError, KeyError) as error:
+        raise UnavailableError(
+            f"No Kubernetes to talk to: {error}. Run in a pod with a ServiceAccount, or set KUBECONFIG to a file."
+        ) from error
+    return Api(ApiClient(configuration))

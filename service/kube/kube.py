@@ -1,0 +1,99 @@
+"""Kubernetes as the use cases see it: Cluster, Reviews and Leader over one client."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.job import Job
+from service.jobs.ports import WorkflowEvent
+from service.kube import client, lost_pods, manifest, nodes, templates, workloads, workspaces
+from service.kube.client import Api, KubeSettings
+from service.kube.leader import KubeLeader
+from service.kube.lent_nodes import LentNodes
+from service.kube.reviews import KubeReviews
+from service.kube.watch import WorkflowWatch
+from service.kube.workflows import Workflows
+
+
+class Kube:
+    """Fills the ports of service/jobs; what each method means is said there."""
+
+    def __init__(self, api: Api, settings: KubeSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self._workflows = Workflows(api, settings)
+        self._lent = LentNodes(api, settings)
+        self._reviews = KubeReviews(api, settings)
+        self._leader = KubeLeader(api, settings)
+
+    async def ping(self) -> None:
+        await self._api.get("/version")
+
+    async def nodes(self) -> Sequence[Node]:
+        return await nodes.nodes(self._api)
+
+    async def workspace(self, workspace_id: str) -> Workspace | None:
+        return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)
+
+    async def workloads(self, name: str) -> Sequence[Workload]:
+        return await workloads.workloads(self._api, self._settings, name)
+
+    async def addon_template(self, name: str) -> AddonTemplate | None:
+        return await templates.addon_template(self._api, name)
+
+    async def node_template(self, name: str) -> Sequence[str] | None:
+        return await templates.node_template(self._api, name)
+
+    async def create_workflow(self, job: Job) -> None:
+        await self._workflows.create(job)
+
+    async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
+        return await self._workflows.read(job_id)
+
+    async def stop_workflow(self, job_id: str, *, by: str) -> None:
+        await self._workflows.stop(job_id, by=by)
+
+    async def delete_workflow(self, job_id: str) -> None:
+        await self._workflows.delete(job_id)
+
+    async def let_go(self, job_id: str) -> None:
+        await self._workflows.let_go(job_id)
+
+    def watch_workflows(self) -> AsyncIterator[WorkflowEvent]:
+        return WorkflowWatch(self._api, self._workflows.path, manifest.JOB_ID).events()
+
+    async def holders(self) -> Mapping[str, str]:
+        return await self._lent.holders()
+
+    async def restore_node(self, node: str, job_id: str) -> None:
+        await self._lent.restore(node, job_id)
+
+    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+        return await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)
+
+    async def caller(self, token: str) -> Caller | None:
+        return await self._reviews.caller(token)
+
+    async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
+        return await self._reviews.may(caller, verb, job_type, namespace)
+
+    async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
+        return await self._reviews.may_get(caller, namespace, resource)
+
+    async def lead(self, work: Callable[[], Any]) -> None:
+        await self._leader.lead(work)
+
+
+@contextlib.asynccontextmanager
+async def connect(settings: KubeSettings) -> AsyncIterator[Kube]:
+    """Kubernetes, until the block ends. It need not answer yet: only its configuration must be there.
+
+    Raises:
+        UnavailableError: there is neither a ServiceAccount nor a usable kubeconfig.
+    """
+    api = await client.connect(settings)
+    try:
+        yield Kube(api, settings)
+    finally:
+        await api.close()

@@ -1,0 +1,154 @@
+"""One writer among several replicas.
+
+The client's own leader election is not used: it dies of a dropped connection, its requests may hang for minutes while
+the work goes on past the lease, and nobody notices when the work itself fails.
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from service.jobs.ports import UnavailableError
+from service.kube.client import Api, ConflictError, KubeSettings, Object
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """All in seconds. `renewal` + one request's limit stays below `lease`: the work ends before another may begin."""
+
+    lease: float = 15
+    renewal: float = 9
+    retry: float = 2
+    request: float = 4
+
+
+class KubeLeader:
+    """Holds the Lease `opsjobs-leader` in the service's namespace. Clocks of other machines are never trusted."""
+
+    def __init__(
+        self, api: Api, settings: KubeSettings, terms: Terms | None = None, name: str = "opsjobs-leader"
+    ) -> None:
+        self._api = api
+        self._terms = terms or Terms()
+        self._name = name
+        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
+        self._path = f"{self._collection}/{name}"
+        self.identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._seen = ""  # resourceVersion of the Lease when another held it
+        self._seen_at = 0.0
+
+    async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """For ever: wait for the Lease, run `work()` while it is ours, cancel it when the Lease is lost.
+
+        Work that ends or fails is begun again. When this is cancelled the Lease is given back at once.
+        """
+        while True:
+            while not await self._try_to_hold():  # noqa: ASYNC110 - others hold it in another process
+                await asyncio.sleep(self._terms.retry)
+            log.info("leading", identity=self.identity)
+            try:
+                await self._while_held(work)
+            except asyncio.CancelledError:
+                await self._give_back()
+                raise
+            log.warning("no longer leading", identity=self.identity)
+
+    async def _while_held(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(_again_and_again(work))
+        held_at = time.monotonic()
+        try:
+            while time.monotonic() - held_at < self._terms.renewal:
+                await asyncio.sleep(self._terms.retry)
+                asked_at = time.monotonic()
+                if await self._try_to_hold():
+                    held_at = asked_at
+                elif self._seen:
+                    return  # another has it
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _try_to_hold(self) -> bool:
+        """Take or renew the Lease; False: another holds it, or the apiserver does not answer."""
+        try:
+            async with asyncio.timeout(self._terms.request):
+                return await self._hold()
+        except ConflictError:
+            return False
+        except (UnavailableError, TimeoutError) as error:
+            log.warning("leader lease cannot be renewed", cause=str(error) or "no answer in time")
+            return False
+
+    async def _hold(self) -> bool:
+        lease = await self._api.get(self._path)
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        if lease is None:
+            await self._api.create(self._collection, self._new_lease(now))
+            self._seen = ""
+            return True
+        spec = lease.setdefault("spec", {})
+        if spec.get("holderIdentity") == self.identity:
+            spec["renewTime"] = now
+        elif self._free(lease):
+            spec.update(self._held_since(now), leaseTransitions=spec.get("leaseTransitions", 0) + 1)
+        else:
+            return False
+        held = await self._api.replace(self._path, lease) is not None
+        self._seen = ""
+        return held
+
+    def _free(self, lease: Object) -> bool:
+        """Nobody's, or not renewed for as long as it lasts, by our own clock."""
+        if not lease["spec"].get("holderIdentity"):
+            return True
+        version = lease["metadata"]["resourceVersion"]
+        if version != self._seen:
+            self._seen, self._seen_at = version, time.monotonic()
+        lasts = float(lease["spec"].get("leaseDurationSeconds") or self._terms.lease)
+        return time.monotonic() - self._seen_at > lasts
+
+    def _held_since(self, now: str) -> Object:
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": max(1, round(self._terms.lease)),
+            "acquireTime": now,
+            "renewTime": now,
+        }
+
+    def _new_lease(self, now: str) -> Object:
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name},
+            "spec": {**self._held_since(now), "leaseTransitions": 0},
+        }
+
+    async def _give_back(self) -> None:
+        def freed(lease: Object) -> Object | None:
+            ours = lease.get("spec", {}).get("holderIdentity") == self.identity
+            return {"spec": {"holderIdentity": ""}} if ours else None
+
+        try:
+            async with asyncio.timeout(self._terms.request):
+                await self._api.change(self._path, freed)
+        except (UnavailableError, TimeoutError) as error:
+            log.warning("leader lease was not given back; it expires by itself", cause=str(error))
+
+
+async def _again_and_again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await work()
+            log.warning("the leader's work ended by itself and is begun again")
+        except Exception:
+            log.exception("the leader's work failed and is begun again")
+        await asyncio.sleep(1)

@@ -1,0 +1,98 @@
+"""A job as Kubernetes objects: pure functions, so that what is created can be read in a test."""
+
+import re
+from typing import Any
+
+from service.domain.job import Job, JobType
+from service.kube.client import KubeSettings, Object
+
+FINALIZER = "opsjob.io/record"
+JOB_ID = "opsjob.io/job-id"
+JOB_TYPE = "opsjob.io/type"
+STOPPED_BY = "opsjob.io/stopped-by"
+
+API_VERSION = "argoproj.io/v1alpha1"
+
+
+def workflow(job: Job, settings: KubeSettings) -> Object:
+    """The Workflow of a job: named by its id, run by its template, held by our finalizer until it is recorded."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Workflow",
+        "metadata": {
+            "name": job.job_id,
+            "namespace": settings.jobs_namespace,
+            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+            "annotations": {
+                "workflows.argoproj.io/title": _plain(job.job_name),
+                "workflows.argoproj.io/description": _plain(_description(job)),
+            },
+            "finalizers": [FINALIZER],
+        },
+        "spec": {
+            "workflowTemplateRef": {"name": job.template},
+            "arguments": {"parameters": _parameters(job)},
+            "ttlStrategy": {"secondsAfterCompletion": _ttl_seconds(job, settings)},
+            **_deadline(job),
+            **_parallelism(job),
+        },
+    }
+
+
+def files(job: Job, owner_uid: str, settings: KubeSettings) -> Object | None:
+    """The ConfigMap of a job's files, gone with its Workflow; None: the job has no files."""
+    texts = job.work.get("files")
+    if not texts:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": job.job_id,
+            "namespace": settings.jobs_namespace,
+            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": "Workflow",
+                    "name": job.job_id,
+                    "uid": owner_uid,
+                    "controller": True,
+                }
+            ],
+        },
+        "data": dict(texts),
+        "immutable": True,
+    }
+
+
+def _parameters(job: Job) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in job.work.get("parameters", {}).items()]
+
+
+def _ttl_seconds(job: Job, settings: KubeSettings) -> int:
+    """Contract: ttlSecondsAfterFinished."""
+    asked = job.options.get("ttlSecondsAfterFinished") or 0
+    return asked if asked > 0 else settings.default_ttl_seconds
+
+
+def _deadline(job: Job) -> dict[str, Any]:
+    """Contract: timeoutSecond, ≤ 0 is none. Argo counts it from the start of the Workflow."""
+    return {"activeDeadlineSeconds": job.timeout_second} if job.timeout_second > 0 else {}
+
+
+def _parallelism(job: Job) -> dict[str, Any]:
+    """Contract: batchCount, default 1. One pod per node makes Argo's count of pods a count of nodes."""
+    return {"parallelism": max(1, job.options.get("batchCount") or 1)} if job.type is JobType.ADDON else {}
+
+
+def _description(job: Job) -> str:
+    planned = len(job.plan.nodes)
+    where = f" on {planned} node{'' if planned == 1 else 's'}" if planned else ""
+    return f"{job.type.value}{where}, submitted by {job.user_name}"
+
+
+def _plain(text: str) -> str:
+    """Text for Argo's UI, which renders Markdown; without braces, which the controller would take for a template."""
+    flat = " ".join(re.sub(r"[{}\[\]<>`\\]", " ", text).split())
+    return flat[:253]

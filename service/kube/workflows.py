@@ -1,0 +1,106 @@
+"""The life of a job's Workflow: created with its files, read, stopped, deleted, let go."""
+
+from collections.abc import Sequence
+
+from service.domain.job import Job
+from service.kube import manifest, status
+from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
+
+#: Argo's phases of a Workflow that has not begun: empty, or throttled.
+_NOT_BEGUN = ("", "Pending")
+ENDED = ("Succeeded", "Failed", "Error")
+
+
+class Workflows:
+    def __init__(self, api: Api, settings: KubeSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self.path = f"/apis/{manifest.API_VERSION}/namespaces/{settings.jobs_namespace}/workflows"
+        self._files_path = f"/api/v1/namespaces/{settings.jobs_namespace}/configmaps"
+
+    async def create(self, job: Job) -> None:
+        """Create the Workflow, then its files, which its uid owns; calling it again finishes what was begun.
+
+        Raises:
+            ApiError: the name is taken by a Workflow that is not this job's, or the apiserver refuses the objects.
+        """
+        uid = await self._create_workflow(job)
+        files = manifest.files(job, uid, self._settings)
+        if files:
+            await self._create_files(files)
+
+    async def read(self, job_id: str) -> Object | None:
+        found = await self._api.get(f"{self.path}/{job_id}")
+        return status.unpacked(found) if found else None
+
+    async def stop(self, job_id: str, *, by: str) -> None:
+        """End it so that onExit still runs; one that has not begun has nothing to clean up and is terminated.
+
+        One merge patch ends a suspension too: Argo ignores `shutdown` while a Workflow is suspended.
+        """
+        await self._api.change(f"{self.path}/{job_id}", lambda workflow: _stopping(workflow, by))
+
+    async def delete(self, job_id: str) -> None:
+        await self._api.delete(f"{self.path}/{job_id}", {"propagationPolicy": "Background"})
+
+    async def let_go(self, job_id: str) -> None:
+        await self._api.change(f"{self.path}/{job_id}", _without_finalizer, accept=METADATA)
+
+    async def _create_workflow(self, job: Job) -> str:
+        try:
+            created = await self._api.create(self.path, manifest.workflow(job, self._settings))
+        except ConflictError:
+            created = await self._existing(job)
+        uid: str = created["metadata"]["uid"]
+        return uid
+
+    async def _existing(self, job: Job) -> Object:
+        found = await self._api.get(f"{self.path}/{job.job_id}")
+        if found is None:
+            raise ConflictError(409, f"Workflow {job.job_id} went while it was being created: try again")
+        if found["metadata"].get("labels", {}).get(manifest.JOB_ID) != job.job_id:
+            raise ApiError(
+                409,
+                f"Workflow {job.job_id} in namespace {self._settings.jobs_namespace} is not this job's: it lacks the "
+                f"label {manifest.JOB_ID}={job.job_id}. Delete it, and submit again.",
+            )
+        return found
+
+    async def _create_files(self, files: Object) -> None:
+        try:
+            await self._api.create(self._files_path, files)
+        except ConflictError:
+            await self._replace_orphan(files)
+
+    async def _replace_orphan(self, files: Object) -> None:
+        """Files of an earlier Workflow of that name are about to be collected: take their place."""
+        path = f"{self._files_path}/{files['metadata']['name']}"
+        found = await self._api.get(path)
+        if found and _owners(found) == _owners(files):
+            return
+        if found:
+            await self._api.delete(path, {"preconditions": {"uid": found["metadata"]["uid"]}})
+        await self._api.create(self._files_path, files)
+
+
+def _owners(item: Object) -> Sequence[str]:
+    return [owner["uid"] for owner in item["metadata"].get("ownerReferences", [])]
+
+
+def _stopping(workflow: Object, by: str) -> Object | None:
+    phase = workflow.get("status", {}).get("phase", "")
+    spec = workflow["spec"]
+    wanted = "Terminate" if phase in _NOT_BEGUN else "Stop"
+    if phase in ENDED or (spec.get("shutdown") in (wanted, "Terminate") and not spec.get("suspend")):
+        return None
+    return {
+        "metadata": {"annotations": {manifest.STOPPED_BY: by}},
+        "spec": {"suspend": None, "shutdown": wanted},
+    }
+
+
+def _without_finalizer(workflow: Object) -> Object | None:
+    kept = workflow["metadata"].get("finalizers", [])
+    if manifest.FINALIZER not in kept:
+        return None
+    return {"metadata": {"finalizers": [name for name in kept if name != manifest.FINALIZER]}}
