@@ -50,7 +50,8 @@ def holding_up(step: Step) -> str:
 
 def on_node(node: PlannedNode) -> str:
     """A node's message with its name, once."""
-    return node.message if node.name in node.message else f"node {node.name}: {node.message or 'no reason is known'}"
+    named = re.search(rf"(?<![\w.-]){re.escape(node.name)}(?![\w-]|\.\w)", node.message)
+    return node.message if named else f"node {node.name}: {node.message or 'no reason is known'}"
 
 
 def listed(sentences: Iterable[str], more: str = "nodes") -> str:

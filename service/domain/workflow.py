@@ -100,9 +100,11 @@ class Workflow:
         name, display = entry.get("name", ""), entry.get("displayName", "")
         item = _ITEM.match(display)
         outputs = entry.get("outputs") or {}
+        on_exit = f"{self.name}.onExit"
+        clean_up = name == on_exit or name.startswith((f"{on_exit}.", f"{on_exit}["))
         return Step(
             name=name,
-            title=item["step"] if item else display,
+            title="clean-up" if clean_up else item["step"] if item else display,
             type=entry.get("type", ""),
             phase=entry.get("phase") or "",
             message=entry.get("message") or "",
@@ -112,7 +114,7 @@ class Workflow:
             started=moment(entry.get("startedAt")),
             finished=moment(entry.get("finishedAt")),
             scheduled=bool(entry.get("hostNodeName")),
-            clean_up=name == f"{self.name}.onExit" or name.startswith((f"{self.name}.onExit.", f"{self.name}.onExit[")),
+            clean_up=clean_up,
         )
 
 
