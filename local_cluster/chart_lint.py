@@ -1,0 +1,113 @@
+"""Is the chart right? Every scenario of charts/opsjobs/ci is linted, rendered and checked against Kubernetes' own schemas.
+
+The schemas come from the modules the cluster is built from, so that nothing is fetched that is not pinned in a go.sum.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_cluster.binaries import ARGO_MODULE, PROGRAMS, build
+from local_cluster.settings import ARGO_VERSION, CHECKOUT, KUBERNETES_VERSION, RELEASE_NAMESPACE, Settings
+from local_cluster.stages import Stage, Stages
+
+CHART = CHECKOUT / "charts" / "opsjobs"
+TOOLS = ("helm", "kubeconform")
+# The Prometheus operator's kind: no module of ours holds its schema.
+UNKNOWN_KINDS = "ServiceMonitor"
+#: What kubeconform calls a schema; group without its domain, core kinds without a group.
+FILE_NAME = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
+
+
+def lint(settings: Settings, stages: Stages) -> None:
+    """Raise StageFailed with the tool's words where a scenario is not right."""
+    for program in PROGRAMS:
+        if program.name in TOOLS and not program.folder(settings.cache).exists():
+            with stages.stage(f"Building {program.name}", program.expect) as stage:
+                build(program, settings.cache, stage)
+    helm, kubeconform = (tool_path(settings, name) for name in TOOLS)
+    with stages.stage("Linting the chart") as stage:
+        schemas = schema_folder(settings, stage)
+        for values in sorted((CHART / "ci").glob("*.yaml")):
+            stage.run([helm, "lint", "--strict", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values])
+            rendered = stage.run(
+                [helm, "template", "opsjobs", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values, "--include-crds"]
+            )
+            location = f"{schemas}/{FILE_NAME}"
+            stage.run(
+                [kubeconform, "-strict", "-summary", "-skip", UNKNOWN_KINDS, "-schema-location", location, "-"],
+                given=rendered,
+            )
+
+
+def tool_path(settings: Settings, name: str) -> Path:
+    (program,) = (program for program in PROGRAMS if program.name == name)
+    return program.folder(settings.cache) / name
+
+
+def schema_folder(settings: Settings, stage: Stage) -> Path:
+    """Write the schemas of Kubernetes, Argo and our own kinds, once per version and CRD text; answers where they are."""
+    home = settings.cache / "schemas" / f"kubernetes-{KUBERNETES_VERSION}-argo-{ARGO_VERSION}"
+    if not home.exists():
+        swagger = module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage) / "api/openapi-spec/swagger.json"
+        argo = module_folder("argo", f"{ARGO_MODULE}@v{ARGO_VERSION}", stage) / "manifests/base/crds/full"
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent) as unfinished:
+            whole = Path(unfinished) / "whole"
+            whole.mkdir()
+            write_kubernetes(json.loads(swagger.read_text()), whole)
+            write_custom(argo / "argoproj.io_workflowtemplates.yaml", whole)
+            whole.chmod(0o755)
+            shutil.move(whole, home)
+    for definition in (CHART / "crds").glob("*.yaml"):
+        write_custom(definition, home)
+    return home
+
+
+def module_folder(name: str, module: str, stage: Stage) -> Path:
+    answer = stage.run(["go", "mod", "download", "-json", module], cwd=Path(__file__).parent / "go" / name)
+    return Path(json.loads(answer)["Dir"])
+
+
+def write_kubernetes(swagger: dict[str, Any], folder: Path) -> None:
+    """One file of all definitions, and beside it a file per kind that refers into it."""
+    definitions = {name: strict(definition) for name, definition in swagger["definitions"].items()}
+    definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = {"type": ["string", "integer"]}
+    definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = {"type": ["string", "number"]}
+    (folder / "definitions.json").write_text(json.dumps({"definitions": definitions}))
+    for name, definition in definitions.items():
+        for kind in definition.get("x-kubernetes-group-version-kind", []):
+            reference = {"$ref": f"definitions.json#/definitions/{name}"}
+            (folder / file_name(kind["group"], kind["version"], kind["kind"])).write_text(json.dumps(reference))
+
+
+def write_custom(definition: Path, folder: Path) -> None:
+    """One file per version of a CustomResourceDefinition."""
+    spec = yaml.safe_load(definition.read_text())["spec"]
+    for version in spec["versions"]:
+        schema = strict(version["schema"]["openAPIV3Schema"])
+        (folder / file_name(spec["group"], version["name"], spec["names"]["kind"])).write_text(json.dumps(schema))
+
+
+def file_name(group: str, version: str, kind: str) -> str:
+    parts = [kind, group.split(".")[0], version] if group else [kind, version]
+    return f"{'-'.join(parts).lower()}.json"
+
+
+def strict(schema: Any) -> Any:
+    """The same schema, where an object that lists its fields allows no other: a misspelt field must not pass."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: strict(value) for key, value in schema.items()}
+    if schema.get("x-kubernetes-int-or-string") is True:
+        result.pop("type", None)
+    open_ended = schema.get("x-kubernetes-preserve-unknown-fields") is True
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object" and not open_ended:
+        result.setdefault("additionalProperties", False)
+    return result

@@ -1,0 +1,170 @@
+"""Brings the cluster up from whatever is there: a healthy one is adopted, the rest is mended or made anew."""
+
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import docker
+
+from local_cluster import binaries, images
+from local_cluster.binaries import KUBERNETES
+from local_cluster.control_plane import ADMIN_CONFIG, authority_of, control_plane_files, node_files, server_url
+from local_cluster.kubectl import Kubectl
+from local_cluster.network import MAX_NODES, Address, ensure_network, subnet_of
+from local_cluster.nodes import KEY, Node
+from local_cluster.pki import Authority
+from local_cluster.settings import BUILD, Settings
+from local_cluster.stages import Stage, StageFailed, Stages
+
+API_SECONDS = 90
+NODE_SECONDS = 120
+MENDING_SECONDS = 45
+KUBECONFIG = BUILD / "kubeconfig"
+BIN = BUILD / "bin"
+
+
+class Cluster:
+    """The control plane and its nodes, on the Docker network they share."""
+
+    def __init__(self, settings: Settings, stages: Stages) -> None:
+        self.settings = settings
+        self.stages = stages
+        self.kubectl = Kubectl(KUBECONFIG, BIN / "kubectl")
+        self._loaded = threading.Lock()
+
+    def up(self) -> None:
+        """Have the API answer and every node Ready with the cluster's images on it.
+
+        Raises StageFailed where that cannot be had.
+        """
+        if not 1 <= self.settings.nodes <= MAX_NODES:
+            raise StageFailed(f"a local cluster has 1 to {MAX_NODES} nodes, not {self.settings.nodes}")
+        binaries.build_all(self.stages, self.settings.cache)
+        binaries.link_all(self.settings.cache, BIN)
+        image = images.node_image(self.settings, self.stages)
+        tags = images.build_cluster_images(self.settings, self.stages)
+        with self.stages.stage("Control plane") as stage:
+            self._ensure_control_plane(image, stage)
+        with self.stages.stage("Nodes") as stage:
+            self._ensure_nodes(image, stage)
+        with self.stages.stage("Loading images into the nodes") as stage:
+            self.load(tags, stage)
+
+    def nodes(self) -> list[Node]:
+        """Every node there is, the control plane first, also those beyond what this run asked for."""
+        subnet = subnet_of(self._network)
+        everyone = [Node(self.settings, Address(subnet, index)) for index in range(MAX_NODES + 1)]
+        existing = {container.name for container in self._containers()}
+        return [node for node in everyone if node.container_name in existing]
+
+    def load(self, tags: list[str], stage: Stage) -> None:
+        """Put images into every node that does not hold them yet; an image is known by its id, not its name."""
+        client = docker.from_env()
+        ids = {tag: str(client.images.get(tag).id).removeprefix("sha256:") for tag in tags}
+        with ThreadPoolExecutor(2) as pool:
+            for result in [pool.submit(self._load_into, node, ids, stage) for node in self.nodes()]:
+                result.result()
+
+    def _ensure_control_plane(self, image: str, stage: Stage) -> None:
+        self._network = ensure_network(self.settings, stage)
+        node = Node(self.settings, Address(subnet_of(self._network), 0))
+        if self._is_of_this_make(node, image) and self._answers(node, stage):
+            return
+        stage.note("no control plane to adopt: making the cluster anew")
+        down(self.settings)
+        self._network = ensure_network(self.settings, stage)
+        node = Node(self.settings, Address(subnet_of(self._network), 0))
+        files = control_plane_files(node, Authority.new())
+        node.start(image, self._network, self._programs, self._key(image), files)
+        self._write_kubeconfig(files[ADMIN_CONFIG])
+        self.kubectl.wait_until_ready(stage, API_SECONDS)
+
+    def _ensure_nodes(self, image: str, stage: Stage) -> None:
+        subnet = subnet_of(self._network)
+        control_plane = Node(self.settings, Address(subnet, 0))
+        wanted = [Node(self.settings, Address(subnet, index)) for index in range(1, self.settings.nodes + 1)]
+        self._mend(wanted, image, stage)
+        missing = [node for node in wanted if node.container() is None]
+        authority = authority_of(control_plane)
+        for node in missing:
+            credentials = node_files(node, authority, server_url(control_plane))
+            node.start(image, self._network, self._programs, self._key(image), credentials)
+        self.kubectl.wait_for_nodes(stage, [control_plane.name, *(node.name for node in wanted)], NODE_SECONDS)
+        role = "node-role.kubernetes.io/control-plane="
+        self.kubectl.run(stage, "label", "--overwrite", "node", control_plane.name, role)
+
+    def _mend(self, wanted: list[Node], image: str, stage: Stage) -> None:
+        """Remove nodes that are half made, of another make, or do not become Ready in good time."""
+        for node in wanted:
+            if node.container() is not None and not self._is_of_this_make(node, image):
+                self._remove(node, stage)
+        names = {node.name for node in wanted if node.container() is not None}
+        try:
+            self.kubectl.wait_for_nodes(stage, sorted(names), MENDING_SECONDS)
+        except StageFailed:
+            ready = self.kubectl.ready_nodes(stage)
+            for node in wanted:
+                if node.name in names - ready:
+                    self._remove(node, stage)
+
+    def _remove(self, node: Node, stage: Stage) -> None:
+        stage.note(f"{node.name} is not fit to adopt: making it anew")
+        node.remove()
+        self.kubectl.run(stage, "delete", "node", node.name, "--ignore-not-found")
+
+    def _answers(self, control_plane: Node, stage: Stage) -> bool:
+        try:
+            self._write_kubeconfig(control_plane.read(ADMIN_CONFIG))
+            self.kubectl.wait_until_ready(stage, MENDING_SECONDS)
+        except (StageFailed, docker.errors.APIError) as failed:
+            stage.note(f"the control plane that is there does not answer: {failed}")
+            return False
+        return True
+
+    def _is_of_this_make(self, node: Node, image: str) -> bool:
+        container = node.container()
+        return container is not None and container.status == "running" and container.labels.get(KEY) == self._key(image)
+
+    def _key(self, image: str) -> str:
+        return images.digest([image, self._programs.name], Path(__file__).with_name("nodes.py"))
+
+    @property
+    def _programs(self) -> Path:
+        return KUBERNETES.folder(self.settings.cache)
+
+    def _write_kubeconfig(self, content: bytes) -> None:
+        KUBECONFIG.parent.mkdir(parents=True, exist_ok=True)
+        KUBECONFIG.touch(mode=0o600)
+        KUBECONFIG.write_bytes(content)
+
+    def _containers(self) -> list[docker.models.containers.Container]:
+        return list(docker.from_env().containers.list(all=True, filters={"label": self.settings.label}))
+
+    def _load_into(self, node: Node, ids: dict[str, str], stage: Stage) -> None:
+        marks = "/var/lib/opsjobs-images"
+        _, held = node.execute("ls", marks)
+        missing = [tag for tag, id_ in ids.items() if id_ not in held.split()]
+        if not missing:
+            return
+        ship = ["docker", "exec", "-i", node.container_name, "ctr", "-n", "k8s.io", "images", "import", "-"]
+        with subprocess.Popen(["docker", "save", *missing], stdout=subprocess.PIPE) as saved:
+            loaded = subprocess.run(ship, stdin=saved.stdout, capture_output=True, check=False)
+        with self._loaded:
+            stage.note(f"{node.name}: {loaded.stdout.decode()}{loaded.stderr.decode()}")
+        if saved.returncode or loaded.returncode:
+            raise StageFailed(f"{node.name} did not take the images {', '.join(missing)}\n{stage.last_lines()}")
+        node.execute("mkdir", "-p", marks)
+        node.execute("touch", *(f"{marks}/{ids[tag]}" for tag in missing))
+
+
+def down(settings: Settings) -> None:
+    """Remove every container, volume and network of the cluster, found by label."""
+    client = docker.from_env()
+    chosen = {"label": settings.label}
+    for container in client.containers.list(all=True, filters=chosen):
+        container.remove(force=True, v=True)
+    for volume in client.volumes.list(filters=chosen):
+        volume.remove(force=True)
+    for network in client.networks.list(filters=chosen):
+        network.remove()

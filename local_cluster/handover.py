@@ -1,0 +1,32 @@
+"""What tests and people need to reach the cluster, written to build/cluster.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from local_cluster.settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE
+
+FILE = BUILD / "cluster.json"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """`containers` maps the name of a node to its Docker container; empty on a cluster that is not ours."""
+
+    kubeconfig: str
+    url: str
+    argoUrl: str  # noqa: N815 - the file is JSON
+    bin: str
+    containers: Mapping[str, str]
+    namespace: str = RELEASE_NAMESPACE
+    jobsNamespace: str = JOBS_NAMESPACE  # noqa: N815 - the file is JSON
+
+    def write(self, file: Path = FILE) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, file: Path = FILE) -> "Handover":
+        """Read it back; raises FileNotFoundError where no cluster is up."""
+        return cls(**json.loads(file.read_text()))

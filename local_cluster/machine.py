@@ -1,0 +1,130 @@
+"""What the machine itself must bring: a few Debian packages and a Docker daemon that answers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from local_cluster.settings import Settings
+from local_cluster.stages import Stage, StageFailed, Stages
+
+PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "catatonit": "catatonit", "ip": "iproute2", "iptables": "iptables"}
+BUSYBOX = Path("/bin/busybox")
+DAEMON_SECONDS = 60.0
+
+
+def prepare(settings: Settings, stages: Stages) -> None:
+    """Install what is missing and start Docker where none answers; needs root for either."""
+    missing = missing_packages()
+    if missing:
+        with stages.stage("Installing packages", "1 min") as stage:
+            _install(missing, stage)
+    if not docker_answers():
+        with stages.stage("Starting Docker") as stage:
+            _start_docker(settings, stage)
+
+
+def missing_packages() -> list[str]:
+    """Name the Debian packages whose programs this machine lacks; a Docker that answers needs no daemon of ours."""
+    missing = {package for program, package in PACKAGES.items() if not shutil.which(program, path=_wide_path())}
+    if docker_answers():
+        missing.discard("docker.io")
+    if not _is_static(BUSYBOX):
+        missing.add("busybox-static")
+    return sorted(missing)
+
+
+def docker_answers() -> bool:
+    try:
+        client = docker.from_env(timeout=10)
+        client.ping()
+        client.close()
+    except DockerException:
+        return False
+    return True
+
+
+def stop_docker(settings: Settings, stages: Stages) -> None:
+    """End the daemon that `up` started, and only that one."""
+    record = _daemon_record(settings)
+    if not record.exists():
+        return
+    pid = int(json.loads(record.read_text())["pid"])
+    record.unlink()
+    if _command_of(pid) != "dockerd":
+        return
+    with stages.stage("Ending the Docker daemon we started"):
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + DAEMON_SECONDS
+        while _command_of(pid) == "dockerd":
+            if time.monotonic() > deadline:
+                raise StageFailed(f"dockerd (process {pid}) does not end; look at {_daemon_log(settings)}")
+            time.sleep(0.2)
+
+
+def _install(packages: list[str], stage: Stage) -> None:
+    if os.geteuid() != 0:
+        raise StageFailed(f"these Debian packages are missing: {' '.join(packages)}; install them, or run as root")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    stage.run(["apt-get", "update", "-q"], env=environment)
+    stage.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], env=environment)
+
+
+def _start_docker(settings: Settings, stage: Stage) -> None:
+    """Start dockerd by hand: a machine whose init runs it would have answered."""
+    if os.geteuid() != 0:
+        raise StageFailed("no Docker daemon answers; start one, or run as root so that this can")
+    settings.state.mkdir(parents=True, exist_ok=True)
+    # A daemon that was killed leaves its pid behind, and that pid may be somebody else's by now.
+    Path("/var/run/docker.pid").unlink(missing_ok=True)
+    with _daemon_log(settings).open("ab") as log:
+        daemon = subprocess.Popen(
+            ["dockerd"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PATH": _wide_path()},
+        )
+    _daemon_record(settings).write_text(json.dumps({"pid": daemon.pid}))
+    stage.note(f"dockerd is process {daemon.pid}, its log {_daemon_log(settings)}")
+    deadline = time.monotonic() + DAEMON_SECONDS
+    while not docker_answers():
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            raise StageFailed(f"dockerd does not answer; its log: {_daemon_log(settings)}")
+        time.sleep(0.2)
+
+
+def _daemon_record(settings: Settings) -> Path:
+    return settings.state / "dockerd.json"
+
+
+def _daemon_log(settings: Settings) -> Path:
+    return settings.state / "dockerd.log"
+
+
+def _command_of(pid: int) -> str:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    name, _, rest = state.partition("(")[2].rpartition(")")
+    return "" if rest.split()[0] == "Z" else name
+
+
+def _is_static(program: Path) -> bool:
+    """Tell whether a program runs in an image that holds nothing else."""
+    if not program.exists():
+        return False
+    return b"/lib64/ld-linux" not in program.read_bytes()[:4096]
+
+
+def _wide_path() -> str:
+    """A user's PATH often lacks where Debian keeps daemons."""
+    return f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
