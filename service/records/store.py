@@ -1,0 +1,125 @@
+"""The record store: the `Records` port on PostgreSQL and SQLite."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.domain.job import Job
+from service.domain.listing import ListQuery, Page
+from service.jobs.ports import Claim, IdempotencyKey, UnavailableError
+from service.records import keys
+from service.records.engine import Database
+from service.records.pages import count_of, items_of
+from service.records.rows import NO_TIME, from_body, milliseconds, to_job_row, to_listing_row
+from service.records.tables import jobs, listing
+
+#: Retention deletes this many records at a time, so that it never holds up a writer for long.
+FORGET_BATCH = 500
+
+
+class SqlRecords:
+    """Every record of every job, whole in one place; each method is one transaction.
+
+    Raises UnavailableError from every method when the database does not answer within seconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def ping(self) -> None:
+        async with self._database.reading() as connection:
+            await connection.execute(select(literal(1)).select_from(jobs).limit(1))
+
+    async def claim(self, key: IdempotencyKey, now: datetime) -> Claim:
+        async with self._database.writing() as connection:
+            return await keys.claim(connection, key, now)
+
+    async def release(self, key: IdempotencyKey) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(keys.released(key))
+
+    async def add(self, job: Job, key: IdempotencyKey | None = None) -> None:
+        """Write a new job, and complete its key, in one transaction.
+
+        Raises:
+            UnavailableError: also where the id, or the key, was used in the same moment. Nothing was written, and
+                sending the request again is what helps.
+        """
+        try:
+            async with self._database.writing() as connection:
+                if key is not None and not await keys.complete(connection, key, job.job_id, job.created):
+                    raise UnavailableError(
+                        f"another request with the Idempotency-Key {key.key!r} ended first; send the request again"
+                    )
+                await connection.execute(insert(jobs).values(to_job_row(job)))
+                await connection.execute(insert(listing).values(to_listing_row(job)))
+        except IntegrityError as error:
+            raise UnavailableError(f"the job id {job.job_id} is taken; send the request again") from error
+
+    async def get(self, job_id: str) -> Job | None:
+        async with self._database.reading() as connection:
+            body = await connection.scalar(select(jobs.c.body).where(jobs.c.job_id == job_id))
+        return None if body is None else from_body(body)
+
+    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        async with self._database.writing() as connection:
+            body = await connection.scalar(select(jobs.c.body).where(jobs.c.job_id == job_id).with_for_update())
+            if body is None:
+                return None
+            before = from_body(body)
+            after = change(before)
+            if after is not before and after != before:
+                await _write_over(connection, before, after)
+            return after
+
+    async def page(self, query: ListQuery) -> Page:
+        async with self._database.reading() as connection:
+            dialect = self._database.dialect
+            total = await connection.scalar(count_of(query, dialect)) or 0
+            if query.offset >= total:
+                return Page(total, [])
+            statement, backwards = items_of(query, dialect, total)
+            items = [item.encode() for (item,) in await connection.execute(statement)]
+        return Page(total, items[::-1] if backwards else items)
+
+    async def unfinished(self) -> Sequence[str]:
+        async with self._database.reading() as connection:
+            found = await connection.scalars(
+                select(jobs.c.job_id).where(jobs.c.workflow_gone == 0).order_by(jobs.c.created_ms, jobs.c.job_id)
+            )
+            return found.all()
+
+    async def forget(self, ended_before: datetime) -> int:
+        over = (
+            select(jobs.c.job_id)
+            .where(
+                jobs.c.ended_ms != NO_TIME,
+                jobs.c.ended_ms < milliseconds(ended_before),
+                jobs.c.workflow_gone == 1,
+            )
+            .limit(FORGET_BATCH)
+        )
+        forgotten = 0
+        while True:
+            async with self._database.writing() as connection:
+                dropped = await connection.execute(delete(jobs).where(jobs.c.job_id.in_(over)))
+            forgotten += dropped.rowcount
+            if dropped.rowcount < FORGET_BATCH:
+                return forgotten
+
+
+async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> None:
+    if (after.job_id, after.created) != (before.job_id, before.created):
+        raise ValueError(f"a change of {before.job_id} must keep its id and the time it was created")
+    await connection.execute(update(jobs).where(jobs.c.job_id == after.job_id).values(to_job_row(after)))
+    row = to_listing_row(after)
+    # Most changes (a node's phase, a condition) touch nothing that a list sorts or filters by.
+    if row != to_listing_row(before):
+        this = (listing.c.created_ms == row["created_ms"]) & (listing.c.job_id == after.job_id)
+        await connection.execute(update(listing).where(this).values(row))

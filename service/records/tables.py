@@ -1,0 +1,84 @@
+"""The tables of the record store, the same on PostgreSQL and SQLite.
+
+`jobs` holds the whole record and the list item as it is answered, both rendered at write time. `listing` holds only
+what a list filters and sorts by: narrow, and on SQLite kept in the order of creation time, so that counting and paging
+never read the wide table. One index per sort field carries all that a list without further filters needs (id, creation
+time, hidden), and serves the filter on that field too.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, SmallInteger, String, Table, Text
+
+from service.domain.listing import SortField
+
+#: PostgreSQL would compare by the database's language; byte order is the same everywhere and what SQLite does.
+PLAIN_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", PLAIN_TEXT, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False),
+    Column("workflow_gone", SmallInteger, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+Index("jobs_by_workflow_gone", jobs.c.workflow_gone, jobs.c.created_ms, jobs.c.job_id)
+Index("jobs_by_end", jobs.c.ended_ms)
+
+listing = Table(
+    "listing",
+    metadata,
+    Column("created_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", PLAIN_TEXT, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("hidden", SmallInteger, nullable=False),
+    Column("type", PLAIN_TEXT, nullable=False),
+    Column("phase", PLAIN_TEXT, nullable=False),
+    Column("cluster_id", PLAIN_TEXT, nullable=False),
+    Column("workspace_id", PLAIN_TEXT, nullable=False),
+    Column("scope", PLAIN_TEXT, nullable=False),
+    Column("user_id", PLAIN_TEXT, nullable=False),
+    Column("user_name", PLAIN_TEXT, nullable=False),
+    Column("job_name", PLAIN_TEXT, nullable=False),
+    Column("user_name_folded", PLAIN_TEXT, nullable=False),
+    Column("job_name_folded", PLAIN_TEXT, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False),
+    Column("deletion_ms", BigInteger, nullable=False),
+    Column("timeout_second", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+SORT_COLUMNS = {
+    SortField.JOB_ID: listing.c.job_id,
+    SortField.JOB_NAME: listing.c.job_name,
+    SortField.CLUSTER_ID: listing.c.cluster_id,
+    SortField.WORKSPACE_ID: listing.c.workspace_id,
+    SortField.USER_ID: listing.c.user_id,
+    SortField.USER_NAME: listing.c.user_name,
+    SortField.TYPE: listing.c.type,
+    SortField.PHASE: listing.c.phase,
+    SortField.CREATION_TIME: listing.c.created_ms,
+    SortField.START_TIME: listing.c.started_ms,
+    SortField.END_TIME: listing.c.ended_ms,
+    SortField.DELETION_TIME: listing.c.deletion_ms,
+    SortField.TIMEOUT_SECOND: listing.c.timeout_second,
+}
+
+for _column in SORT_COLUMNS.values():
+    # dict.fromkeys: each column once, in this order, where the sort column is one of the others.
+    _columns = dict.fromkeys((_column, listing.c.job_id, listing.c.created_ms, listing.c.hidden))
+    Index(f"listing_by_{_column.name}", *_columns)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # sha256 of user and key: of one size, whatever a caller sends.
+    Column("id", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("job_id", Text, nullable=True),
+    Column("claimed_ms", BigInteger, nullable=False),
+)
+Index("idempotency_keys_by_claim", idempotency_keys.c.claimed_ms)
