@@ -1,4 +1,4 @@
-"""Is the chart right? Every scenario of charts/opsjobs/ci is linted, rendered and checked against Kubernetes' own schemas.
+"""Is the chart right? Every scenario of its ci folder is linted, rendered and checked against Kubernetes' own schemas.
 
 The schemas come from the modules the cluster is built from, so that nothing is fetched that is not pinned in a go.sum.
 """
@@ -34,9 +34,8 @@ def lint(settings: Settings, stages: Stages) -> None:
         schemas = schema_folder(settings, stage)
         for values in sorted((CHART / "ci").glob("*.yaml")):
             stage.run([helm, "lint", "--strict", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values])
-            rendered = stage.run(
-                [helm, "template", "opsjobs", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values, "--include-crds"]
-            )
+            release = ["opsjobs", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values, "--include-crds"]
+            rendered = stage.run([helm, "template", *release])
             location = f"{schemas}/{FILE_NAME}"
             stage.run(
                 [kubeconform, "-strict", "-summary", "-skip", UNKNOWN_KINDS, "-schema-location", location, "-"],
@@ -50,16 +49,19 @@ def tool_path(settings: Settings, name: str) -> Path:
 
 
 def schema_folder(settings: Settings, stage: Stage) -> Path:
-    """Write the schemas of Kubernetes, Argo and our own kinds, once per version and CRD text; answers where they are."""
+    """Write the schemas of Kubernetes and Argo once per version, those of our own kinds anew; answers where they are."""
     home = settings.cache / "schemas" / f"kubernetes-{KUBERNETES_VERSION}-argo-{ARGO_VERSION}"
     if not home.exists():
-        swagger = module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage) / "api/openapi-spec/swagger.json"
+        swagger = (
+            module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage)
+            / "api/openapi-spec/swagger.json"
+        )
         argo = module_folder("argo", f"{ARGO_MODULE}@v{ARGO_VERSION}", stage) / "manifests/base/crds/full"
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent) as unfinished:
             whole = Path(unfinished) / "whole"
             whole.mkdir()
-            write_kubernetes(json.loads(swagger.read_text()), whole)
+            write_kubernetes(json.loads((kubernetes / "api/openapi-spec/swagger.json").read_text()), whole)
             write_custom(argo / "argoproj.io_workflowtemplates.yaml", whole)
             whole.chmod(0o755)
             shutil.move(whole, home)
@@ -94,7 +96,7 @@ def write_custom(definition: Path, folder: Path) -> None:
 
 
 def file_name(group: str, version: str, kind: str) -> str:
-    parts = [kind, group.split(".")[0], version] if group else [kind, version]
+    parts = [kind, group.partition(".")[0], version] if group else [kind, version]
     return f"{'-'.join(parts).lower()}.json"
 
 

@@ -1,0 +1,251 @@
+"""What helm makes of the chart."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.chart.rendering import CHART, NAMESPACE, SCENARIOS, Object, Rendered, refusal, render
+
+pytestmark = pytest.mark.e2e  # needs helm, not the cluster
+
+POSTGRES: Object = {"database": {"existingSecret": "records"}}
+
+#: A WorkflowTemplate as one of workflow_templates renders it, with both placeholders and Argo's own braces.
+WORKFLOW_TEMPLATE = """
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata:
+  name: opsjob-addon-0123abcd
+  labels: {opsjob.io/type: addon}
+spec:
+  templates:
+    - name: node
+      container:
+        image: OPSJOBS_IMAGE
+        imagePullPolicy: OPSJOBS_IMAGE_PULL_POLICY
+        command: [python, -m, workflow_templates.addon.node, --node, "{{inputs.parameters.node}}"]
+"""
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    """The chart with a WorkflowTemplate and an AddonTemplate of ours in it."""
+    copy = tmp_path / "opsjobs"
+    shutil.copytree(CHART, copy)
+    shutil.rmtree(copy / "files" / "workflowtemplates", ignore_errors=True)
+    (copy / "files" / "workflowtemplates").mkdir()
+    (copy / "files" / "workflowtemplates" / "addon.yaml").write_text(WORKFLOW_TEMPLATE)
+    addon = {
+        "apiVersion": "opsjob.io/v1alpha1",
+        "kind": "AddonTemplate",
+        "metadata": {"name": "braces"},
+        "spec": {"script": "echo '{{ .Values.replicas }} {{x}}' \"$1\"\n"},
+    }
+    (copy / "files" / "addontemplates" / "braces.yaml").write_text(yaml.safe_dump(addon))
+    return copy
+
+
+def pod_templates(rendered: Rendered) -> list[Object]:
+    pods = [item["spec"] for item in rendered.kind("Pod")]
+    return pods + [item["spec"]["template"]["spec"] for kind in ("Deployment", "Job") for item in rendered.kind(kind)]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_every_pod_of_the_release_is_restricted(scenario: Path) -> None:
+    pods = pod_templates(render(scenario))
+    assert pods
+    for pod in pods:
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"]
+        assert context["runAsUser"] > 0
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not any(pod.get(field) for field in ("hostPID", "hostNetwork", "hostIPC"))
+        assert all("hostPath" not in volume for volume in pod["volumes"])
+        for container in pod["containers"] + pod.get("initContainers", []):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_no_right_is_a_wildcard(scenario: Path) -> None:
+    rendered = render(scenario)
+    rules = [rule for kind in ("Role", "ClusterRole") for item in rendered.kind(kind) for rule in item["rules"]]
+    assert rules
+    assert not [rule for rule in rules if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_every_binding_leads_from_an_account_to_a_role_of_the_chart(scenario: Path) -> None:
+    rendered = render(scenario)
+
+    def named(kind: str) -> set[tuple[str, str]]:
+        return {(home(item), item["metadata"]["name"]) for item in rendered.kind(kind)}
+
+    for binding in rendered.kind("RoleBinding") + rendered.kind("ClusterRoleBinding"):
+        role = binding["roleRef"]
+        assert (home(binding), role["name"]) in named(role["kind"])
+        assert {(subject["namespace"], subject["name"]) for subject in binding["subjects"]} <= named("ServiceAccount")
+
+
+def home(item: Object) -> str:
+    """The namespace helm puts it in; that of cluster-scoped objects does not matter."""
+    namespace: str = item["metadata"].get("namespace", NAMESPACE)
+    return namespace
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"replicas": 2}, "more than one replica needs PostgreSQL"),
+        ({"jobs": {"namespace": NAMESPACE}}, "must not share the service's namespace"),
+        ({"persistence": {"hostPath": {"path": "/data"}}}, "set both path and nodeName"),
+        ({"persistence": {"existingClaim": "mine", "hostPath": {"path": "/data", "nodeName": "a"}}}, "set one of them"),
+        ({"service": {"nodePort": 30080}}, "needs service.type NodePort"),
+        ({"replica": 2}, "'replica' not allowed"),
+    ],
+)
+def test_refuses_with_a_sentence(values: Object, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+def test_workflow_template_gets_image_namespace_and_stays_when_an_upgrade_replaces_it(chart: Path) -> None:
+    rendered = render({"image": {"repository": "example.com/ops", "tag": "1", "pullPolicy": "Always"}}, chart)
+    (template,) = rendered.kind("WorkflowTemplate")
+    assert template["metadata"]["namespace"] == "opsjobs-jobs"
+    assert template["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert template["metadata"]["labels"]["opsjob.io/type"] == "addon"
+    container = template["spec"]["templates"][0]["container"]
+    assert container["image"] == "example.com/ops:1"
+    assert container["imagePullPolicy"] == "Always"
+    assert container["command"][-1] == "{{inputs.parameters.node}}"
+
+
+def test_service_is_told_which_template_runs_which_type(chart: Path) -> None:
+    assert json.loads(render({}, chart).settings["OPSJOBS_TEMPLATES"]) == {"addon": "opsjob-addon-0123abcd"}
+
+
+def test_scripts_reach_the_cluster_as_they_are_written(chart: Path) -> None:
+    addon = render({}, chart).one("AddonTemplate", "braces")
+    assert addon["spec"]["script"] == "echo '{{ .Values.replicas }} {{x}}' \"$1\"\n"
+
+
+def test_sqlite_has_a_volume_and_one_writer() -> None:
+    rendered = render({})
+    deployment = rendered.one("Deployment")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert rendered.settings["OPSJOBS_DATABASE_URL"].startswith("sqlite")
+    assert "/data" in [mount["mountPath"] for mount in rendered.service_container["volumeMounts"]]
+    assert rendered.one("PersistentVolumeClaim", "opsjobs-records")["metadata"]["annotations"] == {
+        "helm.sh/resource-policy": "keep"
+    }
+
+
+def test_postgresql_comes_from_a_secret_and_needs_no_volume() -> None:
+    rendered = render(POSTGRES)
+    assert "OPSJOBS_DATABASE_URL" not in rendered.settings
+    (variable,) = rendered.service_container["env"]
+    assert variable == {
+        "name": "OPSJOBS_DATABASE_URL",
+        "valueFrom": {"secretKeyRef": {"name": "records", "key": "url"}},
+    }
+    assert rendered.kind("PersistentVolumeClaim") == []
+    assert "/data" not in [mount["mountPath"] for mount in rendered.service_container["volumeMounts"]]
+
+
+def test_migrations_run_before_the_service_on_the_same_store() -> None:
+    for values in ({}, POSTGRES):
+        pod = render(values).one("Deployment")["spec"]["template"]["spec"]
+        (migrate,), (service,) = pod["initContainers"], pod["containers"]
+        assert migrate["command"] == ["python", "-m", "service.records.migrate"]
+        for field in ("image", "envFrom", "volumeMounts"):
+            assert migrate[field] == service[field]
+        assert migrate.get("env") == service.get("env")
+
+
+def test_a_node_directory_becomes_a_volume_of_that_node_alone() -> None:
+    rendered = render({"persistence": {"hostPath": {"path": "/var/lib/opsjobs", "nodeName": "node-1"}}})
+    (volume,) = rendered.kind("PersistentVolume")
+    claim = rendered.one("PersistentVolumeClaim", "opsjobs-records")
+    assert volume["spec"]["local"] == {"path": "/var/lib/opsjobs"}
+    assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    assert volume["spec"]["claimRef"]["name"] == claim["metadata"]["name"]
+    terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert terms == [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-1"]}]}]
+
+
+def test_several_replicas_are_spread_and_protected() -> None:
+    rendered = render({**POSTGRES, "replicas": 3})
+    (budget,) = rendered.kind("PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    pod = rendered.one("Deployment")["spec"]["template"]["spec"]
+    assert pod["topologySpreadConstraints"]
+    assert pod["containers"][0]["lifecycle"]
+    assert render(POSTGRES).kind("PodDisruptionBudget") == []
+
+
+def test_a_changed_setting_makes_new_pods() -> None:
+    def checksum(values: Object) -> str:
+        metadata = render(values).one("Deployment")["spec"]["template"]["metadata"]
+        found: str = metadata["annotations"]["checksum/settings"]
+        return found
+
+    assert checksum({}) != checksum({"clusterId": "other"})
+    assert checksum({}) == checksum({"service": {"port": 81}})
+
+
+def test_jobs_namespace_allows_what_steps_do_and_is_made_only_when_wanted() -> None:
+    (namespace,) = render({}).kind("Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert render({"jobs": {"createNamespace": False}}).kind("Namespace") == []
+
+
+@pytest.mark.parametrize(
+    ("role", "verbs"),
+    [
+        ("viewer", {"get", "list"}),
+        ("operator", {"create", "get", "list", "update"}),
+        ("admin", {"create", "get", "list", "update", "delete"}),
+    ],
+)
+def test_roles_for_people_speak_of_every_job_type(role: str, verbs: set[str]) -> None:
+    rules = render({}).one("ClusterRole", f"opsjobs-{role}")["rules"]
+    (jobs,) = (rule for rule in rules if "opsjobs/addon" in rule["resources"])
+    types = ("addon", "preflight", "dumplog", "reboot", "exportimage")
+    assert set(jobs["resources"]) == {f"opsjobs/{job_type}" for job_type in types}
+    assert set(jobs["verbs"]) == verbs
+
+
+def test_only_admins_write_what_runs_as_root() -> None:
+    writers: list[Any] = [
+        role["metadata"]["name"]
+        for role in render({}).kind("ClusterRole")
+        for rule in role["rules"]
+        if "addontemplates" in rule["resources"] and {"create", "update", "patch"} & set(rule["verbs"])
+    ]
+    assert writers == ["opsjobs-admin"]
+
+
+def test_numbers_reach_the_service_as_they_are_written() -> None:
+    settings = render({"jobs": {"defaultTtlSeconds": 31_536_000, "defaultTimeoutSeconds": 10_000_000}}).settings
+    assert settings["OPSJOBS_DEFAULT_TTL_SECONDS"] == "31536000"
+    assert settings["OPSJOBS_DEFAULT_TIMEOUT_SECONDS"] == "10000000"
+
+
+def test_what_is_optional_is_off() -> None:
+    rendered = render({})
+    assert not rendered.kind("ServiceMonitor")
+    assert not rendered.kind("NetworkPolicy")
+    everything = render(CHART / "ci" / "full-values.yaml")
+    assert everything.kind("ServiceMonitor")
+    assert everything.kind("NetworkPolicy")
+    least = render(CHART / "ci" / "trial-values.yaml")
+    assert not least.kind("AddonTemplate")
+    assert not least.kind("Job")
