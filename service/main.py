@@ -59,6 +59,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         workspace_label=settings.workspace_label,
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
+        system_namespaces=(*settings.system_namespaces, settings.namespace, settings.jobs_namespace),
     )
     return Wiring(
         records=records,

@@ -18,6 +18,8 @@ class Settings(BaseSettings):
     default_timeout_seconds: int = 0
     workspace_label: str = "opsjob.io/workspace"
     workload_labels: list[str] = []
+    #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
+    system_namespaces: list[str] = ["kube-system", "argo"]
     argo_ui_url: str = ""
     #: Records of ended jobs are kept this many days; 0: for ever.
     retention_days: int = 0

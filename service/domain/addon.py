@@ -30,7 +30,7 @@ def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
         "nodes": json.dumps(plan.names),
         "security-upgrade": "true" if options.get("securityUpgrade") else "false",
         "required": str(required(plan, options)),
-        "may-fail": str(len(plan.nodes) - required(plan, options)),
+        "planned": str(len(plan.nodes)),
     }
 
 

@@ -48,6 +48,8 @@ class Submission:
     #: Job type → the WorkflowTemplate that runs it; a type without one cannot be run here.
     templates: Mapping[str, str]
     default_timeout_seconds: int
+    #: Pods in these do not keep a node busy (docs/decisions/0008).
+    system_namespaces: Sequence[str]
 
     async def submit(self, order: Order, who: Caller, resolved: Resolved, key: IdempotencyKey | None) -> str:
         """Accept the job that an order was resolved to; answers the jobId.
@@ -114,7 +116,8 @@ class Submission:
         now = datetime.now(UTC)
         timeout = self.default_timeout_seconds if order.timeout_second is None else order.timeout_second
         work = {
-            "parameters": addon.parameters(resolved.selection.plan, order.options),
+            "parameters": addon.parameters(resolved.selection.plan, order.options)
+            | {"system-namespaces": ",".join(self.system_namespaces)},
             "files": {addon.SNAPSHOT: addon.snapshot(resolved.templates)},
         }
         return Job(

@@ -60,7 +60,7 @@ class WorkflowWatch:
             except GoneError:
                 log.info("workflow watch lost its place and lists again", resource_version=self._version)
                 await self._start_over()
-            except (UnavailableError, ValueError) as error:
+            except (UnavailableError, ValueError, LookupError) as error:  # the last two: half a line
                 log.warning("workflow watch interrupted", cause=str(error), failures=self._failures + 1)
                 await self._pause()
 

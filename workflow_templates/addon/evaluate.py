@@ -1,0 +1,77 @@
+"""The verdict of the ratio rule without the service: fails if fewer nodes succeeded than must."""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+
+from workflow_templates import say, workflow
+from workflow_templates.cluster import Cluster, ClusterError, Object
+
+_FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
+#: Argo writes the Workflow after it starts this pod: its last entries may not be there at once.
+_SETTLE_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many nodes the job is for, and which of them ended how."""
+
+    planned: int
+    succeeded: frozenset[str]
+    failed: frozenset[str]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.succeeded) + len(self.failed) >= self.planned
+
+    def verdict(self, required: int) -> str:
+        """Empty when enough succeeded; else the sentence that says by how much not."""
+        if len(self.succeeded) >= required:
+            return ""
+        sentence = f"{len(self.succeeded)} of {self.planned} nodes succeeded and {required} must"
+        names = sorted(self.failed)
+        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004
+        return f"{sentence}; not done: {shown}" if names else sentence
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--required", type=int, required=True)
+    arguments = parser.parse_args()
+    try:
+        verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
+    except ClusterError as fault:
+        verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
+    say.last_word(verdict or "enough nodes succeeded")
+    return 1 if verdict else 0
+
+
+def evaluate(cluster: Cluster, job: str, required: int) -> str:
+    """The verdict on the job as its Workflow shows it."""
+    end = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        found = workflow.read(cluster, job)
+        if found is None:
+            return f"job {job} is gone"
+        counted = tally(found)
+        if counted.complete or time.monotonic() > end:
+            return counted.verdict(required)
+        time.sleep(_LOOK_SECONDS)
+
+
+def tally(found: Object) -> Tally:
+    """Count the entries that stand for whole nodes: Argo's Retry entries, one per item of the loop."""
+    ended = {
+        str(workflow.parameters(step.get("inputs") or {}).get("node")): step.get("phase")
+        for step in workflow.steps(found)
+        if step.get("type") == "Retry" and step.get("templateName") == "node" and step.get("phase") in _FINAL
+    }
+    succeeded = frozenset(node for node, phase in ended.items() if phase == "Succeeded")
+    return Tally(len(workflow.planned(found)), succeeded, frozenset(ended) - succeeded)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

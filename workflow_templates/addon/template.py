@@ -1,0 +1,104 @@
+"""The WorkflowTemplate of addon jobs, authored with Hera."""
+
+import json
+
+from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
+
+from workflow_templates.parts import (
+    NODE_PIN,
+    PRIVILEGED,
+    RESTRICTED,
+    TINY,
+    TOLERATE_EVERYTHING,
+    container,
+    job_id,
+    scratch,
+    scratch_volume,
+)
+
+
+def build() -> WorkflowTemplate:
+    """One step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount."""
+    with WorkflowTemplate(
+        name="opsjob-addon",
+        entrypoint="addon",
+        on_exit="restore",
+        service_account_name="opsjob-addon",
+        arguments=[
+            Parameter(name="nodes"),
+            Parameter(name="required"),
+            Parameter(name="planned"),
+            Parameter(name="security-upgrade"),
+            Parameter(name="system-namespaces"),
+        ],
+        volumes=[
+            models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
+            scratch_volume(),
+        ],
+        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+    ) as template:
+        node = _node()
+        evaluate = _evaluate()
+        container(
+            name="restore",
+            command=["python3", "-m", "workflow_templates.restore"],
+            args=["--job", job_id()],
+            **RESTRICTED,
+        )
+        with Steps(name="addon"):
+            Step(
+                name="node",
+                template=node,
+                arguments=[Parameter(name="node", value="{{item}}")],
+                with_param="{{workflow.parameters.nodes}}",
+                # A failed node must not keep the others from their turn; evaluate gives the verdict.
+                continue_on=models.ContinueOn(failed=True, error=True),
+            )
+            Step(name="evaluate", template=evaluate, when="{{steps.node.status}} != Succeeded")
+    return template
+
+
+def _node() -> Container:
+    return container(
+        name="node",
+        inputs=[Parameter(name="node")],
+        command=["python3", "-m", "workflow_templates.addon.node"],
+        args=[
+            "--node={{inputs.parameters.node}}",
+            f"--job={job_id()}",
+            "--planned={{workflow.parameters.planned}}",
+            "--required={{workflow.parameters.required}}",
+            "--security-upgrade={{workflow.parameters.security-upgrade}}",
+            "--system-namespaces={{workflow.parameters.system-namespaces}}",
+        ],
+        outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
+        labels={"opsjob.io/step": "node"},
+        annotations={
+            # Under hostPID process 1 is the host's init, which Argo would signal; the step says who it is instead.
+            "workflows.argoproj.io/kill-cmd-main": json.dumps(["/bin/sh", "-c", "kill -%d $(cat /tmp/step.pid)"]),
+            # The wait container ends by itself when main has ended.
+            "workflows.argoproj.io/kill-cmd-wait": json.dumps(["/var/run/argo/argoexec", "version"]),
+        },
+        affinity=NODE_PIN,
+        tolerations=TOLERATE_EVERYTHING,
+        pod_spec_patch=json.dumps({"hostPID": True}),
+        security_context=PRIVILEGED,
+        resources=TINY,
+        volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
+        # Busy or lent to another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
+        retry_strategy=models.RetryStrategy(
+            limit=1_000_000,
+            retry_policy="OnFailure",
+            expression="lastRetry.exitCode == '75'",
+            backoff=models.Backoff(duration="5s", factor=2, cap="60s"),
+        ),
+    )
+
+
+def _evaluate() -> Container:
+    return container(
+        name="evaluate",
+        command=["python3", "-m", "workflow_templates.addon.evaluate"],
+        args=["--job", job_id(), "--required", "{{workflow.parameters.required}}"],
+        **RESTRICTED,
+    )

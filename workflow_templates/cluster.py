@@ -1,0 +1,137 @@
+"""The Kubernetes API as steps need it: a few calls that outlast an apiserver that is away for a while."""
+
+import os
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Object = dict[str, Any]
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_PAGE = 500
+
+
+class ClusterError(Exception):
+    """The Kubernetes API did not do what was asked; the message is for a person."""
+
+
+class UnavailableError(ClusterError):
+    """It did not answer for as long as we had patience."""
+
+
+class ConflictError(ClusterError):
+    """Somebody else changed or created the object in between: read it again and decide again."""
+
+
+class Cluster:
+    """A client for one step. Every call is repeated while the API is away, for at most `patience` seconds."""
+
+    def __init__(self, http: httpx.Client, namespace: str, *, token: Path | None = None, pause: float = 0.2) -> None:
+        self.namespace = namespace
+        self.patience = 300.0
+        self._http = http
+        self._token = token
+        self._pause = pause
+
+    @classmethod
+    def in_pod(cls) -> "Cluster":
+        """The cluster this pod runs in, as its ServiceAccount."""
+        host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+        if ":" in host:
+            host = f"[{host}]"
+        http = httpx.Client(
+            base_url=f"https://{host}:{port}",
+            verify=ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt")),
+            timeout=httpx.Timeout(20, connect=5),
+            trust_env=False,  # a proxy of the pod's environment is not for the cluster's own API
+        )
+        return cls(http, (_ACCOUNT / "namespace").read_text().strip(), token=_ACCOUNT / "token")
+
+    def get(self, path: str) -> Object | None:
+        """The object, None where there is none."""
+        return self._call("GET", path)
+
+    def list(self, path: str, **selectors: str) -> Iterator[Object]:
+        """Every object that the selectors (labelSelector, fieldSelector) take, page by page."""
+        params = {**selectors, "limit": str(_PAGE)}
+        while True:
+            page = self._call("GET", path, params=params) or {}
+            yield from page.get("items") or ()
+            following = page.get("metadata", {}).get("continue")
+            if not following:
+                return
+            params["continue"] = following
+
+    def create(self, path: str, item: Object) -> None:
+        """Raises ConflictError where it exists, which a repeated call of ours may have made itself."""
+        self._call("POST", path, json=item)
+
+    def patch(self, item: Object, path: str, change: Object) -> None:
+        """Merge `change` into the object just read; raises ConflictError if it is no longer that version."""
+        metadata = {**change.get("metadata", {}), "resourceVersion": item["metadata"]["resourceVersion"]}
+        self._call(
+            "PATCH",
+            path,
+            json={**change, "metadata": metadata},
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def delete(self, item: Object, path: str) -> None:
+        """Delete exactly the object just read; raises ConflictError if it changed, is content if it is gone."""
+        exactly = {key: item["metadata"][key] for key in ("uid", "resourceVersion")}
+        self._call("DELETE", path, json={"preconditions": exactly})
+
+    def _call(self, method: str, path: str, **request: Any) -> Object | None:
+        end = time.monotonic() + self.patience
+        pause = self._pause
+        while True:
+            asked_to_wait = 0.0
+            try:
+                answer = self._http.request(method, path, **self._signed(request))
+            except httpx.TransportError as fault:
+                why = f"{type(fault).__name__}: {fault}"
+            else:
+                if answer.status_code not in _PASSING:
+                    return _read(method, path, answer)
+                why = _reason(answer)
+                asked_to_wait = _retry_after(answer)
+            wait = max(pause, asked_to_wait)
+            if time.monotonic() + wait > end:
+                raise UnavailableError(f"the Kubernetes API did not answer {method} {path}: {why}")
+            time.sleep(wait)
+            pause = min(pause * 2, 5.0)
+
+    def _signed(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The kubelet renews the token in its file, so it is read each time."""
+        if self._token is None:
+            return dict(request)
+        bearer = f"Bearer {self._token.read_text().strip()}"
+        return {**request, "headers": {**request.get("headers", {}), "Authorization": bearer}}
+
+
+def _read(method: str, path: str, answer: httpx.Response) -> Object | None:
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    if answer.status_code == httpx.codes.CONFLICT:
+        raise ConflictError(f"{method} {path}: {_reason(answer)}")
+    if answer.is_error:
+        raise ClusterError(f"the Kubernetes API refused {method} {path}: {_reason(answer)}")
+    body: Object = answer.json()
+    return body
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return f"{answer.status_code} {answer.json()['message']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.status_code} {answer.reason_phrase}"
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else 0.0

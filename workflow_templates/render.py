@@ -1,0 +1,56 @@
+"""From Hera to the YAML that the chart ships: python -m workflow_templates.render [--check]."""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_templates.addon import template as addon
+from workflow_templates.parts import PULL_POLICY
+
+FOLDER = Path(__file__).parents[1] / "charts" / "opsjobs" / "files" / "workflowtemplates"
+TEMPLATES = {"addon": addon}
+
+
+def rendered(job_type: str) -> str:
+    """The WorkflowTemplate of a job type as YAML."""
+    manifest = json.loads(json.dumps(TEMPLATES[job_type].build().to_dict()))
+    for template in manifest["spec"]["templates"]:
+        if "container" in template:
+            # Hera takes only Kubernetes' three words here.
+            template["container"]["imagePullPolicy"] = PULL_POLICY
+    manifest["metadata"] = _metadata(job_type, manifest["spec"])
+    text: str = yaml.safe_dump(manifest, sort_keys=False, width=120, allow_unicode=True)
+    return f"# Made by `make render` from workflow_templates/{job_type}/template.py; do not edit.\n{text}"
+
+
+def _metadata(job_type: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """A name that never changes its meaning (docs/decisions/0004)."""
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
+    return {"name": f"opsjob-{job_type}-{digest}", "labels": {"opsjob.io/type": job_type}}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="only say whether the files are current")
+    check = parser.parse_args().check
+    stale = []
+    for job_type in TEMPLATES:
+        path, text = FOLDER / f"{job_type}.yaml", rendered(job_type)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not check:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale and check:
+        sys.stderr.write(f"not current, run `make render`: {', '.join(stale)}\n")
+    return 1 if stale and check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The last step of a job that borrows nodes: what its pods could not give back themselves goes back here.
+
+It runs after success, failure, stop and timeout, as the Workflow's exit handler.
+"""
+
+import argparse
+import sys
+import time
+
+from workflow_templates import cordon, lease, say, workflow
+from workflow_templates.cluster import Cluster, ClusterError
+
+#: A stopped pod has 30 s to end; the kubelet then needs a moment to say so.
+_PODS_END_SECONDS = 45.0
+_LOOK_SECONDS = 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    job = parser.parse_args().job
+    try:
+        restore(Cluster.in_pod(), job)
+    except ClusterError as fault:
+        say.last_word(f"not every node of job {job} could be given back: {fault}")
+        return 1
+    return 0
+
+
+def restore(cluster: Cluster, job: str) -> None:
+    """Put back the cordons and free the Leases that this job still has, once its pods on nodes have ended."""
+    found = workflow.read(cluster, job)
+    if found is None:
+        say.log(f"job {job} is gone, the service puts its nodes back")
+        return
+    _wait_for_pods(cluster, job)
+    for node in workflow.planned(found):
+        if cordon.restore(cluster, node, job):
+            say.log(f"node {node}: its cordon is what it was before")
+        lease.release(cluster, node, job)
+
+
+def _wait_for_pods(cluster: Cluster, job: str) -> None:
+    """A node must not be handed on while a script of this job is still being ended on it.
+
+    A pod whose node died never ends: that one is not waited for beyond its grace.
+    """
+    end = time.monotonic() + _PODS_END_SECONDS
+    while time.monotonic() < end and any(_pods_at_work(cluster, job)):
+        time.sleep(_LOOK_SECONDS)
+
+
+def _pods_at_work(cluster: Cluster, job: str) -> list[str]:
+    pods = cluster.list(
+        f"/api/v1/namespaces/{cluster.namespace}/pods",
+        labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node",
+        fieldSelector="status.phase!=Succeeded,status.phase!=Failed",
+    )
+    return [pod["metadata"]["name"] for pod in pods]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""How a step speaks: to the pod's log, and in one sentence to whoever asks why it ended."""
+
+import os
+import sys
+from pathlib import Path
+
+#: The kubelet takes at most 4096 bytes of it; a sentence needs fewer.
+_SENTENCE_BYTES = 2000
+_TERMINATION_LOG = Path("/dev/termination-log")
+
+
+def log(sentence: str) -> None:
+    sys.stdout.write(f"opsjob: {sentence}\n")
+    sys.stdout.flush()
+
+
+def last_word(sentence: str) -> None:
+    """The termination message: Argo shows it at the step, GET at the node."""
+    log(sentence)
+    target = Path(os.environ.get("OPSJOB_TERMINATION_LOG", _TERMINATION_LOG))
+    target.write_bytes(cut(sentence, _SENTENCE_BYTES).encode())
+
+
+def cut(text: str, size: int) -> str:
+    """The beginning of a text that fits into so many bytes of UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")

@@ -1,0 +1,36 @@
+"""Hearing that the job was stopped, in the middle of work, with time left to clean up."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+#: What a step that was stopped ends with: 128 + SIGTERM, as a shell would say it.
+EXIT_STOPPED = 143
+#: Whom the template's kill command signals: under hostPID Argo's own would signal the host's init.
+PID_FILE = Path("/tmp/step.pid")  # noqa: S108 - the pod's own
+
+
+class StoppedError(BaseException):
+    """SIGTERM came: the job was stopped, ran out of time, or its pod is being removed.
+
+    Like KeyboardInterrupt it is no Exception, so that nothing on the way takes it for a fault of its own.
+    """
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """The first SIGTERM inside raises StoppedError; later ones, and those after it, must not break the clean-up."""
+    signal.signal(signal.SIGTERM, _raise)
+    PID_FILE.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module calls it so
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise StoppedError

@@ -1,0 +1,34 @@
+"""The job's own Workflow, read back from the cluster."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from workflow_templates.cluster import Cluster, Object
+
+
+def read(cluster: Cluster, job: str) -> Object | None:
+    """The Workflow object; None: somebody deleted it."""
+    return cluster.get(f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}")
+
+
+def planned(workflow: Object) -> list[str]:
+    """The names of the nodes that the job is for, from its parameter `nodes`."""
+    names: list[str] = json.loads(parameters(workflow["spec"].get("arguments") or {}).get("nodes") or "[]")
+    return names
+
+
+def steps(workflow: Object) -> Iterator[Object]:
+    """Argo's entries of status.nodes, which it compresses in a large Workflow."""
+    status = workflow.get("status") or {}
+    if packed := status.get("compressedNodes"):
+        unpacked: dict[str, Object] = json.loads(gzip.decompress(base64.b64decode(packed)))
+        return iter(unpacked.values())
+    return iter((status.get("nodes") or {}).values())
+
+
+def parameters(holder: Object) -> dict[str, Any]:
+    """Name and value of each parameter of arguments or inputs."""
+    return {parameter["name"]: parameter.get("value") for parameter in holder.get("parameters") or ()}
