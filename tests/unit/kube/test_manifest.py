@@ -1,0 +1,104 @@
+"""The Kubernetes objects of a job, read as the apiserver would read them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.job import Job, JobType, Plan, PlannedNode
+from service.kube import manifest
+from service.kube.client import KubeSettings
+
+SETTINGS = KubeSettings(jobs_namespace="jobs", default_ttl_seconds=600)
+JOB = Job(
+    job_id="addon-upgrade-x7k2p9",
+    job_name="addon-upgrade",
+    type=JobType.ADDON,
+    cluster_id="prod-cluster",
+    user_id="user-001",
+    user_name="alice",
+    created=datetime(2025, 1, 10, 8, tzinfo=UTC),
+    timeout_second=1800,
+    plan=Plan(nodes=(PlannedNode("gpu-1"), PlannedNode("gpu-2"))),
+    options={"batchCount": 2, "ttlSecondsAfterFinished": 60},
+    work={"parameters": {"nodes": '["gpu-1","gpu-2"]', "required": "2"}, "files": {"addons.json": "{}"}},
+    template="opsjob-addon-0123abcd",
+)
+
+
+def test_the_workflow_of_a_job() -> None:
+    assert manifest.workflow(JOB, SETTINGS) == {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {
+            "name": "addon-upgrade-x7k2p9",
+            "namespace": "jobs",
+            "labels": {"opsjob.io/job-id": "addon-upgrade-x7k2p9", "opsjob.io/type": "addon"},
+            "annotations": {
+                "workflows.argoproj.io/title": "addon-upgrade",
+                "workflows.argoproj.io/description": "addon on 2 nodes, submitted by alice",
+            },
+            "finalizers": ["opsjob.io/record"],
+        },
+        "spec": {
+            "workflowTemplateRef": {"name": "opsjob-addon-0123abcd"},
+            "arguments": {
+                "parameters": [{"name": "nodes", "value": '["gpu-1","gpu-2"]'}, {"name": "required", "value": "2"}]
+            },
+            "ttlStrategy": {"secondsAfterCompletion": 60},
+            "activeDeadlineSeconds": 1800,
+            "parallelism": 2,
+        },
+    }
+
+
+def test_the_files_of_a_job_go_with_its_workflow_and_cannot_be_changed() -> None:
+    files = manifest.files(JOB, "uid-1", SETTINGS)
+    assert files is not None
+    assert files["metadata"]["name"] == JOB.job_id
+    assert files["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
+    assert files["data"] == {"addons.json": "{}"}
+    assert files["immutable"] is True
+
+
+def test_a_job_without_files_has_no_configmap() -> None:
+    assert manifest.files(replace(JOB, work={}), "uid-1", SETTINGS) is None
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_no_timeout_is_no_deadline(timeout: int) -> None:
+    assert "activeDeadlineSeconds" not in manifest.workflow(replace(JOB, timeout_second=timeout), SETTINGS)["spec"]
+
+
+@pytest.mark.parametrize("options", [{}, {"ttlSecondsAfterFinished": 0}, {"ttlSecondsAfterFinished": -5}])
+def test_a_job_that_names_no_ttl_gets_the_charts(options: dict[str, int]) -> None:
+    spec = manifest.workflow(replace(JOB, options=options), SETTINGS)["spec"]
+    assert spec["ttlStrategy"] == {"secondsAfterCompletion": 600}
+
+
+@pytest.mark.parametrize(("options", "parallelism"), [({}, 1), ({"batchCount": 1}, 1), ({"batchCount": 50}, 50)])
+def test_batch_count_is_parallelism(options: dict[str, int], parallelism: int) -> None:
+    assert manifest.workflow(replace(JOB, options=options), SETTINGS)["spec"]["parallelism"] == parallelism
+
+
+def test_only_addon_has_batches() -> None:
+    preflight = replace(JOB, type=JobType.PREFLIGHT, options={})
+    assert "parallelism" not in manifest.workflow(preflight, SETTINGS)["spec"]
+
+
+@given(st.text(), st.text())
+def test_nobodys_text_is_a_template_or_markup_to_argo(name: str, user: str) -> None:
+    annotations = manifest.workflow(replace(JOB, job_name=name, user_name=user), SETTINGS)["metadata"]["annotations"]
+    for text in annotations.values():
+        assert not set("{}[]<>`\n") & set(text)
+        assert len(text) <= 253
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text()))
+def test_parameters_and_files_are_handed_over_untouched(texts: dict[str, str]) -> None:
+    job = replace(JOB, work={"parameters": texts, "files": texts})
+    parameters = manifest.workflow(job, SETTINGS)["spec"]["arguments"]["parameters"]
+    assert {item["name"]: item["value"] for item in parameters} == texts
+    assert (manifest.files(job, "u", SETTINGS) or {}).get("data", {}) == texts

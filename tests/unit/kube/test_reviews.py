@@ -1,0 +1,152 @@
+"""What a TokenReview's answer makes of a caller, and how long answers are kept."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from service.domain.cluster import Caller
+from service.jobs.ports import UnavailableError
+from service.kube.client import Api, KubeSettings
+from service.kube.reviews import KubeReviews, caller_of
+from tests.unit.kube.conftest import Served
+
+ALICE = {"username": "alice", "uid": "u-1", "groups": ["ops"], "extra": {"scopes": ["a", "b"]}}
+
+
+def accepted(user: dict[str, Any]) -> dict[str, Any]:
+    return {"authenticated": True, "audiences": ["opsjobs"], "user": user}
+
+
+def test_a_caller_is_who_kubernetes_says() -> None:
+    assert caller_of(accepted(ALICE), "opsjobs") == Caller("u-1", "alice", ("ops",), {"scopes": ("a", "b")})
+
+
+def test_a_user_without_a_uid_is_known_by_name() -> None:
+    assert caller_of(accepted({"username": "bob"}), "opsjobs") == Caller("bob", "bob")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        {"authenticated": False, "error": "expired"},
+        {"authenticated": True, "user": ALICE},
+        {"authenticated": True, "audiences": ["https://kubernetes.default.svc"], "user": ALICE},
+    ],
+    ids=["nothing", "refused", "no audience", "another audience"],
+)
+def test_a_token_for_nobody_or_for_another_audience_is_nobodys(status: dict[str, Any]) -> None:
+    assert caller_of(status, "opsjobs") is None
+
+
+class Reviewer:
+    """An apiserver that knows one token, allows one verb, counts what it is asked, and can be away."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.away = False
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        spec = (await request.json())["spec"]
+        self.asked.append(spec)
+        await asyncio.sleep(0.01)
+        if self.away:
+            return web.json_response({"message": "etcd is away"}, status=500)
+        if "token" in spec:
+            known = spec["token"] == "good"
+            return web.json_response({"status": accepted(ALICE) if known else {"authenticated": False}}, status=201)
+        return web.json_response({"status": {"allowed": spec["resourceAttributes"]["verb"] == "get"}}, status=201)
+
+
+def reviews(api: Api, seconds: float = 60) -> KubeReviews:
+    return KubeReviews(api, KubeSettings(), seconds)
+
+
+async def test_many_requests_with_one_token_ask_once(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        callers = await asyncio.gather(*(asking.caller("good") for _ in range(16)))
+    assert {caller.user_name for caller in callers if caller} == {"alice"}
+    assert reviewer.asked == [{"token": "good", "audiences": ["opsjobs"]}]
+
+
+async def test_another_token_is_another_question(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        assert await asking.caller("good")
+        assert await asking.caller("bad") is None
+
+
+async def test_an_answer_is_forgotten_after_a_while(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api, seconds=0)
+        await asking.caller("good")
+        await asking.caller("good")
+    assert len(reviewer.asked) == 2
+
+
+async def test_a_failure_is_not_kept(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        reviewer.away = True
+        with pytest.raises(UnavailableError):
+            await asking.caller("good")
+        reviewer.away = False
+        assert await asking.caller("good")
+
+
+async def test_who_hangs_up_does_not_take_the_answer_from_others(served: Served) -> None:
+    async with served(Reviewer()) as api:
+        asking = reviews(api)
+        first = asyncio.create_task(asking.caller("good"))
+        second = asyncio.create_task(asking.caller("good"))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second
+
+
+async def test_rights_are_asked_for_the_whole_caller_and_kept_apart(served: Served) -> None:
+    reviewer = Reviewer()
+    caller = Caller("u-1", "alice", ("ops",), {"scopes": ("a",)})
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        assert await asking.may(caller, "get", "addon", None)
+        assert not await asking.may(caller, "create", "addon", "team-a")
+        assert await asking.may_get(caller, "team-a", "pods/log")
+        assert await asking.may(caller, "get", "addon", None)
+    assert [spec["resourceAttributes"] for spec in reviewer.asked] == [
+        {"verb": "get", "group": "opsjob.io", "resource": "opsjobs", "subresource": "addon"},
+        {
+            "verb": "create",
+            "group": "opsjob.io",
+            "resource": "opsjobs",
+            "subresource": "addon",
+            "namespace": "team-a",
+        },
+        {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "team-a"},
+    ]
+    assert {spec["user"] for spec in reviewer.asked} == {"alice"}
+    assert reviewer.asked[0]["groups"] == ["ops"]
+    assert reviewer.asked[0]["extra"] == {"scopes": ["a"]}
+
+
+async def test_the_same_name_in_another_group_is_another_caller(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        await asking.may(Caller("u", "alice", ("ops",)), "get", "addon", None)
+        await asking.may(Caller("u", "alice", ()), "get", "addon", None)
+    assert len(reviewer.asked) == 2
+
+
+async def test_what_cannot_be_a_namespace_is_never_asked_cluster_wide(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        assert not await reviews(api).may(Caller("u", "alice"), "get", "addon", "")
+    assert reviewer.asked == []
