@@ -34,7 +34,15 @@ def lint(settings: Settings, stages: Stages) -> None:
         schemas = schema_folder(settings, stage)
         for values in sorted((CHART / "ci").glob("*.yaml")):
             stage.run([helm, "lint", "--strict", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values])
-            release = ["opsjobs", CHART, "--namespace", RELEASE_NAMESPACE, "--values", values, "--include-crds"]
+            release: list[str | Path] = [
+                "opsjobs",
+                CHART,
+                "--namespace",
+                RELEASE_NAMESPACE,
+                "--values",
+                values,
+                "--include-crds",
+            ]
             rendered = stage.run([helm, "template", *release])
             location = f"{schemas}/{FILE_NAME}"
             stage.run(
@@ -49,13 +57,10 @@ def tool_path(settings: Settings, name: str) -> Path:
 
 
 def schema_folder(settings: Settings, stage: Stage) -> Path:
-    """Write the schemas of Kubernetes and Argo once per version, those of our own kinds anew; answers where they are."""
+    """Write the schemas of Kubernetes and Argo once per version, those of our own kinds anew; answer where they are."""
     home = settings.cache / "schemas" / f"kubernetes-{KUBERNETES_VERSION}-argo-{ARGO_VERSION}"
     if not home.exists():
-        swagger = (
-            module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage)
-            / "api/openapi-spec/swagger.json"
-        )
+        kubernetes = module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage)
         argo = module_folder("argo", f"{ARGO_MODULE}@v{ARGO_VERSION}", stage) / "manifests/base/crds/full"
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent) as unfinished:
