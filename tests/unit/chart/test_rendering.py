@@ -163,7 +163,7 @@ def test_migrations_run_before_the_service_on_the_same_store() -> None:
     for values in ({}, POSTGRES):
         pod = render(values).one("Deployment")["spec"]["template"]["spec"]
         (migrate,), (service,) = pod["initContainers"], pod["containers"]
-        assert migrate["command"] == ["python", "-m", "service.records.migrate"]
+        assert migrate["command"] == ["python3", "-m", "service.records.migrate"]
         for field in ("image", "envFrom", "volumeMounts"):
             assert migrate[field] == service[field]
         assert migrate.get("env") == service.get("env")
