@@ -184,8 +184,8 @@ def order(body: dict[str, Any]) -> Order:
     if "securityOperation" in body:  # contract: another spelling
         body.setdefault("securityUpgrade", body.pop("securityOperation"))
     kind = body.get("type")
-    known = kind in list(JobType)
-    model = MODELS[JobType(kind)] if known else JobRequest
+    known = isinstance(kind, str) and kind in list(JobType)
+    model = MODELS[JobType(str(kind))] if known else JobRequest
     try:
         request = model.model_validate(body)
     except ValidationError as error:

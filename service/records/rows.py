@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.domain.job import Job, rfc3339
+from service.domain.answers import item
+from service.domain.job import Job
 
 #: A time that is not there. Smaller than any other, so empty times sort first (ascending).
 NO_TIME = -1
@@ -47,23 +48,14 @@ def from_body(body: str) -> Job:
 
 
 def to_item(job: Job) -> str:
-    """The list item of the API document."""
-    item = {
-        "jobId": job.job_id,
-        "jobName": job.job_name,
-        "clusterId": job.cluster_id,
-        "workspaceId": job.workspace_id,
-        "userId": job.user_id,
-        "userName": job.user_name,
-        "type": job.type,
-        "phase": job.phase,
-        "creationTime": rfc3339(job.created),
-        "startTime": rfc3339(job.started),
-        "endTime": rfc3339(job.ended),
-        "deletionTime": rfc3339(job.deletion_time),
-        "timeoutSecond": job.timeout_second,
-    }
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+    """The list item as it is answered."""
+    return json.dumps(item(job), ensure_ascii=False, separators=(",", ":"))
+
+
+def unsettled(job: Job) -> bool:
+    """Whether the job asks for something in the cluster that was not seen done (ports: unsettled)."""
+    stopping = job.stop_requested is not None and not job.phase.final
+    return not job.workflow_gone and (not job.workflow_uid or stopping or job.hidden)
 
 
 def to_job_row(job: Job) -> dict[str, Any]:
@@ -72,6 +64,7 @@ def to_job_row(job: Job) -> dict[str, Any]:
         "created_ms": milliseconds(job.created),
         "ended_ms": milliseconds(job.ended),
         "workflow_gone": int(job.workflow_gone),
+        "unsettled": int(unsettled(job)),
         "item": to_item(job),
         "body": to_body(job),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -89,9 +89,16 @@ class SqlRecords:
         return Page(total, items[::-1] if backwards else items)
 
     async def unfinished(self) -> Sequence[str]:
+        return await self._ids(jobs.c.workflow_gone == 0)
+
+    async def unsettled(self) -> Sequence[str]:
+        return await self._ids(jobs.c.unsettled == 1)
+
+    async def _ids(self, which: ColumnElement[bool]) -> Sequence[str]:
+        """The ids of those jobs, oldest first."""
         async with self._database.reading() as connection:
             found = await connection.scalars(
-                select(jobs.c.job_id).where(jobs.c.workflow_gone == 0).order_by(jobs.c.created_ms, jobs.c.job_id)
+                select(jobs.c.job_id).where(which).order_by(jobs.c.created_ms, jobs.c.job_id)
             )
             return found.all()
 

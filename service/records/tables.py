@@ -22,10 +22,13 @@ jobs = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger, nullable=False),
     Column("workflow_gone", SmallInteger, nullable=False),
+    # Asks for something in the cluster that was not seen done.
+    Column("unsettled", SmallInteger, nullable=False),
     Column("item", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
 Index("jobs_by_workflow_gone", jobs.c.workflow_gone, jobs.c.created_ms, jobs.c.job_id)
+Index("jobs_by_unsettled", jobs.c.unsettled, jobs.c.created_ms, jobs.c.job_id)
 Index("jobs_by_end", jobs.c.ended_ms)
 
 listing = Table(

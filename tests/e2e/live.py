@@ -70,7 +70,7 @@ class Cluster:
 
     def on_host(self, node: str, *command: str, check: bool = True) -> str:
         """The output of a command on the node's host."""
-        done = subprocess.run(["docker", "exec", node, *command], capture_output=True, text=True, check=False)
+        done = subprocess.run(["docker", "exec", self.facts["containers"][node], *command], capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"{command} on {node}: {done.stderr}")
         return done.stdout

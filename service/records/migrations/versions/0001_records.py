@@ -27,11 +27,13 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_ms", sa.BigInteger(), nullable=False),
         sa.Column("workflow_gone", sa.SmallInteger(), nullable=False),
+        sa.Column("unsettled", sa.SmallInteger(), nullable=False),
         sa.Column("item", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id"),
     )
     op.create_index("jobs_by_end", "jobs", ["ended_ms"])
+    op.create_index("jobs_by_unsettled", "jobs", ["unsettled", "created_ms", "job_id"])
     op.create_index("jobs_by_workflow_gone", "jobs", ["workflow_gone", "created_ms", "job_id"])
     op.create_table(
         "listing",

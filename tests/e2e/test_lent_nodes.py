@@ -1,0 +1,130 @@
+"""Nodes are lent: leases between jobs, idle nodes, cordons that go back to what they were."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.live import Api, Cluster, inputs, wait_for
+
+
+@pytest.fixture
+def workload(cluster: Cluster) -> Iterator[Callable[[str], str]]:
+    """Put a workload's pod on a node; answers its name. It takes any taint and needs nothing."""
+    made: list[str] = []
+
+    def place(node: str) -> str:
+        name = f"e2e-workload-{uuid.uuid4().hex[:6]}"
+        cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {
+                    "nodeName": node,
+                    "terminationGracePeriodSeconds": 0,
+                    "tolerations": [{"operator": "Exists"}],
+                    "containers": [
+                        {"name": "main", "image": "busybox", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}
+                    ],
+                },
+            }
+        )
+        made.append(name)
+        running = ["pod", name, "-n", "default"]
+        wait_for("the workload to run", lambda: cluster.get(*running)["status"]["phase"] == "Running")
+        return name
+
+    yield place
+    cluster.kubectl("delete", "pod", *made, "-n", "default", "--ignore-not-found")
+
+
+def test_a_second_job_on_the_same_node_waits_and_says_for_whom(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
+    node = cluster.nodes()[0]
+    cluster.on_host(node, "rm", "-f", "/run/opsjobs-e2e-go", "/run/opsjobs-e2e-first")
+    first_addon = addon("touch /run/opsjobs-e2e-first; until test -e /run/opsjobs-e2e-go; do sleep 0.2; done")
+    first = api.create(name="first", inputs=inputs(first_addon, nodes=[node]))
+    wait_for("the first to begin", lambda: cluster.on_host(node, "ls", "/run").count("opsjobs-e2e-first"))
+    second = api.create(name="second", inputs=inputs(addon("true"), nodes=[node]))
+
+    waiting = api.until(second, "the second to wait", lambda job: api.node(job, node)["phase"] == "Waiting")
+
+    assert waiting["phase"] == "Pending"
+    assert first in waiting["conditions"][-1]["message"]
+    assert cluster.lease_of(node) == first
+    cluster.on_host(node, "touch", "/run/opsjobs-e2e-go")
+    ended = api.finished(first)
+    then = api.finished(second)
+    assert ended["phase"] == then["phase"] == "Succeeded"
+    assert api.node(then, node)["end"] > api.node(ended, node)["end"]
+
+
+def test_a_busy_node_waits_cordoned_and_holds_up_no_idle_node(
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+) -> None:
+    nodes = cluster.nodes()[:3]
+    busy, idle = nodes[0], nodes[1:]
+    pod = workload(busy)
+    job_id = api.create(name="upgrade", inputs=inputs(addon("true"), nodes=nodes), batchCount=1, securityUpgrade=True)
+
+    job = api.until(
+        job_id, "the idle nodes", lambda job: all(api.node(job, name)["phase"] == "Succeeded" for name in idle)
+    )
+
+    assert api.node(job, busy)["phase"] == "Waiting"
+    assert pod in api.node(job, busy)["message"]
+    cordoned, marks = cluster.cordon_of(busy)
+    assert cordoned
+    assert marks["opsjob.io/cordoned-by"] == job_id
+    cluster.kubectl("delete", "pod", pod, "-n", "default")
+    assert api.finished(job_id)["phase"] == "Succeeded"
+    assert [cluster.cordon_of(name) for name in nodes] == [(False, {})] * 3
+
+
+def test_a_stop_while_a_node_waits_puts_its_cordon_back(
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+) -> None:
+    node = cluster.nodes()[0]
+    workload(node)
+    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[node]), securityUpgrade=True)
+    wait_for("the cordon", lambda: cluster.cordon_of(node)[0])
+    api.stop(job_id)
+    job = api.finished(job_id)
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
+    assert cluster.cordon_of(node) == (False, {})
+    assert cluster.lease_of(node) is None
+
+
+def test_a_node_that_a_person_cordoned_stays_cordoned(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+    node = cluster.nodes()[0]
+    cluster.kubectl("cordon", node)
+    try:
+        body: dict[str, Any] = {"name": "cordoned", "inputs": inputs(addon("true"), nodes=[node])}
+        refused = api.client.post("/api/v1/opsjobs", json={"type": "addon", **body})
+        assert refused.status_code == 400
+        assert "cordoned" in refused.json()["errorMessage"]
+        job = api.finished(api.create(**body, isTolerateAll=True, securityUpgrade=True))
+        assert job["phase"] == "Succeeded"
+        assert cluster.cordon_of(node) == (True, {})
+    finally:
+        cluster.kubectl("uncordon", node)
+
+
+def test_a_tainted_node_is_left_out_unless_all_is_tolerated(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
+    nodes = cluster.nodes()[:2]
+    cluster.kubectl("taint", "node", nodes[0], "e2e=yes:NoSchedule")
+    try:
+        body: dict[str, Any] = {"name": "tainted", "inputs": inputs(addon("true"), nodes=nodes)}
+        without = api.finished(api.create(**body))
+        assert [node["name"] for node in without["plan"]["nodes"]] == [nodes[1]]
+        assert without["plan"]["excluded"][0]["name"] == nodes[0]
+        assert "e2e=yes:NoSchedule" in without["plan"]["excluded"][0]["reason"]
+        with_all = api.finished(api.create(**body, isTolerateAll=True))
+        assert [node["phase"] for node in with_all["plan"]["nodes"]] == ["Succeeded", "Succeeded"]
+    finally:
+        cluster.kubectl("taint", "node", nodes[0], "e2e-")
