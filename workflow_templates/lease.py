@@ -17,9 +17,10 @@ def take(cluster: Cluster, node: str, job: str) -> None:
     """Hold the node for this job, or raise HeldError. What this job holds already stays held."""
     while True:
         try:
-            return _take(cluster, node, job)
+            _take(cluster, node, job)
         except ConflictError:
             continue  # somebody was quicker, or a repeated call of ours had gone through: look again
+        return
 
 
 def release(cluster: Cluster, node: str, job: str) -> None:
@@ -27,24 +28,26 @@ def release(cluster: Cluster, node: str, job: str) -> None:
     while True:
         lease = cluster.get(_path(cluster, node))
         if lease is None or _holder(lease) != job:
-            return None
+            return
         try:
-            return cluster.delete(lease, _path(cluster, node))
+            cluster.delete(lease, _path(cluster, node))
         except ConflictError:
             continue
+        return
 
 
 def _take(cluster: Cluster, node: str, job: str) -> None:
     lease = cluster.get(_path(cluster, node))
     if lease is None:
-        return cluster.create(_folder(cluster), _lease(node, job))
+        cluster.create(_folder(cluster), _lease(node, job))
+        return
     holder = _holder(lease)
     if holder == job:
-        return None
+        return
     if _at_work(cluster, holder):
         raise HeldError(f"node {node} is held by job {holder}")
     change: Object = {"metadata": {"labels": {JOB_ID: job}}, "spec": {"holderIdentity": job, "acquireTime": _now()}}
-    return cluster.patch(lease, _path(cluster, node), change)
+    cluster.patch(lease, _path(cluster, node), change)
 
 
 def _at_work(cluster: Cluster, job: str) -> bool:

@@ -31,9 +31,14 @@ NODE_PIN = models.Affinity(
 #: The plan has decided who is in (docs/decisions/0005); in the template, because Argo cannot merge it from the spec.
 TOLERATE_EVERYTHING = [models.Toleration(operator="Exists")]
 
+#: For steps that may run anywhere alive: a toleration of NoExecute would let them onto a node that is going down.
+TOLERATE_NOSCHEDULE = [models.Toleration(operator="Exists", effect="NoSchedule")]
+
 PRIVILEGED = models.SecurityContext(privileged=True, run_as_user=0, run_as_group=0, run_as_non_root=False)
 
 _UNPRIVILEGED = models.SecurityContext(
+    run_as_user=65532,
+    run_as_group=65532,
     run_as_non_root=True,
     read_only_root_filesystem=True,
     allow_privilege_escalation=False,
@@ -56,7 +61,7 @@ RESTRICTED: dict[str, Any] = {
     "security_context": _UNPRIVILEGED,
     "resources": TINY,
     "volume_mounts": [scratch()],
-    "tolerations": TOLERATE_EVERYTHING,
+    "tolerations": TOLERATE_NOSCHEDULE,
 }
 
 

@@ -31,7 +31,11 @@ def rendered(job_type: str) -> str:
 def _metadata(job_type: str, spec: dict[str, Any]) -> dict[str, Any]:
     """A name that never changes its meaning (docs/decisions/0004)."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
-    return {"name": f"opsjob-{job_type}-{digest}", "labels": {"opsjob.io/type": job_type}}
+    return {
+        "name": f"opsjob-{job_type}-{digest}",
+        "labels": {"opsjob.io/type": job_type},
+        "annotations": {"workflows.argoproj.io/description": TEMPLATES[job_type].DESCRIPTION},
+    }
 
 
 def main() -> int:

@@ -1,16 +1,12 @@
 """Hearing that the job was stopped, in the middle of work, with time left to clean up."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 #: What a step that was stopped ends with: 128 + SIGTERM, as a shell would say it.
 EXIT_STOPPED = 143
-#: Whom the template's kill command signals: under hostPID Argo's own would signal the host's init.
-PID_FILE = Path("/tmp/step.pid")  # noqa: S108 - the pod's own
 
 
 class StoppedError(BaseException):
@@ -24,7 +20,6 @@ class StoppedError(BaseException):
 def heard() -> Iterator[None]:
     """The first SIGTERM inside raises StoppedError; later ones, and those after it, must not break the clean-up."""
     signal.signal(signal.SIGTERM, _raise)
-    PID_FILE.write_text(str(os.getpid()))
     try:
         yield
     finally:

@@ -17,6 +17,9 @@ from workflow_templates.parts import (
 )
 
 
+DESCRIPTION = "Runs addon templates as root on the host of every planned node, as many at a time as batchCount says."
+
+
 def build() -> WorkflowTemplate:
     """One step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount."""
     with WorkflowTemplate(
@@ -45,16 +48,18 @@ def build() -> WorkflowTemplate:
             args=["--job", job_id()],
             **RESTRICTED,
         )
-        with Steps(name="addon"):
+        with Steps(name="nodes") as nodes:
             Step(
                 name="node",
                 template=node,
                 arguments=[Parameter(name="node", value="{{item}}")],
                 with_param="{{workflow.parameters.nodes}}",
-                # A failed node must not keep the others from their turn; evaluate gives the verdict.
-                continue_on=models.ContinueOn(failed=True, error=True),
             )
-            Step(name="evaluate", template=evaluate, when="{{steps.node.status}} != Succeeded")
+        with Steps(name="addon"):
+            # A loop has no status of its own, and with continueOn it would always be Succeeded. The steps around it
+            # have one, so that a job without a failure pays for no pod that counts them.
+            Step(name="nodes", template=nodes, continue_on=models.ContinueOn(failed=True, error=True))
+            Step(name="evaluate", template=evaluate, when="{{steps.nodes.status}} != Succeeded")
     return template
 
 
@@ -74,8 +79,10 @@ def _node() -> Container:
         outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
         labels={"opsjob.io/step": "node"},
         annotations={
-            # Under hostPID process 1 is the host's init, which Argo would signal; the step says who it is instead.
-            "workflows.argoproj.io/kill-cmd-main": json.dumps(["/bin/sh", "-c", "kill -%d $(cat /tmp/step.pid)"]),
+            # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
+            "workflows.argoproj.io/kill-cmd-main": json.dumps(
+                ["/bin/sh", "-c", "printf %%s %d > /var/run/argo/ctr/main/signal"]
+            ),
             # The wait container ends by itself when main has ended.
             "workflows.argoproj.io/kill-cmd-wait": json.dumps(["/var/run/argo/argoexec", "version"]),
         },
