@@ -16,7 +16,6 @@ from workflow_templates.parts import (
     scratch_volume,
 )
 
-
 DESCRIPTION = "Runs addon templates as root on the host of every planned node, as many at a time as batchCount says."
 
 
