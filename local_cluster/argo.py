@@ -43,7 +43,7 @@ def install_argo(settings: Settings, kubectl: Kubectl, stage: Stage) -> None:
 
 
 def fitted(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Fit one official object to the local cluster: local images, a fast controller, a server this machine can reach."""
+    """Fit one official object to the local cluster: local images, a fast controller, a server to reach."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if kind == "Deployment":
         pod = manifest["spec"]["template"]["spec"]

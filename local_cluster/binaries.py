@@ -1,6 +1,6 @@
 """The cluster's programs, built from Go modules that are pinned in `go/<name>/go.mod` and checked by `go.sum`.
 
-A build goes to a folder of its own and is renamed into place when it is whole, so that an interrupted one is never taken.
+A build goes to a folder of its own and is renamed into place when it is whole: an interrupted one is never taken.
 The folder's name carries a hash of everything that decides what comes out.
 """
 
@@ -102,7 +102,13 @@ def link_all(cache: Path, folder: Path) -> None:
 
 
 def _go_environment(target: Path) -> dict[str, str]:
-    return {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(target), "GOFLAGS": "-buildvcs=false -trimpath", "GOWORK": "off"}
+    return {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOBIN": str(target),
+        "GOFLAGS": "-buildvcs=false -trimpath",
+        "GOWORK": "off",
+    }
 
 
 def _build_tools(program: Program, target: Path, stage: Stage) -> None:
@@ -124,7 +130,7 @@ def _build_argo(program: Program, target: Path, stage: Stage) -> None:
     # The UI is embedded by its folder, which only a web build fills.
     pages = source / "ui" / "dist" / "app"
     pages.mkdir(parents=True)
-    (pages / "index.html").write_text("<p>This Argo server was built without its user interface; its API is whole.</p>\n")
+    (pages / "index.html").write_text("<p>This Argo server was built without its pages; its API is whole.</p>\n")
 
     commands = ["./cmd/workflow-controller", "./cmd/argoexec", "./cmd/argo"]
     stage.run(["go", "install", "-ldflags", f"-s -w {program.flags}", *commands], cwd=source, env=environment)

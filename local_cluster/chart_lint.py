@@ -24,7 +24,7 @@ FILE_NAME = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
 
 
 def lint(settings: Settings, stages: Stages) -> None:
-    """Raise StageFailed with the tool's words where a scenario is not right."""
+    """Raise StageError with the tool's words where a scenario is not right."""
     for program in PROGRAMS:
         if program.name in TOOLS and not program.folder(settings.cache).exists():
             with stages.stage(f"Building {program.name}", program.expect) as stage:

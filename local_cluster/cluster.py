@@ -12,10 +12,10 @@ from local_cluster.binaries import KUBERNETES
 from local_cluster.control_plane import ADMIN_CONFIG, authority_of, control_plane_files, node_files, server_url
 from local_cluster.kubectl import Kubectl
 from local_cluster.network import MAX_NODES, Address, ensure_network, subnet_of
-from local_cluster.nodes import KEY, Node
+from local_cluster.nodes import KEY, MAKE, Node
 from local_cluster.pki import Authority
 from local_cluster.settings import BUILD, Settings
-from local_cluster.stages import Stage, StageFailed, Stages
+from local_cluster.stages import Stage, StageError, Stages
 
 API_SECONDS = 90
 NODE_SECONDS = 120
@@ -36,10 +36,10 @@ class Cluster:
     def up(self) -> None:
         """Have the API answer and every node Ready with the cluster's images on it.
 
-        Raises StageFailed where that cannot be had.
+        Raises StageError where that cannot be had.
         """
         if not 1 <= self.settings.nodes <= MAX_NODES:
-            raise StageFailed(f"a local cluster has 1 to {MAX_NODES} nodes, not {self.settings.nodes}")
+            raise StageError(f"a local cluster has 1 to {MAX_NODES} nodes, not {self.settings.nodes}")
         binaries.build_all(self.stages, self.settings.cache)
         binaries.link_all(self.settings.cache, BIN)
         image = images.node_image(self.settings, self.stages)
@@ -102,7 +102,7 @@ class Cluster:
         names = {node.name for node in wanted if node.container() is not None}
         try:
             self.kubectl.wait_for_nodes(stage, sorted(names), MENDING_SECONDS)
-        except StageFailed:
+        except StageError:
             ready = self.kubectl.ready_nodes(stage)
             for node in wanted:
                 if node.name in names - ready:
@@ -117,7 +117,7 @@ class Cluster:
         try:
             self._write_kubeconfig(control_plane.read(ADMIN_CONFIG))
             self.kubectl.wait_until_ready(stage, MENDING_SECONDS)
-        except (StageFailed, docker.errors.APIError) as failed:
+        except (StageError, docker.errors.APIError) as failed:
             stage.note(f"the control plane that is there does not answer: {failed}")
             return False
         return True
@@ -127,7 +127,7 @@ class Cluster:
         return container is not None and container.status == "running" and container.labels.get(KEY) == self._key(image)
 
     def _key(self, image: str) -> str:
-        return images.digest([image, self._programs.name], Path(__file__).with_name("nodes.py"))
+        return images.digest([image, self._programs.name, MAKE])
 
     @property
     def _programs(self) -> Path:
@@ -153,7 +153,7 @@ class Cluster:
         with self._loaded:
             stage.note(f"{node.name}: {loaded.stdout.decode()}{loaded.stderr.decode()}")
         if saved.returncode or loaded.returncode:
-            raise StageFailed(f"{node.name} did not take the images {', '.join(missing)}\n{stage.last_lines()}")
+            raise StageError(f"{node.name} did not take the images {', '.join(missing)}\n{stage.last_lines()}")
         node.execute("mkdir", "-p", marks)
         node.execute("touch", *(f"{marks}/{ids[tag]}" for tag in missing))
 

@@ -16,8 +16,9 @@ def server_url(control_plane: Node) -> str:
 
 def control_plane_files(node: Node, authority: Authority) -> dict[str, bytes]:
     """Everything the control plane needs, by path: its own keys, and kubeconfigs for its parts and for the admin."""
-    names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost")
-    server = authority.sign("kube-apiserver", hosts=[*names, API_ADDRESS, "127.0.0.1", node.address.ip])
+    service = "kubernetes.default.svc.cluster.local"
+    hosts = [service, service.removesuffix(".cluster.local"), "kubernetes", "localhost", "127.0.0.1"]
+    server = authority.sign("kube-apiserver", hosts=[*hosts, API_ADDRESS, node.address.ip])
     kubelet_client = authority.sign("kube-apiserver-kubelet-client", group="system:masters")
     url = server_url(node)
 

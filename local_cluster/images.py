@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from docker.errors import BuildError, ImageNotFound
 from local_cluster.binaries import ARGO, PROGRAMS
 from local_cluster.machine import BUSYBOX
 from local_cluster.settings import ARGO_VERSION, Settings
-from local_cluster.stages import Stage, StageFailed, Stages
+from local_cluster.stages import Stage, StageError, Stages
 
 SUITE = "bookworm"
 ROOTFS = Path(__file__).parent / "rootfs"
@@ -27,13 +27,15 @@ NODE_PACKAGES = (
     "iproute2", "ethtool", "socat", "kmod", "procps", "ca-certificates",
 )  # fmt: skip
 MASKED_UNITS = (
-    "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-modules-load.service", "systemd-remount-fs.service",
+    "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-modules-load.service",
+    "systemd-remount-fs.service",
     "getty.target", "console-getty.service", "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount",
-    "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "systemd-logind.service",
+    "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount",
     "systemd-resolved.service", "systemd-networkd.service", "apt-daily.timer", "apt-daily-upgrade.timer",
 )  # fmt: skip
 NODE_UNITS = (
-    "containerd", "pod-routes", "kubelet", "kube-proxy", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
+    "containerd", "pod-routes", "kubelet", "kube-proxy",
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
 )  # fmt: skip
 MARK = "opsjob.io/made-from"
 
@@ -55,9 +57,15 @@ def cluster_images(cache: Path) -> list[Scratch]:
     coredns = next(program for program in PROGRAMS if program.name == "coredns").folder(cache)
     version = f"v{ARGO_VERSION}"
     return [
-        Scratch("registry.k8s.io/pause:opsjobs", Path(shutil.which("catatonit") or "/usr/bin/catatonit"), ("catatonit", "-P")),
+        Scratch(
+            "registry.k8s.io/pause:opsjobs",
+            Path(shutil.which("catatonit") or "/usr/bin/catatonit"),
+            ("catatonit", "-P"),
+        ),
         Scratch("registry.k8s.io/coredns/coredns:opsjobs", coredns / "coredns", ("coredns",)),
-        Scratch(f"quay.io/argoproj/workflow-controller:{version}", argo / "workflow-controller", ("workflow-controller",)),
+        Scratch(
+            f"quay.io/argoproj/workflow-controller:{version}", argo / "workflow-controller", ("workflow-controller",)
+        ),
         # The executor copies itself into pods of any user, root among them.
         Scratch(f"quay.io/argoproj/argoexec:{version}", argo / "argoexec", ("argoexec",), user="0"),
         Scratch(f"quay.io/argoproj/argocli:{version}", argo / "argo", ("argo",)),
@@ -92,7 +100,7 @@ def node_image(settings: Settings, stages: Stages) -> str:
             "STOPSIGNAL SIGRTMIN+3\n"
             'ENTRYPOINT ["/usr/local/bin/node-entrypoint"]\n'
         )
-        build(context, tag, settings, stage)
+        build(context, tag, settings.labels, stage)
     return tag
 
 
@@ -102,7 +110,7 @@ def python_base(settings: Settings, stages: Stages) -> str:
 
 
 def debian_base(name: str, packages: Iterable[str], settings: Settings, stages: Stages) -> str:
-    """Import a minimal Debian with these packages; the archive stays in the cache, for the day Docker's store is gone."""
+    """Import a minimal Debian with these packages; its archive stays in the cache, should Docker's store be lost."""
     wanted = sorted(packages)
     tag = f"{name}:{digest([SUITE, *wanted])}"
     if _present(tag):
@@ -117,20 +125,21 @@ def debian_base(name: str, packages: Iterable[str], settings: Settings, stages: 
 
 
 def build(
-    context: Path, tag: str, settings: Settings, stage: Stage, arguments: dict[str, str] | None = None, mark: str = ""
+    context: Path, tag: str, labels: Mapping[str, str], stage: Stage, arguments: Mapping[str, str] | None = None
 ) -> None:
     """Build an image by the Docker daemon itself, for which no build plugin is needed.
 
-    Raises StageFailed with the step that failed.
+    Raises StageError with the step that failed.
     """
-    labels = {**settings.labels, MARK: mark}
     try:
         client = docker.from_env(timeout=600)
-        _, lines = client.images.build(path=str(context), tag=tag, buildargs=arguments, labels=labels, rm=True, forcerm=True)
+        _, lines = client.images.build(
+            path=str(context), tag=tag, buildargs=dict(arguments or {}), labels=dict(labels), rm=True, forcerm=True
+        )
     except BuildError as failed:
         for line in failed.build_log:
             stage.note(str(line.get("stream", line)).rstrip())
-        raise StageFailed(f"the image {tag} was not built: {failed.msg}") from failed
+        raise StageError(f"the image {tag} was not built: {failed.msg}") from failed
     for line in lines:
         stage.note(str(line.get("stream", "")).rstrip())
 
@@ -184,7 +193,7 @@ def _build_scratch(image: Scratch, settings: Settings, stage: Stage) -> None:
             f"USER {image.user}\n"
             f"ENTRYPOINT [{entrypoint}]\n"
         )
-        build(context, image.tag, settings, stage, mark=mark)
+        build(context, image.tag, {**settings.labels, MARK: mark}, stage)
 
 
 def _present(tag: str, mark: str = "") -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from local_cluster.stages import Stage, StageFailed
+from local_cluster.stages import Stage, StageError
 
 POLL_SECONDS = 0.5
 
@@ -28,15 +28,17 @@ class Kubectl:
     def apply(self, stage: Stage, *objects: dict[str, Any]) -> None:
         """Apply server-side, because Argo's definitions are longer than an annotation may be."""
         text = yaml.safe_dump_all(objects)
-        self.run(stage, "apply", "--server-side", "--force-conflicts", "--field-manager", "opsjobs", "-f", "-", given=text)
+        self.run(
+            stage, "apply", "--server-side", "--force-conflicts", "--field-manager", "opsjobs", "-f", "-", given=text
+        )
 
     def wait_until_ready(self, stage: Stage, seconds: float) -> None:
-        """Wait until the API says it is ready; raises StageFailed after `seconds`."""
+        """Wait until the API says it is ready; raises StageError after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 self.run(stage, "get", "--raw", "/readyz")
-            except StageFailed:
+            except StageError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
@@ -44,11 +46,11 @@ class Kubectl:
                 return
 
     def wait_for_nodes(self, stage: Stage, names: list[str], seconds: float) -> None:
-        """Wait until every named node has registered and is Ready; raises StageFailed naming those that are not."""
+        """Wait until every named node has registered and is Ready; raises StageError naming those that are not."""
         deadline = time.monotonic() + seconds
         while missing := set(names) - self.ready_nodes(stage):
             if time.monotonic() > deadline:
-                raise StageFailed(f"not Ready after {seconds:.0f} s: {', '.join(sorted(missing))}")
+                raise StageError(f"not Ready after {seconds:.0f} s: {', '.join(sorted(missing))}")
             time.sleep(POLL_SECONDS)
 
     def ready_nodes(self, stage: Stage) -> set[str]:

@@ -12,9 +12,16 @@ import docker
 from docker.errors import DockerException
 
 from local_cluster.settings import Settings
-from local_cluster.stages import Stage, StageFailed, Stages
+from local_cluster.stages import Stage, StageError, Stages
 
-PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "catatonit": "catatonit", "ip": "iproute2", "iptables": "iptables"}
+#: Debian's package by a program that it brings.
+PACKAGES = {
+    "dockerd": "docker.io",
+    "mmdebstrap": "mmdebstrap",
+    "catatonit": "catatonit",
+    "ip": "iproute2",
+    "iptables": "iptables",
+}
 BUSYBOX = Path("/bin/busybox")
 DAEMON_SECONDS = 60.0
 
@@ -64,13 +71,13 @@ def stop_docker(settings: Settings, stages: Stages) -> None:
         deadline = time.monotonic() + DAEMON_SECONDS
         while _command_of(pid) == "dockerd":
             if time.monotonic() > deadline:
-                raise StageFailed(f"dockerd (process {pid}) does not end; look at {_daemon_log(settings)}")
+                raise StageError(f"dockerd (process {pid}) does not end; look at {_daemon_log(settings)}")
             time.sleep(0.2)
 
 
 def _install(packages: list[str], stage: Stage) -> None:
     if os.geteuid() != 0:
-        raise StageFailed(f"these Debian packages are missing: {' '.join(packages)}; install them, or run as root")
+        raise StageError(f"these Debian packages are missing: {' '.join(packages)}; install them, or run as root")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     stage.run(["apt-get", "update", "-q"], env=environment)
     stage.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], env=environment)
@@ -79,7 +86,7 @@ def _install(packages: list[str], stage: Stage) -> None:
 def _start_docker(settings: Settings, stage: Stage) -> None:
     """Start dockerd by hand: a machine whose init runs it would have answered."""
     if os.geteuid() != 0:
-        raise StageFailed("no Docker daemon answers; start one, or run as root so that this can")
+        raise StageError("no Docker daemon answers; start one, or run as root so that this can")
     settings.state.mkdir(parents=True, exist_ok=True)
     # A daemon that was killed leaves its pid behind, and that pid may be somebody else's by now.
     Path("/var/run/docker.pid").unlink(missing_ok=True)
@@ -97,7 +104,7 @@ def _start_docker(settings: Settings, stage: Stage) -> None:
     deadline = time.monotonic() + DAEMON_SECONDS
     while not docker_answers():
         if daemon.poll() is not None or time.monotonic() > deadline:
-            raise StageFailed(f"dockerd does not answer; its log: {_daemon_log(settings)}")
+            raise StageError(f"dockerd does not answer; its log: {_daemon_log(settings)}")
         time.sleep(0.2)
 
 

@@ -9,7 +9,7 @@ import docker
 from docker.models.networks import Network
 
 from local_cluster.settings import Settings
-from local_cluster.stages import Stage, StageFailed
+from local_cluster.stages import Stage, StageError
 
 MAX_NODES = 40
 FIRST_HOST = 10
@@ -22,14 +22,14 @@ API_ADDRESS = "10.96.0.1"
 def free_subnet(taken: Iterable[str]) -> str:
     """Choose a /24 that overlaps nothing in `taken` (what the machine and Docker route already, in CIDR).
 
-    Raises StageFailed when every candidate is taken.
+    Raises StageError when every candidate is taken.
     """
     used = [ipaddress.ip_network(cidr, strict=False) for cidr in taken]
     for third in range(256):
         candidate = ipaddress.ip_network(f"172.30.{third}.0/24")
         if not any(candidate.overlaps(other) for other in used if other.version == candidate.version):
             return str(candidate)
-    raise StageFailed("every network from 172.30.0.0/24 to 172.30.255.0/24 is in use on this machine")
+    raise StageError("every network from 172.30.0.0/24 to 172.30.255.0/24 is in use on this machine")
 
 
 @dataclass(frozen=True)

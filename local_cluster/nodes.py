@@ -19,9 +19,11 @@ from local_cluster.settings import Settings
 
 # Its reaper is an image of its own that nothing here can pull; what we make is found again by its label.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-from testcontainers.core.container import DockerContainer  # noqa: E402
+from testcontainers.core.container import DockerContainer
 
 KEY = "opsjob.io/local-cluster-key"
+#: Counts up when a container must be made differently, so that one of an older make is not adopted.
+MAKE = "1"
 CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane=:NoSchedule"
 # What --privileged would give, less the one right that not every machine has to give.
 SECURITY = {

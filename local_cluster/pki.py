@@ -55,11 +55,14 @@ class Authority:
             _builder(_name(common_name, group), self._certificate.subject, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]),
+                critical=False,
             )
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
+            )
         certificate = builder.sign(self._key, hashes.SHA256())
         return Identity(certificate.public_bytes(serialization.Encoding.PEM), key)
 
@@ -67,14 +70,16 @@ class Authority:
         """Write a kubeconfig (as JSON, which YAML readers take) with everything in it."""
         cluster = {"server": server, "certificate-authority-data": _text(self.identity.certificate)}
         user = {"client-certificate-data": _text(identity.certificate), "client-key-data": _text(identity.key)}
-        return json.dumps({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "local", "cluster": cluster}],
-            "users": [{"name": "local", "user": user}],
-            "contexts": [{"name": "local", "context": {"cluster": "local", "user": "local"}}],
-            "current-context": "local",
-        })
+        return json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "local", "cluster": cluster}],
+                "users": [{"name": "local", "user": user}],
+                "contexts": [{"name": "local", "context": {"cluster": "local", "user": "local"}}],
+                "current-context": "local",
+            }
+        )
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: bytes) -> x509.CertificateBuilder:

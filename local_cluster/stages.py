@@ -12,7 +12,7 @@ HEARTBEAT_SECONDS = 60.0
 QUIET_SECONDS = 1.0
 
 
-class StageFailed(Exception):
+class StageError(Exception):
     """A stage did not get where it was going; the message is for the person at the terminal."""
 
 
@@ -41,7 +41,7 @@ class Stage:
     ) -> str:
         """Run a tool, its words into the log, and return what it wrote to standard output.
 
-        Raises StageFailed with the tool's last lines where it ends with anything but 0. `given` is its standard input.
+        Raises StageError with the tool's last lines where it ends with anything but 0. `given` is its standard input.
         """
         words = [str(word) for word in command]
         with self.log.open("ab") as log:
@@ -53,10 +53,10 @@ class Stage:
                     words, input=stdin, stdout=subprocess.PIPE, stderr=log, check=False, env=env, cwd=cwd
                 )
             except FileNotFoundError as missing:
-                raise StageFailed(f"{self.title}: {words[0]} is not installed") from missing
+                raise StageError(f"{self.title}: {words[0]} is not installed") from missing
             log.write(done.stdout)
         if done.returncode != 0:
-            raise StageFailed(f"{self.title}: {words[0]} ended with {done.returncode}\n{self.last_lines()}")
+            raise StageError(f"{self.title}: {words[0]} ended with {done.returncode}\n{self.last_lines()}")
         return done.stdout.decode(errors="replace")
 
     def note(self, line: str) -> None:
@@ -77,7 +77,7 @@ class Stages:
 
     @contextmanager
     def stage(self, title: str, expect: str = "") -> Iterator[Stage]:
-        """Announce a stage, time it, and turn what goes wrong in it into a StageFailed that names its log.
+        """Announce a stage, time it, and turn what goes wrong in it into a StageError that names its log.
 
         `expect` tells how long it takes when nothing is cached; a stage over at once is told in one line.
         """
@@ -89,8 +89,8 @@ class Stages:
         teller.start()
         try:
             yield Stage(title, log)
-        except StageFailed as failed:
-            raise StageFailed(f"{failed}\n  failed after {spoken(time.monotonic() - begun)}; its log: {log}") from failed
+        except StageError as failed:
+            raise StageError(f"{failed}\n  failed after {spoken(time.monotonic() - begun)}; its log: {log}") from failed
         finally:
             over.set()
             teller.join()
