@@ -48,6 +48,11 @@ def holding_up(step: Step) -> str:
     return "" if _ON_ITS_WAY.match(step.message) else cause(step)
 
 
+def not_begun(why: str = "") -> str:
+    """Why a node was left alone, whether or not the reason begins by saying that it was."""
+    return why if why.startswith("not begun") else f"not begun: {why}" if why else "not begun"
+
+
 def on_node(node: PlannedNode) -> str:
     """A node's message with its name, once."""
     named = re.search(rf"(?<![\w.-]){re.escape(node.name)}(?![\w-]|\.\w)", node.message)

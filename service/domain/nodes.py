@@ -75,16 +75,16 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
     if whole.phase == "Succeeded":
         return NodePhase.SUCCEEDED, Outcome.of(whole, *steps).message
     if not whole.failed:  # Skipped, Omitted
-        return NodePhase.SKIPPED, "not begun"
+        return NodePhase.SKIPPED, messages.not_begun()
     last = last_pod(steps)
     if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING):
-        return NodePhase.SKIPPED, f"not begun: {messages.cause(last)}"
+        return NodePhase.SKIPPED, messages.not_begun(messages.cause(last))
     failed = [step for step in worked if step.failed]
     if failed:
         return NodePhase.FAILED, _named(Outcome.of(whole, *steps), messages.cause(failed[-1]))
     if worked or not _cut_off(last or whole):
         return NodePhase.FAILED, messages.cause(last or whole)
-    return NodePhase.SKIPPED, "not begun"
+    return NodePhase.SKIPPED, messages.not_begun()
 
 
 def _cut_off(step: Step) -> bool:
@@ -103,8 +103,7 @@ def _closed(node: PlannedNode) -> PlannedNode:
         case NodePhase.RUNNING:
             return replace(node, phase=NodePhase.FAILED, message="was still at work when the job ended")
         case NodePhase.PENDING | NodePhase.WAITING:
-            message = f"not begun: {node.message}" if node.message else "not begun"
-            return replace(node, phase=NodePhase.SKIPPED, message=message)
+            return replace(node, phase=NodePhase.SKIPPED, message=messages.not_begun(node.message))
         case _:
             return node
 

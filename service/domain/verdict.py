@@ -84,7 +84,7 @@ def _of_argo(job: Job, workflow: Workflow) -> Verdict:
 
 
 def _place(step: Step, job: Job) -> str:
-    return f"step {step.title} on node {step.node}" if step.node in job.plan.names else f"step {step.title}"
+    return f"step {step.template} on node {step.node}" if step.node in job.plan.names else f"step {step.template}"
 
 
 def _sentence(what: str, tally: str) -> str:

@@ -23,7 +23,7 @@ class Step:
     """One entry of status.nodes (Argo's word for steps, attempts and groups of them)."""
 
     name: str
-    title: str
+    template: str
     type: str
     phase: str
     message: str
@@ -104,7 +104,7 @@ class Workflow:
         clean_up = name == on_exit or name.startswith((f"{on_exit}.", f"{on_exit}["))
         return Step(
             name=name,
-            title="clean-up" if clean_up else item["step"] if item else display,
+            template="clean-up" if clean_up else entry.get("templateName") or (item["step"] if item else display),
             type=entry.get("type", ""),
             phase=entry.get("phase") or "",
             message=entry.get("message") or "",

@@ -8,7 +8,7 @@ from service.domain.workflow import Step
 def step(message: str, code: int | None = None) -> Step:
     return Step(
         name="wf[0].node(0:n1)(0)",
-        title="node",
+        template="node",
         type="Pod",
         phase="Failed",
         message=message,

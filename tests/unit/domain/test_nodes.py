@@ -59,6 +59,7 @@ def test_a_node_whose_work_is_open(pods: list[Pod], phase: NodePhase, message: s
         ([failed(3, "disk full")], NodePhase.FAILED, "disk full (exit code 3)"),
         ([busy(), failed(3, start=30, end=40)], NodePhase.FAILED, "failed with exit code 3"),
         ([failed(76, "too many nodes failed")], NodePhase.SKIPPED, "not begun: too many nodes failed"),
+        ([failed(76, "not begun: 2 nodes failed")], NodePhase.SKIPPED, "not begun: 2 nodes failed"),
         ([busy()], NodePhase.SKIPPED, "not begun: node n1 is held by job other-xyz789"),
         ([cut_off(SHUTDOWN, host=True)], NodePhase.FAILED, "was stopped while it worked"),
         ([cut_off(SHUTDOWN, host=False)], NodePhase.SKIPPED, "not begun"),
