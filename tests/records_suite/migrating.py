@@ -1,0 +1,42 @@
+"""Migration: what the code expects is what there is, however many replicas do it at once."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from service.records.engine import Database
+from service.records.migrate import migrate
+from service.records.store import SqlRecords
+from service.records.tables import metadata
+from tests.records_suite.example import a_job
+
+
+class TestMigrating:
+    async def test_the_tables_are_those_the_code_knows(self, url: str) -> None:
+        def differences(connection: Connection) -> list[Any]:
+            return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+        database = Database(url)
+        async with database.reading() as connection:
+            assert await connection.run_sync(differences) == []
+        await database.close()
+
+    async def test_three_replicas_at_once(self, empty_url: str) -> None:
+        command = [sys.executable, "-m", "service.records.migrate", "--url", empty_url]
+        replicas = [await asyncio.create_subprocess_exec(*command, stderr=PIPE) for _ in range(3)]
+        said = [(await replica.communicate())[1].decode() for replica in replicas]
+        assert [replica.returncode for replica in replicas] == [0, 0, 0], said
+        store = SqlRecords(empty_url)
+        await store.add(a_job())
+        assert await store.get(a_job().job_id) == a_job()
+        await store.close()
+
+    async def test_again_changes_nothing(self, url: str, store: SqlRecords) -> None:
+        await store.add(a_job())
+        await migrate(url)
+        assert await store.get(a_job().job_id) == a_job()
