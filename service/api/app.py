@@ -34,10 +34,10 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    app.include_router(routes.router)
-    app.include_router(health.router)
-    app.include_router(health.guarded)
-    problems.install(app)
+    routers = (routes.router, health.router, health.guarded)
+    for router in routers:
+        app.include_router(router)
+    problems.install(app, [route for router in routers for route in router.routes])
     app.middleware("http")(_observe)
     return app
 

@@ -1,5 +1,6 @@
 """Errors as people and programs read them: RFC 9457 with errorCode and errorMessage (contract: errors)."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -7,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 
 from service.domain.faults import Fault, RefusedError
 from service.jobs.ports import UnavailableError
@@ -60,8 +62,18 @@ def unknown_job(job_id: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"there is no job {job_id!r}")
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the app leave as a problem."""
+def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
+    """What this path can be asked for; the framework would name only the first route that has it."""
+    return {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
+
+
+def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
+    """Let every error of the app leave as a problem; `routes` are all that the app has."""
 
     @app.exception_handler(Problem)
     async def _(_request: Request, problem: Problem) -> JSONResponse:
@@ -88,7 +100,10 @@ def install(app: FastAPI) -> None:
     async def _(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         message = f"{request.method} {request.url.path}: {status.description or status.phrase}"
-        return answer(Problem(status, message, headers=dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods(request, routes)))
+        return answer(Problem(status, message, headers=headers))
 
     @app.exception_handler(Exception)
     async def _(_request: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,92 @@
+"""What the app answers before anybody is known: probes, unknown paths, wrong methods, no token."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.api import app as http
+
+
+@contextlib.asynccontextmanager
+async def nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = http.build(nothing)
+    app.state.wiring = None
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as found:
+        yield found
+
+
+def is_problem(answer: httpx.Response, status: int) -> bool:
+    body = answer.json()
+    return (
+        answer.status_code == status == body["status"]
+        and answer.headers["content-type"] == "application/problem+json"
+        and {"type", "title", "detail", "errorCode", "errorMessage"} <= set(body)
+    )
+
+
+async def test_the_process_lives(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/opsjobs"),
+        ("POST", "/api/v1/opsjobs"),
+        ("GET", "/api/v1/opsjobs/a"),
+        ("DELETE", "/api/v1/opsjobs/a"),
+        ("POST", "/api/v1/opsjobs/a/stop"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+    ],
+)
+@pytest.mark.parametrize("header", [None, "", "Basic abc", "Bearer", "Bearer  "])
+async def test_every_other_route_needs_a_bearer_token(
+    client: httpx.AsyncClient, method: str, path: str, header: str | None
+) -> None:
+    answer = await client.request(method, path, headers={"Authorization": header} if header is not None else {})
+    assert is_problem(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/opsjobs", "GET, POST"),
+        ("/api/v1/opsjobs/a", "DELETE, GET"),
+        ("/api/v1/opsjobs/a/stop", "POST"),
+        ("/healthz", "GET"),
+    ],
+)
+async def test_a_wrong_method_names_the_right_ones(client: httpx.AsyncClient, path: str, allowed: str) -> None:
+    answer = await client.put(path)
+    assert is_problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/opsjobs/", "/api/v1/opsjobs/a/b", "/docs", "/redoc"])
+async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
+    assert is_problem(await client.get(path), 404)
+
+
+async def test_a_surprise_is_a_500_without_a_trace(client: httpx.AsyncClient) -> None:
+    """Without wiring the probe meets an AttributeError, which stands for any fault of ours."""
+    answer = await client.get("/readyz")
+    assert is_problem(answer, 500)
+    assert "AttributeError" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+async def test_every_answer_carries_a_request_id(client: httpx.AsyncClient) -> None:
+    first, second = await client.get("/healthz"), await client.get("/nope")
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
