@@ -4,7 +4,7 @@ from typing import Any
 
 from service.api.requests import MODELS
 
-ADDON = {
+ADDON: dict[str, Any] = {
     "name": "addon-upgrade",
     "type": "addon",
     "inputs": [
@@ -19,7 +19,7 @@ ADDON = {
     "ttlSecondsAfterFinished": 600,
     "isTolerateAll": False,
 }
-PREFLIGHT = {
+PREFLIGHT: dict[str, Any] = {
     "name": "preflight-check",
     "type": "preflight",
     "inputs": [{"name": "cluster", "value": "prod-cluster"}],
@@ -32,19 +32,19 @@ PREFLIGHT = {
     "isTolerateAll": True,
     "hostpath": ["/nfs_models"],
 }
-DUMPLOG = {
+DUMPLOG: dict[str, Any] = {
     "name": "dump-training-log",
     "type": "dumplog",
     "inputs": [{"name": "workload", "value": "my-training-job-abc123"}],
     "timeoutSecond": 1800,
 }
-REBOOT = {
+REBOOT: dict[str, Any] = {
     "name": "reboot-node",
     "type": "reboot",
     "inputs": [{"name": "node", "value": "gpu-node-001"}],
     "ttlSecondsAfterFinished": 3600,
 }
-EXPORTIMAGE = {
+EXPORTIMAGE: dict[str, Any] = {
     "name": "export-workload-image",
     "type": "exportimage",
     "inputs": [{"name": "workload", "value": "pytorch-training-001"}],

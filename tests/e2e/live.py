@@ -15,6 +15,16 @@ T = TypeVar("T")
 #: Seconds: generous, because two cores run everything.
 PATIENCE = 300
 
+#: As local_cluster/values.yaml says it.
+CLUSTER_ID = "local"
+#: A container that does nothing, of an image that every node holds.
+SLEEPER = {
+    "name": "main",
+    "image": "busybox:opsjobs",
+    "imagePullPolicy": "Never",
+    "command": ["/bin/busybox", "sleep", "3600"],
+}
+
 
 @dataclass
 class Cluster:
@@ -70,7 +80,9 @@ class Cluster:
 
     def on_host(self, node: str, *command: str, check: bool = True) -> str:
         """The output of a command on the node's host."""
-        done = subprocess.run(["docker", "exec", self.facts["containers"][node], *command], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["docker", "exec", self.facts["containers"][node], *command], capture_output=True, text=True, check=False
+        )
         if check and done.returncode:
             raise AssertionError(f"{command} on {node}: {done.stderr}")
         return done.stdout
@@ -92,7 +104,7 @@ class Cluster:
 def wait_for(what: str, check: Callable[[], T], seconds: float = PATIENCE) -> T:
     """The first truthy answer of `check`, which is asked until then; fails naming what did not come."""
     until = time.monotonic() + seconds
-    last: Any = None
+    last: T | None = None
     while time.monotonic() < until:
         last = check()
         if last:

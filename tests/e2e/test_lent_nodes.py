@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.live import Api, Cluster, inputs, wait_for
+from tests.e2e.live import SLEEPER, Api, Cluster, inputs, wait_for
 
 
 @pytest.fixture
@@ -25,9 +25,7 @@ def workload(cluster: Cluster) -> Iterator[Callable[[str], str]]:
                     "nodeName": node,
                     "terminationGracePeriodSeconds": 0,
                     "tolerations": [{"operator": "Exists"}],
-                    "containers": [
-                        {"name": "main", "image": "busybox", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}
-                    ],
+                    "containers": [SLEEPER],
                 },
             }
         )
