@@ -7,11 +7,11 @@ from pathlib import Path
 
 import docker
 
-from local_cluster import binaries, images
+from local_cluster import binaries, images, machine
 from local_cluster.binaries import KUBERNETES
 from local_cluster.control_plane import ADMIN_CONFIG, authority_of, control_plane_files, node_files, server_url
 from local_cluster.kubectl import Kubectl
-from local_cluster.network import MAX_NODES, Address, ensure_network, subnet_of
+from local_cluster.network import MAX_NODES, Address, ensure_network, find_network, subnet_of
 from local_cluster.nodes import KEY, MAKE, Node
 from local_cluster.pki import Authority
 from local_cluster.settings import BUILD, Settings
@@ -51,9 +51,21 @@ class Cluster:
         with self.stages.stage("Loading images into the nodes") as stage:
             self.load(tags, stage)
 
+    def adopt(self) -> None:
+        """Take the cluster that runs as it is, from whichever checkout; raises StageError where none does."""
+        if not machine.docker_answers() or not self._containers():
+            raise StageError("no cluster is up: make up")
+        binaries.link_all(self.settings.cache, BIN)
+        with self.stages.stage("Adopting the cluster") as stage:
+            if not self._answers(self.nodes()[0], stage):
+                raise StageError("the cluster that is there does not answer; make up mends it")
+
     def nodes(self) -> list[Node]:
         """Every node there is, the control plane first, also those beyond what this run asked for."""
-        subnet = subnet_of(self._network)
+        network = find_network(self.settings)
+        if network is None:
+            return []
+        subnet = subnet_of(network)
         everyone = [Node(self.settings, Address(subnet, index)) for index in range(MAX_NODES + 1)]
         existing = {container.name for container in self._containers()}
         return [node for node in everyone if node.container_name in existing]
@@ -67,21 +79,21 @@ class Cluster:
                 result.result()
 
     def _ensure_control_plane(self, image: str, stage: Stage) -> None:
-        self._network = ensure_network(self.settings, stage)
-        node = Node(self.settings, Address(subnet_of(self._network), 0))
+        node = Node(self.settings, Address(subnet_of(ensure_network(self.settings, stage)), 0))
         if self._is_of_this_make(node, image) and self._answers(node, stage):
             return
         stage.note("no control plane to adopt: making the cluster anew")
         down(self.settings)
-        self._network = ensure_network(self.settings, stage)
-        node = Node(self.settings, Address(subnet_of(self._network), 0))
+        network = ensure_network(self.settings, stage)
+        node = Node(self.settings, Address(subnet_of(network), 0))
         files = control_plane_files(node, Authority.new())
-        node.start(image, self._network, self._programs, self._key(image), files)
+        node.start(image, network, self._programs, self._key(image), files)
         self._write_kubeconfig(files[ADMIN_CONFIG])
         self.kubectl.wait_until_ready(stage, API_SECONDS)
 
     def _ensure_nodes(self, image: str, stage: Stage) -> None:
-        subnet = subnet_of(self._network)
+        network = ensure_network(self.settings, stage)
+        subnet = subnet_of(network)
         control_plane = Node(self.settings, Address(subnet, 0))
         wanted = [Node(self.settings, Address(subnet, index)) for index in range(1, self.settings.nodes + 1)]
         self._mend(wanted, image, stage)
@@ -89,7 +101,7 @@ class Cluster:
         authority = authority_of(control_plane)
         for node in missing:
             credentials = node_files(node, authority, server_url(control_plane))
-            node.start(image, self._network, self._programs, self._key(image), credentials)
+            node.start(image, network, self._programs, self._key(image), credentials)
         self.kubectl.wait_for_nodes(stage, [control_plane.name, *(node.name for node in wanted)], NODE_SECONDS)
         role = "node-role.kubernetes.io/control-plane="
         self.kubectl.run(stage, "label", "--overwrite", "node", control_plane.name, role)

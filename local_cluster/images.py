@@ -86,7 +86,7 @@ def node_image(settings: Settings, stages: Stages) -> str:
     """Make the image of a node (Debian, systemd, containerd and our units) and return its tag."""
     key = digest([*NODE_PACKAGES, *MASKED_UNITS, *NODE_UNITS], ROOTFS)
     tag = f"opsjobs-node:{key}"
-    if _present(tag):
+    if present(tag):
         return tag
     base = debian_base("opsjobs-node-base", NODE_PACKAGES, settings, stages)
     with stages.stage("Making the node image") as stage, tempfile.TemporaryDirectory() as folder:
@@ -113,7 +113,7 @@ def debian_base(name: str, packages: Iterable[str], settings: Settings, stages: 
     """Import a minimal Debian with these packages; its archive stays in the cache, should Docker's store be lost."""
     wanted = sorted(packages)
     tag = f"{name}:{digest([SUITE, *wanted])}"
-    if _present(tag):
+    if present(tag):
         return tag
     archive = settings.cache / "images" / f"{tag.replace(':', '-')}.tar"
     if not archive.exists():
@@ -177,7 +177,7 @@ def _build_scratch(image: Scratch, settings: Settings, stage: Stage) -> None:
     # The program's folder in the cache is named by a hash; a Debian program changes size or time with its version.
     facts = image.program.stat()
     mark = digest([str(image.program), str(facts.st_size), str(facts.st_mtime_ns), *image.entrypoint, image.user])
-    if _present(image.tag, mark):
+    if present(image.tag, mark):
         return
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
@@ -196,7 +196,7 @@ def _build_scratch(image: Scratch, settings: Settings, stage: Stage) -> None:
         build(context, image.tag, {**settings.labels, MARK: mark}, stage)
 
 
-def _present(tag: str, mark: str = "") -> bool:
+def present(tag: str, mark: str = "") -> bool:
     try:
         image = docker.from_env().images.get(tag)
     except ImageNotFound:

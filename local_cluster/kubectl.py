@@ -1,6 +1,7 @@
 """kubectl, as the stages use it."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ class Kubectl:
 
     def run(self, stage: Stage, *arguments: str, given: str | bytes | None = None) -> str:
         return stage.run([self.program, "--kubeconfig", self.kubeconfig, *arguments], given=given)
+
+    def secret(self, stage: Stage, *arguments: str) -> str:
+        """Run kubectl for an answer that no log may hold; its complaints are logged all the same."""
+        command = [str(self.program), "--kubeconfig", str(self.kubeconfig), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        stage.note(f"$ {' '.join(command)}\n{done.stderr}")
+        if done.returncode != 0:
+            raise StageError(f"kubectl {' '.join(arguments)} ended with {done.returncode}\n{stage.last_lines()}")
+        return done.stdout.strip()
 
     def get(self, stage: Stage, *arguments: str) -> Any:
         return json.loads(self.run(stage, "get", *arguments, "-o", "json"))

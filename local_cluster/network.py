@@ -52,11 +52,17 @@ class Address:
         return f"{POD_PREFIX}.{self.index}.0/24"
 
 
+def find_network(settings: Settings) -> Network | None:
+    found = docker.from_env().networks.list(filters={"label": settings.label})
+    return found[0] if found else None
+
+
 def ensure_network(settings: Settings, stage: Stage) -> Network:
     """Find the cluster's network or make it on a subnet that is free."""
+    existing = find_network(settings)
+    if existing is not None:
+        return existing
     client = docker.from_env()
-    for network in client.networks.list(filters={"label": settings.label}):
-        return network
     subnet = free_subnet(_taken_subnets(client, stage))
     stage.note(f"network {settings.name} on {subnet}")
     pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])

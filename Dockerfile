@@ -1,0 +1,32 @@
+# The one product image: the service, its migrations and every step of a job.
+# The base needs Python 3.11 as python3 and util-linux (nsenter), which any Debian has.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS packages
+ARG UV_VERSION=0.13.9
+WORKDIR /build
+# Where a build reaches no package index, the packages are made outside and handed in (python -m local_cluster image);
+# the wildcard lets that archive be absent.
+COPY pyproject.toml uv.lock build/packages.ta[r] ./
+RUN mkdir -p /packages; \
+    if [ -f packages.tar ]; then tar -xf packages.tar -C /packages; else \
+        python3 -m pip install --no-cache-dir "uv==${UV_VERSION}" && \
+        uv export --quiet --frozen --no-default-groups --no-emit-project --output-file requirements.txt && \
+        uv pip install --no-cache --require-hashes --target /packages --requirement requirements.txt; \
+    fi
+# The root filesystem is read-only where this runs, so Python can keep nothing it compiled.
+RUN python3 -m compileall -q -j 0 /packages
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="OpsJobs" \
+      org.opencontainers.image.description="Operations on the nodes of a GPU cluster, as Argo Workflows behind one API" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=packages /packages /opt/opsjobs/packages
+COPY service /opt/opsjobs/service
+COPY workflow_templates /opt/opsjobs/workflow_templates
+ENV PYTHONPATH=/opt/opsjobs:/opt/opsjobs/packages PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN python3 -m compileall -q /opt/opsjobs/service /opt/opsjobs/workflow_templates
+WORKDIR /opt/opsjobs
+USER 65532:65532
+EXPOSE 8080
+CMD ["python3", "-m", "service.main"]

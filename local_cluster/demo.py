@@ -1,0 +1,136 @@
+"""The first job: what a newcomer would do by hand, done once before their eyes."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from local_cluster.handover import Handover
+from local_cluster.kubectl import Kubectl
+from local_cluster.settings import RELEASE_NAMESPACE
+from local_cluster.stages import Stage, StageError, spoken
+
+ACCOUNT = "opsjobs-demo"
+TEMPLATE = "opsjobs-demo"
+AUDIENCE = "opsjobs"
+WRITTEN = "/run/opsjobs-demo"
+DEMO_NODES = 3
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 300
+FINAL = ("Succeeded", "Failed")
+
+
+def prepare(kubectl: Kubectl, stage: Stage) -> str:
+    """Make the caller, its rights and the addon template, and return a token for the service's audience."""
+    kubectl.apply(
+        stage,
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": RELEASE_NAMESPACE}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": ACCOUNT},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "opsjobs-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": RELEASE_NAMESPACE}],
+        },
+        {
+            "apiVersion": "opsjob.io/v1alpha1",
+            "kind": "AddonTemplate",
+            "metadata": {"name": TEMPLATE},
+            "spec": {
+                "description": "Leave a line on the node's own file system, to be read back from there",
+                "script": f'echo "$(hostname) changed at $(date -u +%T), kernel $(uname -r)" | tee {WRITTEN}\n',
+            },
+        },
+    )
+    return token(kubectl, stage)
+
+
+def token(kubectl: Kubectl, stage: Stage) -> str:
+    """Ask Kubernetes for a bearer token of the demo's account; it stays out of every log."""
+    return kubectl.secret(stage, "-n", RELEASE_NAMESPACE, "create", "token", ACCOUNT, f"--audience={AUDIENCE}")
+
+
+def open_nodes(kubectl: Kubectl, stage: Stage) -> list[str]:
+    """Name the first few nodes that take ordinary pods."""
+    nodes = kubectl.get(stage, "nodes")["items"]
+    fit = [node["metadata"]["name"] for node in nodes if not node["spec"].get("taints")]
+    if not fit:
+        raise StageError("no node of this cluster takes ordinary pods: all are tainted or cordoned")
+    return sorted(fit)[:DEMO_NODES]
+
+
+def request(nodes: Sequence[str]) -> dict[str, Any]:
+    targets = [{"name": "node", "value": name} for name in nodes]
+    template = {"name": "addon.template", "value": TEMPLATE}
+    return {"name": "first job", "type": "addon", "inputs": [template, *targets], "batchCount": 2}
+
+
+def run(url: str, bearer: str, nodes: Sequence[str]) -> dict[str, Any]:
+    """Submit the job, tell what happens while it happens, and return the job as GET shows it at its end.
+
+    Raises StageError where the service refuses, or the job has not ended in good time.
+    """
+    headers = {"Authorization": f"Bearer {bearer}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        body = request(nodes)
+        print(f"\nPOST {url}/api/v1/opsjobs\n{json.dumps(body, indent=2)}", flush=True)
+        answer = client.post("/api/v1/opsjobs", json=body)
+        if not answer.is_success:
+            raise StageError(f"the service refused the first job: {answer.status_code} {answer.text}")
+        print(f"{answer.status_code} {answer.text}\n", flush=True)
+        return follow(client, str(answer.json()["jobId"]))
+
+
+def follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    """Print each change of the job and of its nodes until it has ended."""
+    begun = time.monotonic()
+    seen: dict[str, str] = {}
+    while True:
+        answer = client.get(f"/api/v1/opsjobs/{job_id}")
+        if not answer.is_success:
+            raise StageError(f"{job_id} cannot be read: {answer.status_code} {answer.text}")
+        job: dict[str, Any] = answer.json()
+        for line in changes(job, seen):
+            print(f"  {spoken(time.monotonic() - begun):>7}  {line}", flush=True)
+        if job["phase"] in FINAL:
+            return job
+        if time.monotonic() - begun > PATIENCE_SECONDS:
+            raise StageError(f"{job_id} has not ended after {PATIENCE_SECONDS} s: it is {job['phase']}")
+        time.sleep(POLL_SECONDS)
+
+
+def changes(job: dict[str, Any], seen: dict[str, str]) -> list[str]:
+    """Say what is new since the last look; `seen` remembers that look."""
+    now = {"job": job["phase"]}
+    for node in job["plan"]["nodes"]:
+        now[node["name"]] = " - ".join(part for part in (node["phase"], node.get("message")) if part)
+    fresh = [f"{name}: {state}" for name, state in now.items() if seen.get(name) != state]
+    seen.update(now)
+    return fresh
+
+
+def tell(job: dict[str, Any], read_back: dict[str, str]) -> None:
+    """Print the job as GET shows it, and what the nodes' own files say."""
+    print(f"\nGET /api/v1/opsjobs/{job['jobId']}\n{json.dumps(job, indent=2)}\n")
+    print(f"What {WRITTEN} says, read on each node's host:")
+    for node, line in read_back.items():
+        print(f"  {node}: {line}")
+
+
+def how_to_go_on(handover: Handover, job_id: str, *, ours: bool) -> None:
+    """Print the next steps as commands to copy."""
+    print(f"""
+How to go on
+  export URL={handover.url}
+  export KUBECONFIG={handover.kubeconfig}{f" PATH={handover.bin}:$PATH" if ours else ""}
+  export TOKEN=$(kubectl create token {ACCOUNT} -n {RELEASE_NAMESPACE} --audience={AUDIENCE})
+  curl -s "$URL/api/v1/opsjobs" -H "Authorization: Bearer $TOKEN"
+  curl -s "$URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $TOKEN"
+  argo get {job_id} -n {handover.jobsNamespace}""")
+    if ours:
+        print(f"  Argo: {handover.argoUrl}\n  make down      removes the cluster")
+    else:
+        service = f"kubectl port-forward -n {RELEASE_NAMESPACE} service/opsjobs {handover.url.rpartition(':')[2]}:80"
+        print(f"  the URL needs: {service}\n  helm uninstall opsjobs -n {RELEASE_NAMESPACE}      removes it again")
