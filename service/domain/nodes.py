@@ -46,17 +46,29 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
         return PlannedNode(node.name)
     # Names nest: what holds the others has the shortest.
     whole = min(steps, key=lambda step: len(step.name))
-    worked = sorted((step for step in steps if step.begun), key=_age)
+    worked = sorted((step for step in steps if _has_begun(step, node)), key=_age)
     start = worked[0].started if worked else None
-    if whole.ended:
-        phase, message = _ending(whole, steps, worked)
-        end = whole.finished if phase is not NodePhase.SKIPPED else None
-        return PlannedNode(node.name, phase, message, start, end)
     last = last_pod(steps)
+    # While a Workflow is suspended Argo does not conclude from attempts to their whole.
+    succeeded = whole.type == "Retry" and last is not None and last.phase == "Succeeded"
+    if whole.ended or succeeded:
+        phase, message = (NodePhase.SUCCEEDED, _own_word(steps)) if succeeded else _ending(whole, steps, worked)
+        end = None if phase is NodePhase.SKIPPED else (worked[-1] if worked else whole).finished
+        return PlannedNode(node.name, phase, message, start, end)
     if worked and not (last and last.exit_code == EXIT_WAITING):
         return PlannedNode(node.name, NodePhase.RUNNING, "", start)
     phase, message = _queue(whole, steps)
     return PlannedNode(node.name, phase, message)
+
+
+def _has_begun(step: Step, node: PlannedNode) -> bool:
+    """Where Argo does not know, the record does: a pod that was last seen unable to start did not."""
+    held_up = node.phase is NodePhase.PENDING and bool(node.message)
+    return step.begun or (step.perhaps_begun and not held_up)
+
+
+def _own_word(steps: Sequence[Step]) -> str:
+    return Outcome.of(*steps).message
 
 
 def _queue(whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
@@ -73,7 +85,7 @@ def _queue(whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
 
 def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple[NodePhase, str]:
     if whole.phase == "Succeeded":
-        return NodePhase.SUCCEEDED, Outcome.of(whole, *steps).message
+        return NodePhase.SUCCEEDED, _own_word(steps)
     if not whole.failed:  # Skipped, Omitted
         return NodePhase.SKIPPED, messages.not_begun()
     last = last_pod(steps)
@@ -81,7 +93,7 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
         return NodePhase.SKIPPED, messages.not_begun(messages.cause(last))
     failed = [step for step in worked if step.failed]
     if failed:
-        return NodePhase.FAILED, _named(Outcome.of(whole, *steps), messages.cause(failed[-1]))
+        return NodePhase.FAILED, _named(Outcome.of(*steps), messages.cause(failed[-1]))
     if worked or not _cut_off(last or whole):
         return NodePhase.FAILED, messages.cause(last or whole)
     return NodePhase.SKIPPED, messages.not_begun()

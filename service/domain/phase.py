@@ -37,7 +37,8 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
     nodes = observed(job.plan, seen)
     plan = replace(job.plan, nodes=nodes)
     job = replace(job, plan=plan, workflow_uid=seen.uid, workflow_version=seen.version)
-    if job.phase is Phase.PENDING and any(step.begun and not step.clean_up for step in seen.steps):
+    begun = any(node.start for node in nodes) or any(step.begun and not step.clean_up for step in seen.steps)
+    if begun and job.phase is Phase.PENDING:
         job = _running(job, seen)
     if not seen.completed:
         return _waiting(job, seen)

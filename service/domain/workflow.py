@@ -49,10 +49,15 @@ class Step:
 
     @property
     def begun(self) -> bool:
-        """Whether its pod started on its work; one that ended without an exit code had started if it was scheduled."""
+        """Whether its pod certainly started on its work."""
         if not self.is_pod or self.exit_code in (EXIT_WAITING, EXIT_NOT_BEGUN):
             return False
-        return self.phase in ("Running", "Succeeded") or self.exit_code is not None or (self.failed and self.scheduled)
+        return self.phase in ("Running", "Succeeded") or self.exit_code is not None
+
+    @property
+    def perhaps_begun(self) -> bool:
+        """Whether its pod was on the node when Argo gave it up before it learned of any exit code."""
+        return self.is_pod and self.failed and self.scheduled and self.exit_code is None
 
 
 class Workflow:

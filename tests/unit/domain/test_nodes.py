@@ -41,8 +41,8 @@ def seen(*items: list[Entry], phase: str = "Running", nodes: str = "n1") -> tupl
         ([busy(), pending("PodInitializing", 30)], NodePhase.WAITING, "node n1 is held by job other-xyz789"),
         ([busy(), pending("ErrImagePull: x", 30)], NodePhase.WAITING, "ErrImagePull: x"),
         ([busy(), running(30)], NodePhase.RUNNING, ""),
-        # Ended, but Argo has not drawn its conclusion yet.
-        ([succeeded()], NodePhase.RUNNING, ""),
+        # Ended, but Argo has not drawn its conclusion yet: it may still be taken up again.
+        ([failed(3)], NodePhase.RUNNING, ""),
     ],
 )
 def test_a_node_whose_work_is_open(pods: list[Pod], phase: NodePhase, message: str) -> None:
@@ -92,6 +92,26 @@ def test_a_step_that_argo_left_out_was_not_begun(argos_word: str) -> None:
 def test_a_pod_that_could_not_be_made_fails_its_node_with_the_reason() -> None:
     (node,) = seen(on("n1", "Error", text="invalid podSpecPatch"))
     assert (node.phase, node.message) == (NodePhase.FAILED, "invalid podSpecPatch")
+
+
+def test_success_is_known_before_argo_concludes_it_as_it_never_does_while_suspended() -> None:
+    (node,) = seen(on("n1", "Running", succeeded(10, 20)))
+    assert (node.phase, node.end) == (NodePhase.SUCCEEDED, at(20))
+
+
+@pytest.mark.parametrize(
+    ("before", "phase"),
+    [
+        (PlannedNode("n1", NodePhase.PENDING, "ErrImagePull: x"), NodePhase.SKIPPED),
+        (PlannedNode("n1", NodePhase.RUNNING), NodePhase.FAILED),
+        (PlannedNode("n1"), NodePhase.FAILED),
+    ],
+)
+def test_a_pod_cut_off_without_an_exit_code_is_judged_by_how_it_was_last_seen(
+    before: PlannedNode, phase: NodePhase
+) -> None:
+    flow = Workflow(workflow(on("n1", "Failed", cut_off(SHUTDOWN, host=True))))
+    assert observed(Plan((before,)), flow)[0].phase is phase
 
 
 def test_times_are_those_of_the_attempt_that_worked() -> None:
@@ -174,4 +194,4 @@ def test_a_node_with_several_steps_is_at_work_until_its_last_one_ended() -> None
     broken["message"] = "main: Error (exit code 1): did not come back"
     (node,) = seen([entry(group, "Steps", "Failed", node="n1", start=9, end=51), first, broken])
     assert (node.phase, node.message) == (NodePhase.FAILED, "did not come back (exit code 1)")
-    assert (node.start, node.end) == (at(10), at(51))
+    assert (node.start, node.end) == (at(10), at(50))
