@@ -1,0 +1,56 @@
+"""What a benchmark found: times of one case, printed as a line and kept in build/bench.json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).parents[2] / "build" / "bench.json"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Milliseconds of every answer of one case. `target_ms` is for p99; None: there is none."""
+
+    case: str
+    times: Sequence[float]
+    target_ms: float | None = None
+    argo_ratio: float | None = None
+
+    def at(self, percent: float) -> float:
+        """The time that this share of the answers did not exceed."""
+        ordered = sorted(self.times)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+    @property
+    def reached(self) -> bool:
+        return self.target_ms is None or self.at(99) <= self.target_ms
+
+    def line(self) -> str:
+        target = "" if self.target_ms is None else f"{self.target_ms:8.1f}  {'ok' if self.reached else 'MISSED'}"
+        ratio = "" if self.argo_ratio is None else f"  argo takes {self.argo_ratio:.0f} times as long"
+        quantiles = "".join(f"{self.at(percent):9.1f}" for percent in (50, 95, 99))
+        return f"  {self.case:<52}{len(self.times):6}{quantiles}  {target}{ratio}"
+
+    def record(self) -> dict[str, float | None]:
+        p50, p95, p99 = (round(self.at(percent), 2) for percent in (50, 95, 99))
+        return {
+            "n": len(self.times),
+            "p50_ms": p50,
+            "p95_ms": p95,
+            "p99_ms": p99,
+            "target_ms": self.target_ms,
+            "argo_ratio": self.argo_ratio,
+        }
+
+
+HEADER = f"  {'case':<52}{'n':>6}{'p50':>9}{'p95':>9}{'p99':>9}  {'target':>8}   (ms; the target is for p99)"
+
+
+def keep(part: str, found: Sequence[Figures], file: Path = FILE) -> None:
+    """Write a part's cases, in place of those it had; other parts' stay."""
+    cases = json.loads(file.read_text()) if file.exists() else {}
+    cases = {case: record for case, record in cases.items() if not case.startswith(f"{part}/")}
+    cases.update({f"{part}/{figures.case}": figures.record() for figures in found})
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n")
