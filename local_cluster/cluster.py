@@ -1,7 +1,5 @@
 """Brings the cluster up from whatever is there: a healthy one is adopted, the rest is mended or made anew."""
 
-import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,11 +13,15 @@ from local_cluster.network import MAX_NODES, Address, ensure_network, find_netwo
 from local_cluster.nodes import KEY, MAKE, Node
 from local_cluster.pki import Authority
 from local_cluster.settings import BUILD, Settings
+from local_cluster.shipping import saved, ship
 from local_cluster.stages import Stage, StageError, Stages
 
 API_SECONDS = 90
 NODE_SECONDS = 120
 MENDING_SECONDS = 45
+#: Which images a node took whole, by id.
+MARKS = "/var/lib/opsjobs-images"
+LOADERS = 2
 KUBECONFIG = BUILD / "kubeconfig"
 BIN = BUILD / "bin"
 
@@ -31,7 +33,6 @@ class Cluster:
         self.settings = settings
         self.stages = stages
         self.kubectl = Kubectl(KUBECONFIG, BIN / "kubectl")
-        self._loaded = threading.Lock()
 
     def up(self) -> None:
         """Have the API answer and every node Ready with the cluster's images on it.
@@ -72,11 +73,16 @@ class Cluster:
 
     def load(self, tags: list[str], stage: Stage) -> None:
         """Put images into every node that does not hold them yet; an image is known by its id, not its name."""
-        client = docker.from_env()
-        ids = {tag: str(client.images.get(tag).id).removeprefix("sha256:") for tag in tags}
-        with ThreadPoolExecutor(2) as pool:
-            for result in [pool.submit(self._load_into, node, ids, stage) for node in self.nodes()]:
-                result.result()
+        ids = {tag: str(docker.from_env().images.get(tag).id).removeprefix("sha256:") for tag in tags}
+        lacking = [node for node in self.nodes() if not set(ids.values()) <= set(_marks(node))]
+        if not lacking:
+            return
+        with saved(tags) as layout, ThreadPoolExecutor(LOADERS) as pool:
+            for words in pool.map(lambda node: ship(layout, node), lacking):
+                stage.note(words)
+        for node in lacking:
+            node.execute("mkdir", "-p", MARKS)
+            node.execute("touch", *(f"{MARKS}/{id_}" for id_ in ids.values()))
 
     def _ensure_control_plane(self, image: str, stage: Stage) -> None:
         node = Node(self.settings, Address(subnet_of(ensure_network(self.settings, stage)), 0))
@@ -153,21 +159,9 @@ class Cluster:
     def _containers(self) -> list[docker.models.containers.Container]:
         return list(docker.from_env().containers.list(all=True, filters={"label": self.settings.label}))
 
-    def _load_into(self, node: Node, ids: dict[str, str], stage: Stage) -> None:
-        marks = "/var/lib/opsjobs-images"
-        _, held = node.execute("ls", marks)
-        missing = [tag for tag, id_ in ids.items() if id_ not in held.split()]
-        if not missing:
-            return
-        ship = ["docker", "exec", "-i", node.container_name, "ctr", "-n", "k8s.io", "images", "import", "-"]
-        with subprocess.Popen(["docker", "save", *missing], stdout=subprocess.PIPE) as saved:
-            loaded = subprocess.run(ship, stdin=saved.stdout, capture_output=True, check=False)
-        with self._loaded:
-            stage.note(f"{node.name}: {loaded.stdout.decode()}{loaded.stderr.decode()}")
-        if saved.returncode or loaded.returncode:
-            raise StageError(f"{node.name} did not take the images {', '.join(missing)}\n{stage.last_lines()}")
-        node.execute("mkdir", "-p", marks)
-        node.execute("touch", *(f"{marks}/{ids[tag]}" for tag in missing))
+
+def _marks(node: Node) -> list[str]:
+    return node.execute("ls", MARKS)[1].split()
 
 
 def down(settings: Settings) -> None:
