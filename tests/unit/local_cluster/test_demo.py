@@ -1,0 +1,28 @@
+from typing import Any
+
+from local_cluster.demo import changes, request
+
+
+def job(phase: str, **nodes: str) -> dict[str, Any]:
+    return {"phase": phase, "plan": {"nodes": [{"name": name, "phase": state} for name, state in nodes.items()]}}
+
+
+def test_only_what_changed_is_told() -> None:
+    seen: dict[str, str] = {}
+    assert changes(job("Pending", a="Pending"), seen) == ["job: Pending", "a: Pending"]
+    assert changes(job("Running", a="Pending"), seen) == ["job: Running"]
+    assert changes(job("Running", a="Pending"), seen) == []
+
+
+def test_a_new_message_is_news_though_the_phase_is_the_same() -> None:
+    seen: dict[str, str] = {}
+    waiting = job("Running", a="Pending")
+    changes(waiting, seen)
+    waiting["plan"]["nodes"][0]["message"] = "held by job x"
+    assert changes(waiting, seen) == ["a: Pending - held by job x"]
+
+
+def test_the_first_job_names_its_nodes_two_at_a_time() -> None:
+    body = request(["n1", "n2", "n3"])
+    assert [one["value"] for one in body["inputs"] if one["name"] == "node"] == ["n1", "n2", "n3"]
+    assert body["batchCount"] == 2
