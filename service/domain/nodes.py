@@ -53,8 +53,11 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
     succeeded = whole.type == "Retry" and last is not None and last.phase == "Succeeded"
     if whole.ended or succeeded:
         phase, message = (NodePhase.SUCCEEDED, _own_word(steps)) if succeeded else _ending(whole, steps, worked)
-        end = None if phase is NodePhase.SKIPPED else (worked[-1] if worked else whole).finished
-        return PlannedNode(node.name, phase, message, start, end)
+        if phase is NodePhase.SKIPPED:
+            # What held it up before the job was cut short is the better reason.
+            known = "" if message or node.phase.final else node.message
+            return PlannedNode(node.name, phase, messages.not_begun(message or known))
+        return PlannedNode(node.name, phase, message, start, (worked[-1] if worked else whole).finished)
     if worked and not (last and last.exit_code == EXIT_WAITING):
         return PlannedNode(node.name, NodePhase.RUNNING, "", start)
     phase, message = _queue(whole, steps)
@@ -87,16 +90,16 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
     if whole.phase == "Succeeded":
         return NodePhase.SUCCEEDED, _own_word(steps)
     if not whole.failed:  # Skipped, Omitted
-        return NodePhase.SKIPPED, messages.not_begun()
+        return NodePhase.SKIPPED, ""
     last = last_pod(steps)
     if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING):
-        return NodePhase.SKIPPED, messages.not_begun(messages.cause(last))
+        return NodePhase.SKIPPED, messages.cause(last)
     failed = [step for step in worked if step.failed]
     if failed:
         return NodePhase.FAILED, _named(Outcome.of(*steps), messages.cause(failed[-1]))
     if worked or not _cut_off(last or whole):
         return NodePhase.FAILED, messages.cause(last or whole)
-    return NodePhase.SKIPPED, messages.not_begun()
+    return NodePhase.SKIPPED, ""
 
 
 def _cut_off(step: Step) -> bool:
