@@ -96,7 +96,7 @@ class Api:
             GoneError: the walk took longer than the apiserver keeps the list; begin again.
         """
         async for page in self.pages(path, query, metadata=metadata):
-            for item in page["items"]:
+            for item in page["items"] or ():  # an empty list of metadata comes as null
                 yield item
 
     async def pages(self, path: str, query: Query | None = None, *, metadata: bool = False) -> AsyncIterator[Object]:
@@ -108,7 +108,7 @@ class Api:
             page = await self._json("GET", path, query=asked, accept=accept)
             if page is None:
                 return
-            yield page
+            yield {**page, "items": page.get("items") or []}  # metadata-only lists say null for none
             rest = page["metadata"].get("continue", "")
             if not rest:
                 return

@@ -69,7 +69,7 @@ class WorkflowWatch:
         events: list[WorkflowEvent] = []
         version = ""
         async for page in self._api.pages(self._path, {"labelSelector": self._selector}, metadata=True):
-            events += [_event(item) for item in page["items"]]
+            events += [_event(item) for item in page["items"] or ()]
             version = page["metadata"]["resourceVersion"]
         if not version:
             raise UnavailableError("Kubernetes has no Workflows: is Argo Workflows installed?")
@@ -91,7 +91,7 @@ class WorkflowWatch:
         async for line in self._api.lines(self._path, query, accept=METADATA, silence=self._pace.silence):
             change = json.loads(line)
             if change["type"] == "ERROR":
-                raise _error(change["object"])
+                raise event_error(change["object"])
             self._version = change["object"]["metadata"]["resourceVersion"]
             self._failures = 0
             if change["type"] != "BOOKMARK":
@@ -127,7 +127,8 @@ def _event(item: Object, *, deleted: bool = False) -> WorkflowEvent:
     )
 
 
-def _error(status: Object) -> UnavailableError:
+def event_error(status: Object) -> UnavailableError:
+    """The failure that an ERROR event's object tells of; GoneError: the watch has lost its place."""
     code = status.get("code", 0)
     message = f"Kubernetes ended the watch of Workflows with {code}: {status.get('message', '')}"
     return GoneError(code, message) if code == 410 or status.get("reason") == "Expired" else UnavailableError(message)  # noqa: PLR2004 - gone

@@ -71,11 +71,13 @@ class Cluster:
         return self.kubectl("create", "token", account, "-n", where, f"--audience={audience}", "--duration=1h").strip()
 
     def nodes(self) -> list[str]:
-        """The worker nodes that are Ready."""
+        """The worker nodes that are Ready, in order; not the control plane, nor nodes that only exist on paper."""
+        workers = set(self.facts["containers"]) - {"control-plane"}
         return sorted(
             node["metadata"]["name"]
-            for node in self.items("nodes", "-l", "!node-role.kubernetes.io/control-plane,type!=kwok")
-            if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+            for node in self.items("nodes")
+            if node["metadata"]["name"] in workers
+            and any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
         )
 
     def on_host(self, node: str, *command: str, check: bool = True) -> str:
