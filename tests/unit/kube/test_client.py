@@ -78,6 +78,12 @@ async def test_a_list_is_read_page_by_page(served: Served) -> None:
         assert [item["metadata"]["name"] async for item in api.list("/api/v1/nodes")] == ["a", "b", "c"]
 
 
+async def test_a_list_that_says_null_for_nothing_is_empty(served: Served) -> None:
+    empty = {"kind": "PartialObjectMetadataList", "metadata": {"resourceVersion": "7"}, "items": None}
+    async with served(lambda _: _later(web.json_response(empty))) as api:
+        assert [item async for item in api.list("/api/v1/nodes", metadata=True)] == []
+
+
 class Contested:
     """An object that somebody else changes `rivals` times just before our patch arrives."""
 

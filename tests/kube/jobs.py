@@ -1,0 +1,21 @@
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from service.domain.job import Job, JobType
+
+
+def a_job(template: str, **changes: Any) -> Job:
+    """A new addon job under a name of its own."""
+    fields: dict[str, Any] = {
+        "job_id": f"kubetest-{secrets.token_hex(3)}",
+        "job_name": "Kubernetes adapter's test",
+        "type": JobType.ADDON,
+        "cluster_id": "default",
+        "user_id": "u-1",
+        "user_name": "alice",
+        "created": datetime.now(UTC),
+        "work": {"parameters": {"nodes": "[]"}, "files": {"addons.json": '{"templates": []}'}},
+        "template": template,
+    }
+    return Job(**{**fields, **changes})
