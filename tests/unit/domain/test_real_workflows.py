@@ -200,6 +200,14 @@ def test_a_pod_that_cannot_be_scheduled_keeps_the_job_pending() -> None:
     assert history(stopped)[-1] == ("Stopped", "job was stopped: 0 of 1 node succeeded, 1 never begun")
 
 
+def test_a_node_that_was_given_up_says_so() -> None:
+    """Its pod was marked Failed with that message, as a node that does not answer cannot do itself."""
+    flow = real("node-lost")
+    at = datetime.fromisoformat(flow["metadata"]["creationTimestamp"])
+    (node,) = observe(job("lost-1", created=at), flow, at).plan.nodes
+    assert (node.phase, node.message) == (FAILED, "node lost-1 did not answer for 300 s and was given up")
+
+
 def test_a_suspended_workflow_freezes_its_steps_but_not_what_is_known_of_its_nodes() -> None:
     suspended = seen("123", "suspended-midway")
     assert [node.phase for node in suspended.plan.nodes] == [SUCCEEDED, NodePhase.PENDING, NodePhase.PENDING]
