@@ -1,7 +1,10 @@
-"""Running a script as root on the host of this pod, in the host's own namespaces, once."""
+"""Running a script as root on the host of this pod, in the host's own namespaces, once.
+
+The step itself is nobody there (docs/decisions/0009): what it does as root it does through the image's one setuid
+helper, a copy of nsenter.
+"""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +18,22 @@ from workflow_templates.tail import Tail
 _LAST_BYTES = 1000
 _GRACE_SECONDS = 5.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BEGUN_BEFORE = 17
+
+#: The pod shares the host's process namespace already; the helper enters the others and becomes root in full.
+HOST = ("/usr/local/bin/host-nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-S", "0", "-G", "0", "--")
+
+# The small shell lines are fixed; everything that varies is an argument or standard input.
+_PLACE = f'umask 077; mkdir -p "$1" || exit; ! test -e "$1/$2" || exit {_BEGUN_BEFORE}; set -C; cat > "$1/$2"'
+_CLEAN = 'rm -rf "$1"'
+_SIGNAL = 'kill -s "$1" -- "-$2"'
 
 
-class BegunBeforeError(Exception):
+class HostError(Exception):
+    """The host did not take the script; the message says why."""
+
+
+class BegunBeforeError(HostError):
     """The script's file is there already: it was begun before, and nobody knows how far it came."""
 
 
@@ -36,17 +52,16 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The host as a privileged pod with hostPID reaches it; tests put a folder and no prefix in its place."""
+    """The host as a pod with hostPID reaches it; tests put a folder of theirs and no prefix in its place."""
 
     job: str
-    root: Path = Path("/proc/1/root")
-    inside: Path = Path("/")
-    prefix: Sequence[str] = ("nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--")
+    prefix: Sequence[str] = HOST
+    root: Path = Path("/run/opsjobs")
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def _folder(self) -> Path:
-        return Path("run/opsjobs") / self.job
+    def _folder(self) -> str:
+        return str(self.root / self.job)
 
     def run(self, name: str, script: str, shell: str, timeout: int | None) -> Ran:
         """Run a script to its end, its output to our own stdout.
@@ -56,35 +71,64 @@ class Host:
         """
         self._place(name, script)
         process = subprocess.Popen(
-            [*self.prefix, shell, str(self.inside / self._folder / name)],
+            [*self.prefix, shell, f"{self._folder}/{name}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", "OPSJOB_ID": self.job, **self.env},
+            env=self._environment,
             start_new_session=True,
+            umask=0o022,  # Argo's executor hands us 0, and what the script makes would be everybody's to write
         )
         tail = Tail(_LAST_BYTES)
         try:
             in_time = _follow(process, tail, timeout)
         finally:
-            _end(process, tail)
+            self._end(process, tail)
         if not in_time:
             return Ran(None, tail.text(), f"was ended after its {timeout} s were up")
         return _ran(process.returncode, tail.text())
 
     def clean(self) -> None:
         """Take this job's scripts off the host."""
-        shutil.rmtree(self.root / self._folder, ignore_errors=True)
+        self._shell(_CLEAN, self._folder)
 
     def _place(self, name: str, script: str) -> None:
-        folder = self.root / self._folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o700)
-        except FileExistsError as fault:
-            raise BegunBeforeError("was begun on this node before and did not end; it is not run twice") from fault
-        with os.fdopen(file, "wb") as stream:
-            stream.write(script.encode())
+        placed = self._shell(_PLACE, self._folder, name, text=script.encode())
+        if placed.returncode == _BEGUN_BEFORE:
+            raise BegunBeforeError("was begun on this node before and did not end; it is not run twice")
+        if placed.returncode != 0:
+            why = placed.stderr.decode(errors="replace").strip()
+            raise HostError(f"could not be put on the host: {why or f'exit code {placed.returncode}'}")
+
+    def _end(self, process: subprocess.Popen[bytes], tail: Tail) -> None:
+        """Leave nothing of a script that has not ended by itself, and no output of it unread."""
+        if process.poll() is None:
+            self._signal(process, "TERM")
+            try:
+                process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._signal(process, "KILL")
+                process.wait()
+            self._signal(process, "KILL")  # those of its group that outlived it
+        while _pass_on(process, tail):
+            pass
+
+    def _signal(self, process: subprocess.Popen[bytes], name: str) -> None:
+        self._shell(_SIGNAL, name, str(process.pid))
+
+    def _shell(self, line: str, *arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*self.prefix, "/bin/sh", "-c", line, "sh", *arguments],
+            input=text,
+            capture_output=True,
+            env=self._environment,
+            check=False,
+        )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the pod's own."""
+        return {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", "OPSJOB_ID": self.job, **self.env}
 
 
 def _follow(process: subprocess.Popen[bytes], tail: Tail, timeout: int | None) -> bool:
@@ -113,27 +157,6 @@ def _pass_on(process: subprocess.Popen[bytes], tail: Tail) -> bool:
     sys.stdout.buffer.write(chunk)
     sys.stdout.flush()
     return True
-
-
-def _end(process: subprocess.Popen[bytes], tail: Tail) -> None:
-    """Leave nothing of a script that has not ended by itself, and no output of it unread."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-        _signal(process, signal.SIGKILL)  # those of its group that outlived it
-    while _pass_on(process, tail):
-        pass
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _ran(code: int, last_lines: str) -> Ran:

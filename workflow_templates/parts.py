@@ -34,7 +34,13 @@ TOLERATE_EVERYTHING = [models.Toleration(operator="Exists")]
 #: For steps that may run anywhere alive: a toleration of NoExecute would let them onto a node that is going down.
 TOLERATE_NOSCHEDULE = [models.Toleration(operator="Exists", effect="NoSchedule")]
 
-PRIVILEGED = models.SecurityContext(privileged=True, run_as_user=0, run_as_group=0, run_as_non_root=False)
+#: A user that nobody else on a node is. Argo's executor, handed a signal, passes it on to every process it may signal
+#: (kill -1); under hostPID and as root that is every process of the host (docs/decisions/0009).
+_NOBODY_ELSE = 2_000_075_000
+
+PRIVILEGED = models.SecurityContext(
+    privileged=True, run_as_user=_NOBODY_ELSE, run_as_group=_NOBODY_ELSE, run_as_non_root=True
+)
 
 _UNPRIVILEGED = models.SecurityContext(
     run_as_user=65532,

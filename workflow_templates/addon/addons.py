@@ -8,7 +8,8 @@ from workflow_templates import say
 from workflow_templates.addon.outcome import Outcome, Result, TemplateOutcome
 from workflow_templates.cluster import Object
 from workflow_templates.gpu import has_gpu
-from workflow_templates.host import BegunBeforeError, Host, Ran
+from workflow_templates.host import Host, HostError, Ran
+from workflow_templates.stop import StoppedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,13 @@ def read(snapshot: Path) -> list[Addon]:
 
 def run_all(addons: list[Addon], host: Host, node: Object, outcome: Outcome) -> None:
     """Run them in order, noting each in `outcome`. The first failure of a required one ends the node."""
+    tolerated = []
     for index, addon in enumerate(addons):
-        done = _run(addon, f"{index:03d}", host, node)
+        try:
+            done = _run(addon, f"{index:03d}", host, node)
+        except StoppedError:
+            outcome.templates.append(TemplateOutcome(addon.name, "failed", "was stopped"))
+            raise
         outcome.templates.append(done)
         say.log(f"addon template {addon.name}: {done.result}, {done.message}")
         if done.result != "failed":
@@ -51,7 +57,9 @@ def run_all(addons: list[Addon], host: Host, node: Object, outcome: Outcome) -> 
         if addon.required:
             outcome.fail(_with_last_line(f"addon template {addon.name} {done.message}", done.lastLines))
             return
-        outcome.message = f"addon template {addon.name}, which is not required, {done.message}"
+        tolerated.append(addon.name)
+    if tolerated:
+        outcome.message = f"done, but for addon templates that are not required and failed: {', '.join(tolerated)}"
 
 
 def _run(addon: Addon, prefix: str, host: Host, node: Object) -> TemplateOutcome:
@@ -61,7 +69,7 @@ def _run(addon: Addon, prefix: str, host: Host, node: Object) -> TemplateOutcome
         if addon.check is not None and _execute(addon, f"{prefix}-check", addon.check, host).succeeded:
             return TemplateOutcome(addon.name, "skipped", "already in place")
         ran = _execute(addon, f"{prefix}-script", addon.script, host)
-    except (BegunBeforeError, OSError) as fault:
+    except HostError as fault:
         return TemplateOutcome(addon.name, "failed", str(fault))
     result: Result = "succeeded" if ran.succeeded else "failed"
     return TemplateOutcome(addon.name, result, ran.ending, ran.exit_code, ran.last_lines)

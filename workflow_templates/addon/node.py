@@ -60,7 +60,7 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
         outcome.fail(str(fault))
         code = 1
     except stop.StoppedError:
-        outcome.fail(f"stopped while the job was at work on node {step.node}")
+        outcome.fail(_stopped(outcome))
         code = stop.EXIT_STOPPED
     else:
         code = 1 if outcome.result == "failed" else 0
@@ -72,15 +72,26 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
 def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     """Raises WaitError, HeldError, UnavailableError before anything ran; StoppedError at any time."""
     with stop.heard():
-        failed = ratio.failed_so_far(cluster, step.job) - {step.node}
-        if ratio.out_of_reach(step.planned, len(failed), step.required):
-            raise NotBegunError(
-                f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed"
-            )
+        _refuse_if_hopeless(step, cluster)
         lease.take(cluster, step.node, step.job)
-        if step.security_upgrade:
-            _make_idle(step, cluster)
-    _run(step, cluster, host, outcome)
+        try:
+            if step.security_upgrade:
+                _make_idle(step, cluster)
+            addons.run_all(addons.read(step.snapshot), host, _node(step, cluster), outcome)
+        except WaitError:
+            raise  # what is held stays held until the node is tried again
+        except BaseException as reason:
+            if isinstance(reason, stop.StoppedError):
+                cluster.patience = _STOPPED_PATIENCE_SECONDS
+            _give_back(step, cluster, host)
+            raise
+        _give_back(step, cluster, host)
+
+
+def _refuse_if_hopeless(step: Step, cluster: Cluster) -> None:
+    failed = ratio.failed_so_far(cluster, step.job)
+    if ratio.out_of_reach(step.planned, len(failed), step.required):
+        raise NotBegunError(f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
 
 
 def _make_idle(step: Step, cluster: Cluster) -> None:
@@ -92,19 +103,6 @@ def _make_idle(step: Step, cluster: Cluster) -> None:
         raise WaitError(f"node {step.node} is busy: pod {busy[0]}{more} runs on it")
 
 
-def _run(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
-    try:
-        with stop.heard():
-            node = _node(step, cluster)
-            addons.run_all(addons.read(step.snapshot), host, node, outcome)
-    except stop.StoppedError:
-        cluster.patience = _STOPPED_PATIENCE_SECONDS
-        raise
-    finally:
-        host.clean()
-        _give_back(step, cluster)
-
-
 def _node(step: Step, cluster: Cluster) -> Object:
     node = cluster.get(f"/api/v1/nodes/{step.node}")
     if node is None:
@@ -112,16 +110,23 @@ def _node(step: Step, cluster: Cluster) -> Object:
     return node
 
 
-def _give_back(step: Step, cluster: Cluster) -> None:
+def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
     """The cordon first: whoever gets the Lease next must find the node as it was.
 
     What cannot be given back now is left to the exit handler; the outcome of what ran does not change by it.
     """
+    stop.ignored()
+    host.clean()
     try:
         cordon.restore(cluster, step.node, step.job)
         lease.release(cluster, step.node, step.job)
     except ClusterError as fault:
         say.log(f"node {step.node} is given back later: {fault}")
+
+
+def _stopped(outcome: Outcome) -> str:
+    ran = f" while addon template {outcome.templates[-1].name} ran" if outcome.templates else " before anything ran"
+    return f"stopped on node {outcome.node}{ran}"
 
 
 def _step(arguments: list[str]) -> Step:
