@@ -46,7 +46,8 @@ class Keeper:
         """Put back what a job left behind: its Workflow was removed by hand, its clean-up never ran, its node died."""
         for node, job_id in (await self._cluster.holders()).items():
             job = await self._records.get(job_id)
-            if job is None or job.phase.final:
+            # Cordon marks are cluster-wide: what no record knows belongs to another installation.
+            if job is not None and job.phase.final:
                 log.info("freeing a node of a job that ended", node=node, job_id=job_id)
                 await self._cluster.restore_node(node, job_id)
 

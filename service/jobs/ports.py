@@ -140,7 +140,7 @@ class Cluster(Protocol):
         ...
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        """Give up step pods on nodes that were NotReady that long: force-delete them; answers the node names."""
+        """Give up step pods on nodes that were NotReady that long: mark them Failed; answers the node names."""
         ...
 
 

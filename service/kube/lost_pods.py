@@ -1,11 +1,16 @@
-"""Step pods on nodes that are gone: Argo waits for them for ever unless somebody gives them up."""
+"""Step pods on nodes that are gone: Argo waits for them for ever unless somebody gives them up.
 
-import contextlib
+They are not deleted. Argo 4.0.7 makes a force-deleted pod again under its name, which would run a script twice; a pod
+whose status says Failed ends its step with that pod's message.
+"""
+
 from datetime import UTC, datetime, timedelta
 
 from service.kube import nodes
-from service.kube.client import Api, ConflictError, KubeSettings, Object
+from service.kube.client import Api, KubeSettings, Object, is_object_name
 
+_NODE_ID = "workflows.argoproj.io/node-id"
+_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
 _LIVE_STEPS = {
     "labelSelector": "workflows.argoproj.io/workflow",
     "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!=",
@@ -13,7 +18,7 @@ _LIVE_STEPS = {
 
 
 async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) -> list[str]:
-    """Force-delete step pods whose node was NotReady that long, or no longer exists; answers the nodes' names.
+    """Mark step pods Failed whose node was NotReady that long, or no longer exists; answers the nodes' names.
 
     Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
     """
@@ -23,8 +28,9 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
         return []
     alive = await _alive(api, datetime.now(UTC) - timedelta(seconds=not_ready_seconds))
     lost = [(metadata, node) for metadata, node in pods if node not in alive]
-    for metadata, _ in lost:
-        await _give_up(api, f"{path}/{metadata['name']}", metadata)
+    for metadata, node in lost:
+        message = f"node {node} did not answer for {not_ready_seconds} s and was given up"
+        await _give_up(api, settings, metadata, message)
     return sorted({node for _, node in lost})
 
 
@@ -37,6 +43,11 @@ def _lost(node: Object, not_ready_since: datetime) -> bool:
     return not ready and since <= not_ready_since
 
 
-async def _give_up(api: Api, path: str, metadata: Object) -> None:
-    with contextlib.suppress(ConflictError):  # another pod has that name by now
-        await api.delete(path, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
+async def _give_up(api: Api, settings: KubeSettings, metadata: Object, message: str) -> None:
+    status = {"phase": "Failed", "reason": "NodeLost", "message": message}
+    await api.patch(f"/api/v1/namespaces/{settings.jobs_namespace}/pods/{metadata['name']}/status", {"status": status})
+    # Argo waits until the executor has reported outputs; on a lost node nobody will.
+    node_id = metadata.get("annotations", {}).get(_NODE_ID, "")
+    if is_object_name(node_id):
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{settings.jobs_namespace}/workflowtaskresults/{node_id}"
+        await api.patch(path, {"metadata": {"labels": {_OUTPUTS_COMPLETED: "true"}}})

@@ -113,8 +113,10 @@ async def test_step_pods_of_a_node_that_is_not_ready_are_given_up(
     assert await lose_pods(api, settings, not_ready_seconds=3_600) == []
     assert cluster.get("pod", "step", "-n", space)
     assert await lose_pods(api, settings, not_ready_seconds=0) == [ghost]
-    assert cluster.get("pod", "step", "-n", space) is None
-    assert cluster.get("pod", "other", "-n", space)
+    given_up, other = (cluster.get("pod", name, "-n", space)["status"] for name in ("step", "other"))
+    assert given_up["phase"] == "Failed"
+    assert ghost in given_up["message"]
+    assert other["phase"] == "Pending"
     assert await lose_pods(api, settings, not_ready_seconds=0) == []
 
 

@@ -153,7 +153,7 @@ async def only(store: SqlRecords, jobs: list[Job]) -> None:
         await store.add(job)
 
 
-#: One store serves all examples; each begins by emptying it. Two test modules collect the class, each with its own store.
+#: One store serves all examples; each begins by emptying it. Two test modules collect the class, on a store each.
 examples = settings(
     max_examples=60,
     deadline=None,
