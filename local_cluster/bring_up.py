@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_cluster import argo, cluster, demo, machine, product
+from local_cluster import argo, cluster, daemon, demo, machine, product
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover
 from local_cluster.kubectl import Kubectl
@@ -74,7 +74,9 @@ def up_elsewhere(stages: Stages, kubeconfig: Path, *, with_demo: bool) -> None:
 def down(settings: Settings, stages: Stages) -> None:
     """Leave nothing behind but the cache: containers, volumes, networks, and the daemon if we started it."""
     with alone(settings, stages):
-        if machine.docker_answers():
+        if not daemon.answers() and machine.cluster_sleeps(settings):
+            machine.start_docker(settings, stages)
+        if daemon.answers():
             with stages.stage("Removing the cluster"):
                 cluster.down(settings)
         machine.stop_docker(settings, stages)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import docker
 
-from local_cluster import binaries, images, machine
+from local_cluster import binaries, daemon, images
 from local_cluster.binaries import KUBERNETES
 from local_cluster.control_plane import ADMIN_CONFIG, authority_of, control_plane_files, node_files, server_url
 from local_cluster.kubectl import Kubectl
@@ -54,7 +54,7 @@ class Cluster:
 
     def adopt(self) -> None:
         """Take the cluster that runs as it is, from whichever checkout; raises StageError where none does."""
-        if not machine.docker_answers() or not self._containers():
+        if not daemon.answers() or not self._containers():
             raise StageError("no cluster is up: make up")
         binaries.link_all(self.settings.cache, BIN)
         with self.stages.stage("Adopting the cluster") as stage:
@@ -73,7 +73,7 @@ class Cluster:
 
     def load(self, tags: list[str], stage: Stage) -> None:
         """Put images into every node that does not hold them yet; an image is known by its id, not its name."""
-        ids = {tag: str(docker.from_env().images.get(tag).id).removeprefix("sha256:") for tag in tags}
+        ids = {tag: str(daemon.client().images.get(tag).id).removeprefix("sha256:") for tag in tags}
         lacking = [node for node in self.nodes() if not set(ids.values()) <= set(_marks(node))]
         if not lacking:
             return
@@ -104,6 +104,9 @@ class Cluster:
         wanted = [Node(self.settings, Address(subnet, index)) for index in range(1, self.settings.nodes + 1)]
         self._mend(wanted, image, stage)
         missing = [node for node in wanted if node.container() is None]
+        if missing:
+            # What Kubernetes remembers of a node whose container is gone is of no use to its successor.
+            self.kubectl.run(stage, "delete", "node", "--ignore-not-found", *(node.name for node in missing))
         authority = authority_of(control_plane)
         for node in missing:
             credentials = node_files(node, authority, server_url(control_plane))
@@ -129,7 +132,6 @@ class Cluster:
     def _remove(self, node: Node, stage: Stage) -> None:
         stage.note(f"{node.name} is not fit to adopt: making it anew")
         node.remove()
-        self.kubectl.run(stage, "delete", "node", node.name, "--ignore-not-found")
 
     def _answers(self, control_plane: Node, stage: Stage) -> bool:
         try:
@@ -157,7 +159,7 @@ class Cluster:
         KUBECONFIG.write_bytes(content)
 
     def _containers(self) -> list[docker.models.containers.Container]:
-        return list(docker.from_env().containers.list(all=True, filters={"label": self.settings.label}))
+        return list(daemon.client().containers.list(all=True, filters={"label": self.settings.label}))
 
 
 def _marks(node: Node) -> list[str]:
@@ -166,10 +168,11 @@ def _marks(node: Node) -> list[str]:
 
 def down(settings: Settings) -> None:
     """Remove every container, volume and network of the cluster, found by label."""
-    client = docker.from_env()
+    client = daemon.client()
     chosen = {"label": settings.label}
-    for container in client.containers.list(all=True, filters=chosen):
-        container.remove(force=True, v=True)
+    with ThreadPoolExecutor() as pool:
+        containers = client.containers.list(all=True, filters=chosen)
+        list(pool.map(lambda container: container.remove(force=True, v=True), containers))
     for volume in client.volumes.list(filters=chosen):
         volume.remove(force=True)
     for network in client.networks.list(filters=chosen):

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 from docker.errors import BuildError, ImageNotFound
 
+from local_cluster import daemon
 from local_cluster.binaries import ARGO, PROGRAMS
 from local_cluster.machine import BUSYBOX
 from local_cluster.settings import ARGO_VERSION, Settings
@@ -132,7 +132,7 @@ def build(
     Raises StageError with the step that failed.
     """
     try:
-        client = docker.from_env(timeout=600)
+        client = daemon.client()
         _, lines = client.images.build(
             path=str(context), tag=tag, buildargs=dict(arguments or {}), labels=dict(labels), rm=True, forcerm=True
         )
@@ -198,7 +198,7 @@ def _build_scratch(image: Scratch, settings: Settings, stage: Stage) -> None:
 
 def present(tag: str, mark: str = "") -> bool:
     try:
-        image = docker.from_env().images.get(tag)
+        image = daemon.client().images.get(tag)
     except ImageNotFound:
         return False
     return not mark or image.labels.get(MARK) == mark

@@ -8,9 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import docker
-from docker.errors import DockerException
-
+from local_cluster import daemon
 from local_cluster.settings import Settings
 from local_cluster.stages import Stage, StageError, Stages
 
@@ -23,6 +21,7 @@ PACKAGES = {
     "iptables": "iptables",
 }
 BUSYBOX = Path("/bin/busybox")
+DOCKER_CONTAINERS = Path("/var/lib/docker/containers")
 DAEMON_SECONDS = 60.0
 
 
@@ -32,29 +31,30 @@ def prepare(settings: Settings, stages: Stages) -> None:
     if missing:
         with stages.stage("Installing packages", "1 min") as stage:
             _install(missing, stage)
-    if not docker_answers():
-        with stages.stage("Starting Docker") as stage:
-            _start_docker(settings, stage)
+    if not daemon.answers():
+        start_docker(settings, stages)
 
 
 def missing_packages() -> list[str]:
     """Name the Debian packages whose programs this machine lacks; a Docker that answers needs no daemon of ours."""
     missing = {package for program, package in PACKAGES.items() if not shutil.which(program, path=_wide_path())}
-    if docker_answers():
+    if daemon.answers():
         missing.discard("docker.io")
     if not _is_static(BUSYBOX):
         missing.add("busybox-static")
     return sorted(missing)
 
 
-def docker_answers() -> bool:
-    try:
-        client = docker.from_env(timeout=10)
-        client.ping()
-        client.close()
-    except DockerException:
-        return False
-    return True
+def start_docker(settings: Settings, stages: Stages) -> None:
+    with stages.stage("Starting Docker") as stage:
+        _start_docker(settings, stage)
+
+
+def cluster_sleeps(settings: Settings) -> bool:
+    """Tell whether a daemon that does not run now left containers of the cluster behind, which would wake with it."""
+    key, value = settings.label.split("=")
+    mark = f'"{key}":"{value}"'
+    return any(mark in config.read_text() for config in DOCKER_CONTAINERS.glob("*/config.v2.json"))
 
 
 def stop_docker(settings: Settings, stages: Stages) -> None:
@@ -91,7 +91,7 @@ def _start_docker(settings: Settings, stage: Stage) -> None:
     # A daemon that was killed leaves its pid behind, and that pid may be somebody else's by now.
     Path("/var/run/docker.pid").unlink(missing_ok=True)
     with _daemon_log(settings).open("ab") as log:
-        daemon = subprocess.Popen(
+        started = subprocess.Popen(
             ["dockerd"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -99,11 +99,11 @@ def _start_docker(settings: Settings, stage: Stage) -> None:
             start_new_session=True,
             env={**os.environ, "PATH": _wide_path()},
         )
-    _daemon_record(settings).write_text(json.dumps({"pid": daemon.pid}))
-    stage.note(f"dockerd is process {daemon.pid}, its log {_daemon_log(settings)}")
+    _daemon_record(settings).write_text(json.dumps({"pid": started.pid}))
+    stage.note(f"dockerd is process {started.pid}, its log {_daemon_log(settings)}")
     deadline = time.monotonic() + DAEMON_SECONDS
-    while not docker_answers():
-        if daemon.poll() is not None or time.monotonic() > deadline:
+    while not daemon.answers():
+        if started.poll() is not None or time.monotonic() > deadline:
             raise StageError(f"dockerd does not answer; its log: {_daemon_log(settings)}")
         time.sleep(0.2)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import docker
 from docker.models.networks import Network
 
+from local_cluster import daemon
 from local_cluster.settings import Settings
 from local_cluster.stages import Stage, StageError
 
@@ -53,7 +54,7 @@ class Address:
 
 
 def find_network(settings: Settings) -> Network | None:
-    found = docker.from_env().networks.list(filters={"label": settings.label})
+    found = daemon.client().networks.list(filters={"label": settings.label})
     return found[0] if found else None
 
 
@@ -62,7 +63,7 @@ def ensure_network(settings: Settings, stage: Stage) -> Network:
     existing = find_network(settings)
     if existing is not None:
         return existing
-    client = docker.from_env()
+    client = daemon.client()
     subnet = free_subnet(_taken_subnets(client, stage))
     stage.note(f"network {settings.name} on {subnet}")
     pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import EndpointConfig, Mount
 
+from local_cluster import daemon
 from local_cluster.network import FIRST_HOST, MAX_NODES, POD_PREFIX, SERVICE_CIDR, Address
 from local_cluster.settings import Settings
 
@@ -57,7 +57,7 @@ class Node:
 
     def container(self) -> Container | None:
         try:
-            return docker.from_env().containers.get(self.container_name)
+            return daemon.client().containers.get(self.container_name)
         except NotFound:
             return None
 
@@ -87,8 +87,8 @@ class Node:
 
     def start(self, image: str, network: Network, programs: Path, key: str, credentials: Mapping[str, bytes]) -> None:
         """Make and boot the container; files are in it before systemd is, so a half-made node never boots."""
-        docker.from_env().volumes.create(self.volume, labels=self.settings.labels)
-        container = DockerContainer(image, name=self.container_name).with_kwargs(
+        daemon.client().volumes.create(self.volume, labels=self.settings.labels)
+        container = DockerContainer(image, {"timeout": daemon.PATIENCE_SECONDS}, name=self.container_name).with_kwargs(
             hostname=self.name,
             labels={**self.settings.labels, KEY: key},
             restart_policy={"Name": "always"},
@@ -127,7 +127,7 @@ class Node:
         if container is not None:
             container.remove(force=True, v=True)
         try:
-            docker.from_env().volumes.get(self.volume).remove(force=True)
+            daemon.client().volumes.get(self.volume).remove(force=True)
         except NotFound:
             return
 

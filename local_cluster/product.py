@@ -7,10 +7,9 @@ import tarfile
 import time
 from pathlib import Path
 
-import docker
 import httpx
 
-from local_cluster import images
+from local_cluster import daemon, images
 from local_cluster.kubectl import POLL_SECONDS, Kubectl
 from local_cluster.settings import BUILD, CHECKOUT, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, StageError, Stages
@@ -104,7 +103,7 @@ def _gather_packages(stage: Stage) -> None:
 
 
 def _forget_older(tag: str) -> None:
-    client = docker.from_env()
+    client = daemon.client()
     for image in client.images.list(name=REPOSITORY):
         for other in image.tags:
             if other != tag:

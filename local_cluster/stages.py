@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from docker.errors import DockerException
+
 HEARTBEAT_SECONDS = 60.0
 QUIET_SECONDS = 1.0
 
@@ -91,6 +93,8 @@ class Stages:
             yield Stage(title, log)
         except StageError as failed:
             raise StageError(f"{failed}\n  failed after {spoken(time.monotonic() - begun)}; its log: {log}") from failed
+        except DockerException as failed:
+            raise StageError(f"{title}: Docker said: {failed}\n  its log: {log}") from failed
         finally:
             over.set()
             teller.join()

@@ -1,0 +1,40 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from local_cluster import machine
+from local_cluster.settings import Settings
+from local_cluster.stages import Stages
+
+
+@pytest.fixture
+def containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Docker keeps what it knows of containers, with one of the cluster `opsjobs` in it."""
+    home = tmp_path / "containers"
+    (home / "abc").mkdir(parents=True)
+    facts = {"Config": {"Labels": Settings(name="opsjobs").labels}}
+    (home / "abc" / "config.v2.json").write_text(json.dumps(facts, separators=(",", ":")))
+    monkeypatch.setattr(machine, "DOCKER_CONTAINERS", home)
+    return home
+
+
+@pytest.mark.usefixtures("containers")
+def test_a_cluster_that_would_wake_with_the_daemon_is_known_by_its_label() -> None:
+    assert machine.cluster_sleeps(Settings(name="opsjobs"))
+    assert not machine.cluster_sleeps(Settings(name="opsjob"))
+
+
+def test_a_machine_without_docker_holds_no_sleeping_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "DOCKER_CONTAINERS", tmp_path / "absent")
+    assert not machine.cluster_sleeps(Settings(name="opsjobs"))
+
+
+def test_a_daemon_that_somebody_else_started_is_left_alone(tmp_path: Path) -> None:
+    settings = Settings(cache=tmp_path)
+    settings.state.mkdir(parents=True)
+    record = settings.state / "dockerd.json"
+    record.write_text(json.dumps({"pid": os.getpid()}))
+    machine.stop_docker(settings, Stages(tmp_path / "logs"))
+    assert not record.exists()
