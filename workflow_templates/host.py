@@ -112,6 +112,8 @@ class Host:
             self._signal(process, "KILL")  # those of its group that outlived it
         while _pass_on(process, tail):
             pass
+        if process.stdout:
+            process.stdout.close()
 
     def _signal(self, process: subprocess.Popen[bytes], name: str) -> None:
         self._shell(_SIGNAL, name, str(process.pid))

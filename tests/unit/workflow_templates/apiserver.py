@@ -1,0 +1,181 @@
+"""A small HTTP server that treats objects as the apiserver does: versions, conflicts, merge patches, pages, faults.
+
+It stands in for the part that the steps' client must get right on the wire; that the real one agrees is shown in e2e.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from workflow_templates.cluster import Cluster
+
+Object = dict[str, Any]
+
+NAMESPACE = "opsjobs-jobs"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+WORKFLOWS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/workflows"
+
+#: A fault that closes the connection without an answer.
+HANG_UP = 0
+
+
+class ApiServer:
+    """Objects by path. `faults` are answered first, one a request; `before` runs once, between a read and a write."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.faults: list[int] = []
+        self.applied_faults: list[int] = []
+        self.seen: list[tuple[str, str]] = []
+        self.before_write: Callable[[], None] | None = None
+        self._version = 100
+        self._lock = threading.RLock()
+
+    def put(self, path: str, item: Object) -> None:
+        with self._lock:
+            self._version += 1
+            metadata = {**item.get("metadata", {}), "name": path.rpartition("/")[2]}
+            metadata = {"uid": f"uid-{self._version}", **metadata, "resourceVersion": str(self._version)}
+            self.objects[path] = {**item, "metadata": metadata}
+
+    def add_pod(self, name: str, *, node: str, namespace: str = NAMESPACE, **fields: Any) -> None:
+        item = {
+            "metadata": {"namespace": namespace, **fields.get("metadata", {})},
+            "spec": {"nodeName": node},
+            "status": {"phase": "Running", **fields.get("status", {})},
+        }
+        self.put(f"/api/v1/namespaces/{namespace}/pods/{name}", item)
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Object | None) -> tuple[int, Object]:
+        with self._lock:
+            self.seen.append((method, path))
+            if method != "GET" and self.before_write:
+                before, self.before_write = self.before_write, None
+                before()
+            return getattr(self, f"_{method.lower()}")(path, query, body)  # type: ignore[no-any-return]
+
+    def _get(self, path: str, query: dict[str, str], _body: Object | None) -> tuple[int, Object]:
+        if path in self.objects:
+            return 200, self.objects[path]
+        if path.endswith(("/pods", "/leases")):
+            return 200, self._page(path, query)
+        return 404, {"message": f"{path} not found"}
+
+    def _page(self, path: str, query: dict[str, str]) -> Object:
+        everywhere = path == "/api/v1/pods"
+        found = [
+            item
+            for name, item in sorted(self.objects.items())
+            if (name.startswith(f"{path}/") or (everywhere and "/pods/" in name)) and _selected(item, query)
+        ]
+        begin, size = int(query.get("continue", "0")), int(query.get("limit", "500"))
+        more = {"continue": str(begin + size)} if len(found) > begin + size else {}
+        return {"metadata": more, "items": found[begin : begin + size]}
+
+    def _post(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
+        assert body is not None
+        target = f"{path}/{body['metadata']['name']}"
+        if target in self.objects:
+            return 409, {"message": "already exists"}
+        self.put(target, body)
+        return 201, self.objects[target]
+
+    def _patch(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
+        assert body is not None
+        if path not in self.objects:
+            return 404, {"message": "not found"}
+        expected = body.get("metadata", {}).get("resourceVersion")
+        if expected not in (None, self.objects[path]["metadata"]["resourceVersion"]):
+            return 409, {"message": "the object has been modified"}
+        self.put(path, merge(self.objects[path], body))
+        return 200, self.objects[path]
+
+    def _delete(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
+        if path not in self.objects:
+            return 404, {"message": "not found"}
+        metadata = self.objects[path]["metadata"]
+        if any(metadata[key] != value for key, value in ((body or {}).get("preconditions") or {}).items()):
+            return 409, {"message": "precondition failed"}
+        return 200, self.objects.pop(path)
+
+
+def merge(item: Any, change: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(change, dict):
+        return change
+    merged = dict(item) if isinstance(item, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def _selected(item: Object, query: dict[str, str]) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    wanted = [term.split("=", 1) for term in query.get("labelSelector", "").split(",") if term]
+    if any(labels.get(key) != value for key, value in wanted):
+        return False
+    fields = {"spec.nodeName": item["spec"].get("nodeName"), "status.phase": item["status"]["phase"]}
+    for term in filter(None, query.get("fieldSelector", "").split(",")):
+        key, value = term.replace("!=", "=").split("=", 1)
+        if (fields[key] == value) is ("!=" in term):
+            return False
+    return True
+
+
+@contextmanager
+def serving(server: ApiServer) -> Iterator[Cluster]:
+    """A client of the steps that talks to the server over a real connection."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer
+
+        def handle_any(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            parts = urlsplit(self.path)
+            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            fault = server.faults.pop(0) if server.faults else None
+            if server.applied_faults and self.command != "GET":
+                server.answer(self.command, parts.path, query, body)
+                fault = server.applied_faults.pop(0)
+            if fault == HANG_UP:
+                self.close_connection = True
+                return
+            status, answer = (
+                (fault, {"message": "not now"}) if fault else server.answer(self.command, parts.path, query, body)
+            )
+            text = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=5, trust_env=False) as client:
+            cluster = Cluster(client, NAMESPACE, pause=0.01)
+            cluster.patience = 5.0
+            yield cluster
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()

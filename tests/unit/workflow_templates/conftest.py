@@ -1,0 +1,27 @@
+"""A server that behaves like Kubernetes, a client of the steps to it, and a host that is a folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.workflow_templates.apiserver import ApiServer, serving
+from workflow_templates.cluster import Cluster
+from workflow_templates.host import Host
+
+
+@pytest.fixture
+def server() -> ApiServer:
+    return ApiServer()
+
+
+@pytest.fixture
+def cluster(server: ApiServer) -> Iterator[Cluster]:
+    with serving(server) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """This machine, without becoming root on it, its scripts in a folder of the test's."""
+    return Host("job-1", prefix=(), root=tmp_path / "run")

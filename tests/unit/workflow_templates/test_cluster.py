@@ -1,0 +1,89 @@
+"""The steps' client: it outlasts an API that is away, and loses no race."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, PODS, ApiServer
+from workflow_templates.cluster import Cluster, ClusterError, ConflictError, UnavailableError
+
+NODE = "/api/v1/nodes/gpu-1"
+
+
+@pytest.mark.parametrize("faults", [[429], [500], [502], [503], [504], [HANG_UP], [503, HANG_UP, 429, 500]])
+def test_an_api_that_is_away_for_a_while_is_waited_for(server: ApiServer, cluster: Cluster, faults: list[int]) -> None:
+    server.put(NODE, {"spec": {}})
+    server.faults = list(faults)
+    node = cluster.get(NODE)
+    assert node is not None
+    assert node["metadata"]["name"] == "gpu-1"
+    assert server.faults == []
+
+
+def test_patience_ends_with_a_sentence_that_says_what_was_asked_and_why(server: ApiServer, cluster: Cluster) -> None:
+    server.faults = [503] * 1000
+    cluster.patience = 0.05
+    with pytest.raises(UnavailableError, match=r"did not answer GET /api/v1/nodes/gpu-1: 503 not now"):
+        cluster.get(NODE)
+
+
+def test_what_is_not_there_is_none(cluster: Cluster) -> None:
+    assert cluster.get(NODE) is None
+
+
+def test_a_refusal_is_not_repeated(server: ApiServer, cluster: Cluster) -> None:
+    server.faults = [403, 403]
+    with pytest.raises(ClusterError, match="refused GET /api/v1/nodes/gpu-1: 403 not now"):
+        cluster.get(NODE)
+    assert server.faults == [403]
+
+
+def test_every_page_of_a_list_is_read(server: ApiServer, cluster: Cluster) -> None:
+    for number in range(1203):
+        server.add_pod(f"pod-{number:04}", node="gpu-1")
+    names = [pod["metadata"]["name"] for pod in cluster.list(PODS)]
+    assert names == [f"pod-{number:04}" for number in range(1203)]
+
+
+def test_selectors_reach_the_api(server: ApiServer, cluster: Cluster) -> None:
+    server.add_pod("here", node="gpu-1", metadata={"labels": {"app": "a"}})
+    server.add_pod("there", node="gpu-2", metadata={"labels": {"app": "a"}})
+    server.add_pod("other", node="gpu-1", metadata={"labels": {"app": "b"}})
+    found = cluster.list(PODS, labelSelector="app=a", fieldSelector="spec.nodeName=gpu-1")
+    assert [pod["metadata"]["name"] for pod in found] == ["here"]
+
+
+def test_a_patch_of_an_older_version_is_a_conflict(server: ApiServer, cluster: Cluster) -> None:
+    server.put(NODE, {"spec": {}})
+    read = cluster.get(NODE)
+    assert read is not None
+    server.put(NODE, {"spec": {"unschedulable": True}})
+    with pytest.raises(ConflictError):
+        cluster.patch(read, NODE, {"spec": {"unschedulable": None}})
+    assert server.objects[NODE]["spec"] == {"unschedulable": True}
+
+
+def test_a_delete_takes_only_what_was_read(server: ApiServer, cluster: Cluster) -> None:
+    path = f"{LEASES}/node-gpu-1"
+    server.put(path, {"spec": {"holderIdentity": "job-1"}})
+    read = cluster.get(path)
+    assert read is not None
+    server.put(path, {"spec": {"holderIdentity": "job-2"}})
+    with pytest.raises(ConflictError):
+        cluster.delete(read, path)
+    assert server.objects[path]["spec"]["holderIdentity"] == "job-2"
+
+
+def test_deleting_what_is_gone_is_done(cluster: Cluster) -> None:
+    gone = {"metadata": {"uid": "u", "resourceVersion": "1"}}
+    cluster.delete(gone, f"{LEASES}/node-gpu-1")
+
+
+def test_the_token_is_read_anew_each_time(cluster: Cluster, tmp_path: Path) -> None:
+    """The kubelet renews it, and an old one is refused after an hour."""
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    cluster._token = token
+    assert cluster._signed({})["headers"]["Authorization"] == "Bearer first"
+    token.write_text("second\n")
+    assert cluster._signed({})["headers"]["Authorization"] == "Bearer second"

@@ -1,0 +1,228 @@
+"""The node step from its first look to its last word."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
+from tests.unit.workflow_templates.test_host import wait_until
+from workflow_templates.addon import node
+from workflow_templates.cluster import Cluster
+from workflow_templates.host import Host
+
+NODE = "/api/v1/nodes/gpu-1"
+LEASE = f"{LEASES}/node-gpu-1"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settling time, the last word to a file, and this process' own way with SIGTERM afterwards."""
+    monkeypatch.setattr(node, "_SETTLE_SECONDS", 0)
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Pod:
+    """One run of the step, and what was left by it."""
+
+    def __init__(self, server: ApiServer, cluster: Cluster, host: Host, folder: Path) -> None:
+        self.server, self.cluster, self.host, self.folder = server, cluster, host, folder
+        server.put(NODE, {"spec": {}})
+        self.step = node.Step(
+            job="job-1",
+            node="gpu-1",
+            planned=4,
+            required=3,
+            security_upgrade=False,
+            system_namespaces=frozenset({"kube-system"}),
+            snapshot=folder / "addons.json",
+            outcome=folder / "outcome.json",
+        )
+
+    def run(self, script: str = "true", **changes: Any) -> int:
+        self.step.snapshot.write_text(json.dumps({"templates": [{"name": "a", "script": script}]}))
+        step = replace(self.step, **changes)
+        return node.end(step, lambda outcome: node.work(step, self.cluster, self.host, outcome))
+
+    @property
+    def last_word(self) -> str:
+        return (self.folder / "last-word").read_text()
+
+    @property
+    def outcome(self) -> Any:
+        return json.loads(self.step.outcome.read_text())
+
+    @property
+    def cordoned(self) -> bool:
+        return bool(self.server.objects[NODE]["spec"].get("unschedulable"))
+
+    @property
+    def leased(self) -> bool:
+        return LEASE in self.server.objects
+
+
+@pytest.fixture
+def pod(server: ApiServer, cluster: Cluster, host: Host, tmp_path: Path) -> Pod:
+    return Pod(server, cluster, host, tmp_path)
+
+
+def test_a_node_that_is_done(pod: Pod) -> None:
+    assert pod.run("echo hello") == 0
+    assert pod.outcome["result"] == "succeeded"
+    assert pod.outcome["templates"][0]["lastLines"] == "hello"
+    assert pod.last_word == "node gpu-1 is done"
+    assert not pod.leased
+    assert list(pod.host.root.iterdir()) == []
+
+
+def test_a_node_that_fails_says_why_and_is_given_back(pod: Pod) -> None:
+    assert pod.run("echo no space left; exit 28", security_upgrade=True) == 1
+    assert pod.last_word == "addon template a ended with exit code 28: no space left"
+    assert pod.outcome["result"] == "failed"
+    assert not pod.leased
+    assert not pod.cordoned
+
+
+@pytest.mark.parametrize("code", [75, 76])
+def test_a_scripts_own_exit_code_is_not_taken_for_ours(pod: Pod, code: int) -> None:
+    assert pod.run(f"exit {code}") == 1
+    assert pod.outcome["templates"][0]["exitCode"] == code
+
+
+def test_a_held_node_is_tried_again_untouched(pod: Pod, tmp_path: Path) -> None:
+    pod.server.put(f"{WORKFLOWS}/job-2", {})
+    pod.server.put(LEASE, {"spec": {"holderIdentity": "job-2"}})
+    assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 75
+    assert pod.last_word == "node gpu-1 is held by job job-2"
+    assert not pod.cordoned
+    assert not (tmp_path / "ran").exists()
+    assert not pod.step.outcome.exists()
+
+
+def test_a_busy_node_is_tried_again_cordoned_and_leased(pod: Pod, tmp_path: Path) -> None:
+    pod.server.add_pod("train-0", node="gpu-1", namespace="team")
+    pod.server.add_pod("train-1", node="gpu-1", namespace="team")
+    assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 75
+    assert pod.last_word == "node gpu-1 is busy: pod team/train-0 and 1 more runs on it"
+    assert pod.cordoned
+    assert pod.leased
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_node_that_became_idle_is_done_and_given_back(pod: Pod) -> None:
+    pod.server.add_pod("train-0", node="gpu-1", namespace="team")
+    assert pod.run(security_upgrade=True) == 75
+    del pod.server.objects["/api/v1/namespaces/team/pods/train-0"]
+    assert pod.run(security_upgrade=True) == 0
+    assert not pod.cordoned
+    assert not pod.leased
+
+
+def test_a_workload_is_not_waited_for_unless_asked(pod: Pod) -> None:
+    pod.server.add_pod("train-0", node="gpu-1", namespace="team")
+    assert pod.run(security_upgrade=False) == 0
+
+
+def test_a_cordon_of_a_person_stays(pod: Pod) -> None:
+    pod.server.put(NODE, {"spec": {"unschedulable": True}})
+    assert pod.run(security_upgrade=True) == 0
+    assert pod.cordoned
+    assert (
+        "annotations" not in pod.server.objects[NODE]["metadata"]
+        or not pod.server.objects[NODE]["metadata"]["annotations"]
+    )
+
+
+@pytest.mark.parametrize(("failed", "code"), [(0, 0), (1, 0), (2, 76), (3, 76)])
+def test_nothing_is_begun_once_the_ratio_is_out_of_reach(pod: Pod, tmp_path: Path, failed: int, code: int) -> None:
+    labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}
+    for number in range(failed):
+        main = {"name": "main", "state": {"terminated": {"exitCode": 1}}}
+        status = {"phase": "Failed", "containerStatuses": [main]}
+        pod.server.add_pod(f"f{number}", node=f"other-{number}", metadata={"labels": labels}, status=status)
+    assert pod.run(f"touch {tmp_path}/ran") == code
+    assert (tmp_path / "ran").exists() is (code == 0)
+    if code == 76:
+        assert pod.outcome["result"] == "skipped"
+        assert pod.last_word == f"not begun: {failed} of 4 nodes failed and 3 must succeed"
+        assert ("POST", LEASES) not in pod.server.seen
+
+
+def test_an_api_that_stays_away_before_the_work_is_no_failure(pod: Pod) -> None:
+    pod.server.faults = [503] * 10_000
+    pod.cluster.patience = 0.05
+    assert pod.run() == 75
+    assert "did not answer" in pod.last_word
+
+
+def test_an_api_that_stays_away_after_the_work_does_not_undo_it(pod: Pod, tmp_path: Path) -> None:
+    pod.cluster.patience = 0.05
+    done = tmp_path / "done"
+
+    def go_away_once_done() -> None:
+        wait_until(done.exists)
+        pod.server.faults = [503] * 10_000
+
+    helper = threading.Thread(target=go_away_once_done)
+    helper.start()
+    assert pod.run(f"touch {done}; sleep 0.5") == 0
+    helper.join()
+    assert pod.outcome["result"] == "succeeded"
+    assert pod.leased, "left to the exit handler"
+
+
+def test_an_api_that_comes_back_after_the_work_gets_the_node_back(pod: Pod) -> None:
+    pod.server.applied_faults = [503] * 3
+    assert pod.run(security_upgrade=True) == 0
+    assert not pod.leased
+    assert not pod.cordoned
+
+
+def test_a_refused_right_is_a_failure_that_says_so(pod: Pod) -> None:
+    pod.server.faults = [403]
+    assert pod.run() == 1
+    assert "refused GET" in pod.last_word
+
+
+def test_a_node_that_is_gone_fails(pod: Pod) -> None:
+    del pod.server.objects[NODE]
+    assert pod.run() == 1
+    assert pod.last_word == "node gpu-1 is gone from the cluster"
+    assert not pod.leased
+
+
+def test_a_stop_ends_the_script_and_gives_the_node_back(pod: Pod, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
+    def stop_once_it_runs() -> None:
+        wait_until(begun.exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    helper = threading.Thread(target=stop_once_it_runs)
+    helper.start()
+    code = pod.run(f"touch {begun}; sleep 60; touch {tmp_path}/ended", security_upgrade=True)
+    helper.join()
+    assert code == 143
+    assert pod.last_word == "stopped on node gpu-1 while addon template a ran"
+    assert pod.outcome["templates"] == [
+        {"name": "a", "result": "failed", "message": "was stopped", "exitCode": None, "lastLines": ""}
+    ]
+    assert not (tmp_path / "ended").exists()
+    assert not pod.leased
+    assert not pod.cordoned
+
+
+def test_its_arguments_are_typed() -> None:
+    arguments = ["--job=j", "--node=n", "--planned=4", "--required=3", "--security-upgrade=true"]
+    step = node._step([*arguments, "--system-namespaces=kube-system,argo"])
+    assert (step.planned, step.required, step.security_upgrade) == (4, 3, True)
+    assert step.system_namespaces == {"kube-system", "argo"}

@@ -1,0 +1,87 @@
+"""The exit handler: whatever happened, the job's nodes are as they were."""
+
+import json
+import time
+
+import pytest
+
+from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
+from workflow_templates import cordon, lease, restore
+from workflow_templates.cluster import Cluster
+
+NODES = ["gpu-1", "gpu-2", "gpu-3"]
+STEP = {"labels": {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}}
+
+
+@pytest.fixture(autouse=True)
+def job(server: ApiServer) -> None:
+    """A job for three nodes that exist."""
+    parameters = [{"name": "nodes", "value": json.dumps(NODES)}]
+    server.put(f"{WORKFLOWS}/job-1", {"spec": {"arguments": {"parameters": parameters}}})
+    for name in NODES:
+        server.put(f"/api/v1/nodes/{name}", {"spec": {}})
+
+
+def cordoned(server: ApiServer) -> list[str]:
+    return [name for name in NODES if server.objects[f"/api/v1/nodes/{name}"]["spec"].get("unschedulable")]
+
+
+def test_what_lost_pods_left_behind_is_put_back(server: ApiServer, cluster: Cluster) -> None:
+    server.put("/api/v1/nodes/gpu-2", {"spec": {"unschedulable": True}})
+    for name in NODES[:2]:
+        lease.take(cluster, name, "job-1")
+        cordon.cordon(cluster, name, "job-1")
+    restore.restore(cluster, "job-1")
+    assert cordoned(server) == ["gpu-2"]
+    assert not [path for path in server.objects if path.startswith(LEASES)]
+
+
+def test_what_is_another_jobs_stays(server: ApiServer, cluster: Cluster) -> None:
+    server.put(f"{WORKFLOWS}/job-2", {"spec": {}})
+    lease.take(cluster, "gpu-1", "job-2")
+    cordon.cordon(cluster, "gpu-1", "job-2")
+    restore.restore(cluster, "job-1")
+    assert cordoned(server) == ["gpu-1"]
+    assert server.objects[f"{LEASES}/node-gpu-1"]["spec"]["holderIdentity"] == "job-2"
+
+
+def test_a_node_that_left_the_cluster_holds_up_no_other(server: ApiServer, cluster: Cluster) -> None:
+    lease.take(cluster, "gpu-1", "job-1")
+    lease.take(cluster, "gpu-3", "job-1")
+    del server.objects["/api/v1/nodes/gpu-1"]
+    restore.restore(cluster, "job-1")
+    assert not [path for path in server.objects if path.startswith(LEASES)]
+
+
+def test_a_job_that_is_gone_is_left_to_the_service(server: ApiServer, cluster: Cluster) -> None:
+    del server.objects[f"{WORKFLOWS}/job-1"]
+    restore.restore(cluster, "job-1")
+    assert all(method == "GET" for method, _ in server.seen)
+
+
+def test_scripts_that_are_being_ended_are_waited_for(
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease.take(cluster, "gpu-1", "job-1")
+    server.add_pod("step", node="gpu-1", metadata=STEP)
+    held_while_it_ran = []
+
+    def the_pod_ends(_seconds: float) -> None:
+        held_while_it_ran.append(f"{LEASES}/node-gpu-1" in server.objects)
+        del server.objects[f"{PODS}/step"]
+
+    monkeypatch.setattr(time, "sleep", the_pod_ends)
+    restore.restore(cluster, "job-1")
+    assert held_while_it_ran == [True]
+    assert f"{LEASES}/node-gpu-1" not in server.objects
+
+
+def test_a_pod_on_a_dead_node_is_not_waited_for_for_ever(
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore, "_PODS_END_SECONDS", 0.05)
+    monkeypatch.setattr(restore, "_LOOK_SECONDS", 0.01)
+    lease.take(cluster, "gpu-1", "job-1")
+    server.add_pod("step", node="gpu-1", metadata=STEP)
+    restore.restore(cluster, "job-1")
+    assert f"{LEASES}/node-gpu-1" not in server.objects

@@ -1,0 +1,23 @@
+"""Step pods carry none of the weight of the service or of Hera (design: a step pod starts in under half a second)."""
+
+import subprocess
+import sys
+
+import pytest
+
+STEPS = ["workflow_templates.addon.node", "workflow_templates.addon.evaluate", "workflow_templates.restore"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_imports_nothing_heavy(step: str) -> None:
+    line = f"import sys, {step}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    ran = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert not loaded & {"hera", "service", "kubernetes", "pydantic", "fastapi", "yaml", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_says_what_it_wants(step: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", step], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "--job" in ran.stderr
