@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from local_cluster import bring_up, chart_lint
+from local_cluster import bring_up, chart_lint, elsewhere
 from local_cluster.cluster import KUBECONFIG
 from local_cluster.settings import BUILD, Settings
 from local_cluster.stages import StageError, Stages, fail
@@ -31,7 +31,7 @@ def _obey(arguments: argparse.Namespace, stages: Stages) -> None:
     elif arguments.command == "image":
         bring_up.image(settings, stages)
     elif kubeconfig and not _is_ours(kubeconfig):
-        bring_up.up_elsewhere(stages, Path(kubeconfig), with_demo=arguments.demo)
+        elsewhere.up(settings, stages, Path(kubeconfig), with_demo=arguments.demo)
     else:
         bring_up.up(settings, stages, with_demo=arguments.demo)
 

@@ -1,22 +1,17 @@
-"""The whole way: from whatever the machine is to a job that ran. One path for our own cluster, one for the user's."""
+"""The whole way on our own cluster: from whatever the machine is to a job that ran."""
 
 import fcntl
-import os
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_cluster import argo, cluster, daemon, demo, machine, product
+from local_cluster import argo, cluster, daemon, first_job, machine, product
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover
-from local_cluster.kubectl import Kubectl
-from local_cluster.nodes import Node
-from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, RELEASE_NAMESPACE, Settings
-from local_cluster.stages import StageError, Stages, spoken
+from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, Settings
+from local_cluster.stages import Stages, spoken
 
 
 def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
@@ -34,7 +29,7 @@ def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
         _install(settings, stages, local, handover)
     stages.say(f"Up after {spoken(time.monotonic() - begun)}: {handover.url}")
     if with_demo:
-        _run_demo(stages, local.kubectl, handover, local.nodes())
+        first_job.show(stages, local.kubectl, handover, local.nodes())
 
 
 def image(settings: Settings, stages: Stages) -> None:
@@ -45,30 +40,6 @@ def image(settings: Settings, stages: Stages) -> None:
         local.adopt()
         _install(settings, stages, local, _hand_over(local))
     stages.say(f"Rolled out after {spoken(time.monotonic() - begun)}")
-
-
-def up_elsewhere(stages: Stages, kubeconfig: Path, *, with_demo: bool) -> None:
-    """Install the chart on the user's own cluster, which has Argo, and run the first job there.
-
-    Raises StageError where the cluster does not answer or has no Argo. Builds nothing; the image is OPSJOBS_IMAGE
-    (repository:tag), else the chart's own.
-    """
-    kubectl = Kubectl(kubeconfig)
-    with stages.stage("Looking at your cluster") as stage:
-        kubectl.run(stage, "get", "--raw", "/readyz")
-        if "workflows.argoproj.io" not in kubectl.run(stage, "get", "crds", "-o", "name"):
-            raise StageError(f"the cluster of {kubeconfig} has no Argo Workflows; install it there first")
-    named, _, tag = os.environ.get("OPSJOBS_IMAGE", "").rpartition(":")
-    chosen = {"image.repository": named, "image.tag": tag} if named else {}
-    with stages.stage("Installing the chart") as stage:
-        product.install(kubectl, "helm", chosen, None, stage)
-    with _forwarded(kubectl) as url:
-        handover = Handover(str(kubeconfig), url, argoUrl="", bin="", containers={})
-        handover.write()
-        with stages.stage("Waiting for the service") as stage:
-            product.wait_until_it_answers(url, stage)
-        if with_demo:
-            _run_demo(stages, kubectl, handover, [])
 
 
 def down(settings: Settings, stages: Stages) -> None:
@@ -119,31 +90,3 @@ def _hand_over(local: Cluster) -> Handover:
     )
     handover.write()
     return handover
-
-
-def _run_demo(stages: Stages, kubectl: Kubectl, handover: Handover, nodes: list[Node]) -> None:
-    with stages.stage("A token and an addon template") as stage:
-        bearer = demo.prepare(kubectl, stage)
-        targets = demo.open_nodes(kubectl, stage)
-    job = demo.run(handover.url, bearer, targets)
-    read_back = {node.name: node.execute("cat", demo.WRITTEN)[1].strip() for node in nodes if node.name in targets}
-    demo.tell(job, read_back)
-    demo.how_to_go_on(handover, job["jobId"], ours=bool(nodes))
-    if job["phase"] != "Succeeded":
-        raise StageError(f"the first job ended {job['phase']}")
-
-
-@contextmanager
-def _forwarded(kubectl: Kubectl) -> Iterator[str]:
-    """Reach the service of a cluster that is not ours, for as long as the context lasts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(kubectl.program), "--kubeconfig", str(kubectl.kubeconfig), "-n", RELEASE_NAMESPACE]
-    with subprocess.Popen(
-        [*command, "port-forward", "service/opsjobs", f"{port}:80"], stdout=subprocess.DEVNULL
-    ) as tunnel:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            tunnel.terminate()

@@ -112,11 +112,24 @@ def changes(job: dict[str, Any], seen: dict[str, str]) -> list[str]:
 
 
 def tell(job: dict[str, Any], read_back: dict[str, str]) -> None:
-    """Print the job as GET shows it, and what the nodes' own files say."""
-    print(f"\nGET /api/v1/opsjobs/{job['jobId']}\n{json.dumps(job, indent=2)}\n")
-    print(f"What {WRITTEN} says, read on each node's host:")
+    """Print the job as GET shows it, what ran on which node, and what the nodes' own files say where they can be read."""
+    print(f"\nGET /api/v1/opsjobs/{job['jobId']}\n{json.dumps(job, indent=2)}\n\nWhat ran where:")
+    for line in ran(job):
+        print(f"  {line}")
+    if read_back:
+        print(f"What {WRITTEN} says, read on each node's host:")
     for node, line in read_back.items():
         print(f"  {node}: {line}")
+
+
+def ran(job: dict[str, Any]) -> list[str]:
+    """Say per node and template how it ended and what it said last, from the job's report."""
+    outputs = {output["name"]: output["value"] for output in job["outputs"]}
+    return [
+        f"{node['node']}: {template['name']} {template['result']}: {template['lastLines'].strip()}"
+        for node in json.loads(outputs.get("report") or "[]")
+        for template in node["templates"]
+    ]
 
 
 def how_to_go_on(handover: Handover, job_id: str, *, ours: bool) -> None:

@@ -1,6 +1,7 @@
+import json
 from typing import Any
 
-from local_cluster.demo import changes, request
+from local_cluster.demo import changes, ran, request
 
 
 def job(phase: str, **nodes: str) -> dict[str, Any]:
@@ -26,3 +27,13 @@ def test_the_first_job_names_its_nodes_two_at_a_time() -> None:
     body = request(["n1", "n2", "n3"])
     assert [one["value"] for one in body["inputs"] if one["name"] == "node"] == ["n1", "n2", "n3"]
     assert body["batchCount"] == 2
+
+
+def test_what_ran_is_told_per_node_and_template() -> None:
+    template = {"name": "demo", "result": "succeeded", "lastLines": "changed\n"}
+    report = json.dumps([{"node": "n1", "templates": [template]}, {"node": "n2", "templates": []}])
+    assert ran({"outputs": [{"name": "report", "value": report}]}) == ["n1: demo succeeded: changed"]
+
+
+def test_a_job_that_left_no_report_tells_nothing() -> None:
+    assert ran({"outputs": []}) == []
