@@ -145,13 +145,13 @@ def test_its_time_is_kept_for_all_that_it_started(host: Host, tmp_path: Path) ->
     code, lines, ending = run(host, f"sleep 60 & echo $! > {tmp_path}/pid; echo waiting; wait", timeout=1)
     assert (code, lines, ending) == (None, "waiting", "was ended after its 1 s were up")
     assert time.monotonic() - begun < 10
-    assert not alive(int((tmp_path / "pid").read_text()))
+    wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
 def test_one_that_will_not_end_is_killed(host: Host, tmp_path: Path) -> None:
     script = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 1; done"
     assert run(host, script, timeout=1)[2] == "was ended after its 1 s were up"
-    assert not alive(int((tmp_path / "pid").read_text()))
+    wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
 def test_what_it_leaves_in_the_background_is_not_waited_for(host: Host, tmp_path: Path) -> None:
@@ -177,4 +177,4 @@ def test_a_stop_ends_the_script_and_comes_through(host: Host, tmp_path: Path) ->
     finally:
         signal.signal(signal.SIGTERM, before)
         helper.join()
-    assert not alive(int(pid.read_text()))
+    wait_until(lambda: not alive(int(pid.read_text())))
