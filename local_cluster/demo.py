@@ -112,7 +112,7 @@ def changes(job: dict[str, Any], seen: dict[str, str]) -> list[str]:
 
 
 def tell(job: dict[str, Any], read_back: dict[str, str]) -> None:
-    """Print the job as GET shows it, what ran on which node, and what the nodes' own files say where they can be read."""
+    """Print the job as GET shows it, what ran where, and what the nodes say themselves where they can be asked."""
     print(f"\nGET /api/v1/opsjobs/{job['jobId']}\n{json.dumps(job, indent=2)}\n\nWhat ran where:")
     for line in ran(job):
         print(f"  {line}")

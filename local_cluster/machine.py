@@ -22,6 +22,8 @@ PACKAGES = {
 }
 BUSYBOX = Path("/bin/busybox")
 DOCKER_CONTAINERS = Path("/var/lib/docker/containers")
+DAEMONS = {"docker.pid": "dockerd", "containerd.pid": "containerd"}
+PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))
 DAEMON_SECONDS = 60.0
 
 
@@ -48,6 +50,12 @@ def missing_packages() -> list[str]:
 def start_docker(settings: Settings, stages: Stages) -> None:
     with stages.stage("Starting Docker") as stage:
         _start_docker(settings, stage)
+
+
+def forget_stale_pid(record: Path) -> None:
+    """Remove the pid file of a daemon that was killed: that pid may be somebody else's by now, and is waited for."""
+    if record.exists() and _command_of(int(record.read_text().strip() or 0)) != DAEMONS.get(record.name):
+        record.unlink()
 
 
 def cluster_sleeps(settings: Settings) -> bool:
@@ -88,8 +96,8 @@ def _start_docker(settings: Settings, stage: Stage) -> None:
     if os.geteuid() != 0:
         raise StageError("no Docker daemon answers; start one, or run as root so that this can")
     settings.state.mkdir(parents=True, exist_ok=True)
-    # A daemon that was killed leaves its pid behind, and that pid may be somebody else's by now.
-    Path("/var/run/docker.pid").unlink(missing_ok=True)
+    for record in PID_FILES:
+        forget_stale_pid(record)
     with _daemon_log(settings).open("ab") as log:
         started = subprocess.Popen(
             ["dockerd"],

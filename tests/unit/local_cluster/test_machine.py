@@ -38,3 +38,20 @@ def test_a_daemon_that_somebody_else_started_is_left_alone(tmp_path: Path) -> No
     record.write_text(json.dumps({"pid": os.getpid()}))
     machine.stop_docker(settings, Stages(tmp_path / "logs"))
     assert not record.exists()
+
+
+@pytest.mark.parametrize("pid", ["", "999999999", str(os.getpid())])
+def test_a_pid_that_is_no_daemons_any_more_is_forgotten(tmp_path: Path, pid: str) -> None:
+    record = tmp_path / "docker.pid"
+    record.write_text(pid)
+    machine.forget_stale_pid(record)
+    assert not record.exists()
+
+
+def test_a_daemon_that_lives_keeps_its_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path("/proc/self/comm").read_text().strip()
+    monkeypatch.setitem(machine.DAEMONS, "docker.pid", own)
+    record = tmp_path / "docker.pid"
+    record.write_text(f"{os.getpid()}\n")
+    machine.forget_stale_pid(record)
+    assert record.exists()
