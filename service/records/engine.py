@@ -106,7 +106,8 @@ def _postgresql(statement_seconds: int) -> dict[str, Any]:
 
 def _sqlite(statement_seconds: int) -> dict[str, Any]:
     return {
-        "pool_size": POOL_SIZE,
+        # Each is a thread and a cache of pages; one writes, and readers are no faster than the processors.
+        "pool_size": 4,
         "max_overflow": 0,
         "pool_timeout": CONNECT_SECONDS,
         "connect_args": {"timeout": statement_seconds / 2, "isolation_level": None},
@@ -134,7 +135,6 @@ def _tune_sqlite(engine: AsyncEngine) -> None:
         # FULL: what was answered with a jobId is on the disk, and survives a power cut as well as a crash.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA cache_size = -32000")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -17,6 +17,8 @@ SORTED_AT_ONCE = 20_000
 #: One tenth of the records are walked in index order in less time than all of them are filtered.
 WALKED_SHARE = 10
 
+_PLUS = custom_op[Any]("+")
+
 
 def count_of(query: ListQuery, dialect: str) -> Select[int]:
     """How many jobs the whole filter names."""
@@ -56,8 +58,6 @@ def _chosen(query: ListQuery, dialect: str, *, filter_first: bool) -> Select[Any
     if filter_first:
         found = wanted.where(*_conditions(query, dialect)).cte("found").prefix_with("MATERIALIZED")
         return select(found)
-    if dialect == "postgresql":
-        return wanted.where(*_conditions(query, dialect))
     return wanted.where(*_conditions(query, dialect, walked=column))
 
 
@@ -66,14 +66,12 @@ def _order(columns: Iterable[ColumnElement[Any]], *, descending: bool) -> list[C
 
 
 def _conditions(query: ListQuery, dialect: str, walked: Column[Any] | None = None) -> Sequence[ColumnElement[bool]]:
-    """What the filter asks for.
-
-    `walked` is for SQLite, which has no statistics of ranges and would rather sort a hundred thousand rows than follow
-    an index: a plus sign before every other column leaves it only the index on this one.
-    """
+    """What the filter asks for; `walked` is the column whose index gives the order of the page."""
+    usable = _usable_indexes(query, walked)
 
     def of(column: Column[Any]) -> ColumnElement[Any]:
-        return column if walked is None or column is walked else UnaryExpression(column, operator=custom_op("+"))
+        # To SQLite a column behind a plus sign is one without an index.
+        return column if dialect == "postgresql" or column in usable else UnaryExpression(column, operator=_PLUS)
 
     conditions: list[ColumnElement[bool]] = [
         of(listing.c.created_ms).between(milliseconds(query.since), milliseconds(query.until))
@@ -92,9 +90,32 @@ def _conditions(query: ListQuery, dialect: str, walked: Column[Any] | None = Non
         conditions.append(_holds(listing.c.user_name_folded, query.user_name, dialect))
     if query.job_name is not None:
         conditions.append(_holds(listing.c.job_name_folded, query.job_name, dialect))
-    if not (asked := {query.type} if query.type else set(JobType)) <= query.visible.everywhere:
-        conditions.append(_visible(query.visible, asked, of))
+    if not _sees_all(query):
+        conditions.append(_visible(query.visible, _asked(query), of))
     return conditions
+
+
+def _usable_indexes(query: ListQuery, walked: Column[Any] | None) -> AbstractSet[Column[Any]]:
+    """The columns whose index is worth using.
+
+    PostgreSQL knows by its statistics. SQLite has none of ranges: it would sort a hundred thousand rows rather than
+    walk an index, and look up half of them one by one rather than read them all in the order they lie in.
+    """
+    if walked is not None:
+        return {walked}
+    equal = (query.type, query.phase, query.cluster_id)
+    rest = (query.workspace_id, query.user_name, query.job_name, None if _sees_all(query) else query.visible)
+    if sum(value is not None for value in (*equal, *rest)) > 1:
+        return {listing.c.created_ms, listing.c.workspace_id, listing.c.user_id}
+    return set(listing.c)
+
+
+def _sees_all(query: ListQuery) -> bool:
+    return _asked(query) <= query.visible.everywhere
+
+
+def _asked(query: ListQuery) -> AbstractSet[JobType]:
+    return {query.type} if query.type else set(JobType)
 
 
 def _holds(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[bool]:

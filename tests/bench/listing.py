@@ -43,6 +43,7 @@ FILTERS: dict[str, dict[str, str]] = {
     "userName, none matches": {"userName": "100%_"},
     "jobName": {"jobName": "kernel 77"},
     "includeDeleted": {"includeDeleted": "true"},
+    "type and phase": {"type": "addon", "phase": "Succeeded"},
     "userName and phase, by jobName": {"userName": "user-17", "phase": "Failed", "sortBy": "jobName"},
 }
 

@@ -79,6 +79,32 @@ class TestUnfinished:
         assert await store.unfinished() == ["job-2", "job-0"]
 
 
+class TestUnsettled:
+    @pytest.mark.parametrize(
+        ("fields", "unsettled"),
+        [
+            ({}, True),
+            ({"workflow_uid": "u"}, False),
+            ({"workflow_uid": "u", "phase": Phase.RUNNING, "stop_requested": NOON}, True),
+            ({"workflow_uid": "u", "phase": Phase.FAILED, "stop_requested": NOON}, False),
+            ({"workflow_uid": "u", "phase": Phase.SUCCEEDED, "hidden": True}, True),
+            ({"hidden": True, "stop_requested": NOON, "workflow_gone": True}, False),
+        ],
+        ids=["no Workflow seen", "runs", "to be stopped", "stopped", "to be deleted", "Workflow gone"],
+    )
+    async def test_jobs_that_ask_for_something_in_the_cluster(
+        self, store: SqlRecords, fields: dict[str, Any], *, unsettled: bool
+    ) -> None:
+        await store.add(a_job(**fields))
+        assert await store.unsettled() == ([a_job().job_id] if unsettled else [])
+
+    async def test_a_change_settles_it(self, store: SqlRecords) -> None:
+        for number in range(3):
+            await store.add(a_job(f"job-{number}", created=NOON - timedelta(minutes=number)))
+        await store.change("job-1", lambda job: replace(job, workflow_uid="seen"))
+        assert await store.unsettled() == ["job-2", "job-0"]
+
+
 class TestForgetting:
     async def test_only_what_ended_before_and_left_nothing_in_the_cluster(self, store: SqlRecords) -> None:
         before, after = NOON - timedelta(milliseconds=1), NOON

@@ -13,7 +13,7 @@ from service.records.engine import Database
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
 from tests.records_suite.adding import TestAdding
-from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished
+from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job
 from tests.records_suite.keys import TestKeys
@@ -30,6 +30,7 @@ __all__ = [
     "TestListing",
     "TestMigrating",
     "TestUnfinished",
+    "TestUnsettled",
 ]
 
 
