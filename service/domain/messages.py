@@ -89,6 +89,8 @@ def _from_outside(step: Step) -> str:
         return WENT_AWAY
     if message == "pod deleted":
         return "its pod was deleted while it worked"
+    if not message and step.exit_code == EXIT_WAITING:
+        return "is busy or lent to another job"  # Argo learns the step's own sentence a moment after its exit code
     if not message and step.exit_code is not None:
         return f"failed with exit code {step.exit_code}"
     return message or "failed without a reason given"

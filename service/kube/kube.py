@@ -70,7 +70,9 @@ class Kube:
         await self._lent.restore(node, job_id)
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        return await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)
+        lost = await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)
+        await lost_pods.close_results(self._api, self._settings)
+        return lost
 
     async def caller(self, token: str) -> Caller | None:
         return await self._reviews.caller(token)

@@ -7,7 +7,7 @@ whose status says Failed ends its step with that pod's message.
 from datetime import UTC, datetime, timedelta
 
 from service.kube import nodes
-from service.kube.client import Api, KubeSettings, Object, is_object_name
+from service.kube.client import Api, KubeSettings, Object
 
 _NODE_ID = "workflows.argoproj.io/node-id"
 _OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
@@ -30,7 +30,7 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
     lost = [(metadata, node) for metadata, node in pods if node not in alive]
     for metadata, node in lost:
         message = f"node {node} did not answer for {not_ready_seconds} s and was given up"
-        await _give_up(api, settings, metadata, message)
+        await _give_up(api, f"{path}/{metadata['name']}", message)
     return sorted({node for _, node in lost})
 
 
@@ -43,11 +43,24 @@ def _lost(node: Object, not_ready_since: datetime) -> bool:
     return not ready and since <= not_ready_since
 
 
-async def _give_up(api: Api, settings: KubeSettings, metadata: Object, message: str) -> None:
-    status = {"phase": "Failed", "reason": "NodeLost", "message": message}
-    await api.patch(f"/api/v1/namespaces/{settings.jobs_namespace}/pods/{metadata['name']}/status", {"status": status})
-    # Argo waits until the executor has reported outputs; on a lost node nobody will.
-    node_id = metadata.get("annotations", {}).get(_NODE_ID, "")
-    if is_object_name(node_id):
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{settings.jobs_namespace}/workflowtaskresults/{node_id}"
-        await api.patch(path, {"metadata": {"labels": {_OUTPUTS_COMPLETED: "true"}}})
+async def _give_up(api: Api, path: str, message: str) -> None:
+    await api.patch(f"{path}/status", {"status": {"phase": "Failed", "reason": "NodeLost", "message": message}})
+
+
+async def close_results(api: Api, settings: KubeSettings) -> list[str]:
+    """Close the output reports that nobody will finish: their pod has ended or is gone; answers the steps' ids.
+
+    Argo 4.0.7 waits for the report of a step whose executor died with its node, or was force-deleted, for ever.
+    Reports are listed before pods: one whose pod ended in between was finished by its own executor.
+    """
+    results = f"/apis/argoproj.io/v1alpha1/namespaces/{settings.jobs_namespace}/workflowtaskresults"
+    pods = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+    unfinished = {"labelSelector": f"{_OUTPUTS_COMPLETED}=false"}
+    open_results = [item["metadata"]["name"] async for item in api.list(results, unfinished, metadata=True)]
+    if not open_results:
+        return []
+    at_work = {pod["metadata"].get("annotations", {}).get(_NODE_ID) async for pod in api.list(pods, _LIVE_STEPS)}
+    left = [name for name in open_results if name not in at_work]
+    for name in left:
+        await api.patch(f"{results}/{name}", {"metadata": {"labels": {_OUTPUTS_COMPLETED: "true"}}})
+    return left

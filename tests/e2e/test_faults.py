@@ -5,13 +5,6 @@ from collections.abc import Callable
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
 
-def restart(cluster: Cluster, deployment: str, namespace: str) -> None:
-    """Kill a deployment's pods without a chance to say goodbye, and wait until it serves again."""
-    cluster.kubectl(
-        "delete", "pod", "-n", namespace, "-l", f"app.kubernetes.io/name={deployment}", "--grace-period=0", "--force"
-    )
-
-
 def serves(api: Api) -> bool:
     try:
         return api.client.get("/readyz").status_code == 200

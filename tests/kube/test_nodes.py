@@ -7,7 +7,7 @@ import pytest
 from service.domain.cluster import Taint
 from service.kube.client import Api, KubeSettings
 from service.kube.lent_nodes import LentNodes
-from service.kube.lost_pods import lose_pods
+from service.kube.lost_pods import close_results, lose_pods
 from service.kube.nodes import nodes
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import pod
@@ -118,6 +118,32 @@ async def test_step_pods_of_a_node_that_is_not_ready_are_given_up(
     assert ghost in given_up["message"]
     assert other["phase"] == "Pending"
     assert await lose_pods(api, settings, not_ready_seconds=0) == []
+
+
+async def test_a_report_is_closed_when_its_pod_is_gone(
+    api: Api, cluster: Cluster, settings: KubeSettings, ghost: str
+) -> None:
+    """What a force-deleted pod, or one whose node went down, leaves behind: Argo would wait for it for ever."""
+    space, label = settings.jobs_namespace, "workflows.argoproj.io/report-outputs-completed"
+    working = pod("working", space, ghost, labels=STEP)
+    working["metadata"]["annotations"] = {"workflows.argoproj.io/node-id": "job-1-working"}
+    cluster.apply(working, *(result(name, space, label) for name in ("job-1-working", "job-1-gone")))
+    assert await close_results(api, settings) == ["job-1-gone"]
+    assert await close_results(api, settings) == []
+    states = {
+        item["metadata"]["name"]: item["metadata"]["labels"][label]
+        for item in cluster.items("workflowtaskresults", "-n", space)
+    }
+    assert states == {"job-1-working": "false", "job-1-gone": "true"}
+    cluster.kubectl("delete", "pod", "working", "-n", space, "--grace-period=0", "--force")
+
+
+def result(name: str, namespace: str, label: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTaskResult",
+        "metadata": {"name": name, "namespace": namespace, "labels": {label: "false"}},
+    }
 
 
 async def test_step_pods_of_healthy_nodes_stay(api: Api, cluster: Cluster, settings: KubeSettings) -> None:
