@@ -1,0 +1,124 @@
+"""A submission that dies between any two lines: the job runs exactly once, or not at all (contract: submission)."""
+
+from typing import Any
+
+import pytest
+
+from service.domain.cluster import AddonTemplate, Caller
+from service.domain.job import JobType, Named, Phase, Plan, PlannedNode
+from service.domain.selection import Selection
+from service.jobs import stop
+from service.jobs.order import Order
+from service.jobs.ports import UnavailableError
+from service.jobs.project import Projector
+from service.jobs.submit import Resolved, Submission
+from service.kube import Kube, KubeSettings
+from service.kube.workflows import Workflows
+from service.records import SqlRecords
+from tests.e2e.live import Cluster
+from tests.kube.conftest import WAITING_TEMPLATE
+
+ORDER = Order(name="killed", type=JobType.ADDON, inputs=(Named("node", "n"), Named("addon.template", "t")))
+RESOLVED = Resolved(Selection(plan=Plan((PlannedNode("n"),))), [AddonTemplate(name="t", script="true")])
+ALICE = Caller(user_id="u-1", user_name="alice")
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing after this line happens."""
+
+
+class Dying:
+    """Kubernetes as a process sees it that dies, or loses the apiserver, at one place of `create_workflow`."""
+
+    def __init__(self, kube: Kube, *, after: str, dies_of: BaseException) -> None:
+        self._kube = kube
+        self._after = after
+        self._dies_of = dies_of
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kube, name)
+
+    async def create_workflow(self, job: Any) -> None:
+        workflows: Workflows = self._kube._workflows
+        if self._after == "workflow":
+            await workflows._create_workflow(job)
+        if self._after == "files":
+            await workflows.create(job)
+        raise self._dies_of
+
+
+def submission(records: SqlRecords, cluster: Any) -> Submission:
+    return Submission(
+        records=records,
+        cluster=cluster,
+        cluster_id="local",
+        workspace_label="opsjob.io/workspace",
+        templates={JobType.ADDON: WAITING_TEMPLATE},
+        default_timeout_seconds=0,
+        system_namespaces=(),
+    )
+
+
+async def only_job(records: SqlRecords) -> str:
+    (job_id,) = await records.unfinished()
+    return job_id
+
+
+@pytest.mark.parametrize("after", ["record", "workflow", "files"])
+async def test_killed_after_any_line_it_runs_exactly_once(
+    cluster: Cluster, settings: KubeSettings, records: SqlRecords, kube: Kube, after: str
+) -> None:
+    dying = Dying(kube, after=after, dies_of=KilledError())
+    with pytest.raises(KilledError):
+        await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
+    job_id = await only_job(records)
+    before = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
+    assert (before is None) == (after == "record")
+    assert job_id in await records.unsettled()
+
+    for _ in range(3):
+        await Projector(records, kube).project(job_id)
+
+    workflow = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
+    assert before is None or before["metadata"]["uid"] == workflow["metadata"]["uid"]
+    files = cluster.get("configmap", job_id, "-n", settings.jobs_namespace)
+    assert files["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
+    assert job_id not in await records.unsettled()
+
+
+async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
+    cluster: Cluster, settings: KubeSettings, records: SqlRecords, kube: Kube
+) -> None:
+    dying = Dying(kube, after="record", dies_of=UnavailableError("Kubernetes cannot be reached"))
+    job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
+    assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
+
+    await Projector(records, kube).project(job_id)
+
+    assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
+
+
+async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(
+    cluster: Cluster, settings: KubeSettings, records: SqlRecords, kube: Kube
+) -> None:
+    dying = Dying(kube, after="record", dies_of=UnavailableError("Kubernetes cannot be reached"))
+    job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
+    await stop.stop(records, kube, job_id, by="alice")
+
+    await Projector(records, kube).project(job_id)
+
+    job = await records.get(job_id)
+    assert job is not None
+    assert (job.phase, job.conditions[-1].reason) == (Phase.FAILED, "Stopped")
+    assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
+    assert await records.unfinished() == []
+
+
+async def test_a_record_that_cannot_be_written_leaves_nothing_behind(
+    cluster: Cluster, settings: KubeSettings, kube: Kube
+) -> None:
+    before = len(cluster.items("workflows", "-n", settings.jobs_namespace))
+    nowhere = SqlRecords("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+    with pytest.raises(UnavailableError, match="record store"):
+        await submission(nowhere, kube).submit(ORDER, ALICE, RESOLVED, None)
+    assert len(cluster.items("workflows", "-n", settings.jobs_namespace)) == before
