@@ -1,28 +1,11 @@
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.live import Api, Cluster
-
-ROOT = Path(__file__).parents[2]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    facts = ROOT / "build" / "cluster.json"
-    assert facts.exists(), "no cluster: run make up first"
-    return Cluster(json.loads(facts.read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,9 @@ import pytest
 from service.kube import Kube, KubeSettings, connect
 from service.records import SqlRecords, open_records
 from service.records.migrate import migrate
-from tests.kube.conftest import cluster, settings
+from tests.kube.conftest import settings
 
-__all__ = ["cluster", "settings"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
+__all__ = ["settings"]
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The adapter against the real apiserver, in namespaces of its own and on nodes that exist only as objects."""
 
 import asyncio
-import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,25 +12,10 @@ from service.kube.client import Api, KubeSettings, connect
 from service.kube.workflows import Workflows
 from tests.e2e.live import Cluster
 
-ROOT = Path(__file__).parents[2]
-
 #: Waits for ever and needs no pod.
 WAITING_TEMPLATE = "opsjob-addon-00000000"
 #: Argo leaves Workflows of another controller alone, so that a test alone decides what they look like.
 NOBODYS = {"workflows.argoproj.io/controller-instanceid": "nobody"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    facts = ROOT / "build" / "cluster.json"
-    assert facts.exists(), "no cluster: run make up first"
-    return Cluster(json.loads(facts.read_text()))
 
 
 @pytest.fixture(scope="session")
