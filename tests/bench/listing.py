@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import json
-import random
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlencode
 
-from service.domain.listing import SortField
 from service.records.migrate import migrate
 from tests import postgresql
+from tests.bench.argo import argo_server, page
+from tests.bench.cases import BY_TYPE, DEEPEST, FIRST, PAGE_TARGET, PATH, cases
 from tests.bench.control_plane import ControlPlane, control_plane
 from tests.bench.figures import HEADER, Figures, keep
 from tests.bench.history import fill
@@ -22,58 +21,67 @@ from tests.bench.load import Target, measure
 from tests.bench.processes import free_port, memory_megabytes, running
 
 PART = "list"
-PATH = "/api/v1/opsjobs"
-REQUESTS = 300
 CONCURRENT = 16
-
-#: Milliseconds, of issue 4.
-PAGE_TARGET, FILTER_TARGET, GET_TARGET = 25.0, 50.0, 10.0
 #: The deepest page against the first one.
 DEEP_FACTOR = 3
-
-FIRST = "page 1"
-FILTERS: dict[str, dict[str, str]] = {
-    "type=addon": {"type": "addon"},
-    "phase=Running": {"phase": "Running"},
-    "phase=Succeeded": {"phase": "Succeeded"},
-    "clusterId": {"clusterId": "prod-cluster"},
-    "workspaceId": {"workspaceId": "prod-cluster-team-7"},
-    "userName, many match": {"userName": "SERVICEACCOUNT"},
-    "userName, few match": {"userName": "user-17"},
-    "userName, none matches": {"userName": "100%_"},
-    "jobName": {"jobName": "kernel 77"},
-    "includeDeleted": {"includeDeleted": "true"},
-    "type and phase": {"type": "addon", "phase": "Succeeded"},
-    "userName and phase, by jobName": {"userName": "user-17", "phase": "Failed", "sortBy": "jobName"},
-}
+#: argo-server is given this long for each case.
+ARGO_SECONDS = 60
 
 
-class Case(NamedTuple):
-    name: str
-    paths: Sequence[str]
-    target: float | None
-    owner: bool = False
+@dataclass(frozen=True)
+class Size:
+    """How much there is to list, and how often it is asked for. `live`: Workflows that Argo has not archived yet."""
+
+    records: int = 100_000
+    requests: int = 300
+    live: int = 3_000
 
 
-def run(records: int, stores: Sequence[str], requests: int = REQUESTS) -> None:
+def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
     """Measure and keep the list part."""
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     found: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as name, control_plane(Path(name)) as plane:
+        if with_argo:
+            found += _measure_argo(plane, size)
+        medians = {figures.case.partition("/")[2]: figures.at(50) for figures in found}
         for store in stores:
-            with _store(store, Path(name)) as (url, analyze):
-                print(f"\n{records:,} records in {store} …", flush=True)
-                asyncio.run(migrate(url))
-                ids = asyncio.run(fill(url, records))
-                analyze()
-                with _service(url, plane) as (viewer, pid):
-                    owner = Target(viewer.url, plane.owner)
-                    print(f"  memory of the service before: {memory_megabytes(pid):.0f} MB")
-                    measured = _measure(viewer, owner, ids, requests)
-                    found += [replace(figures, case=f"{store}/{figures.case}") for figures in measured]
-                    print(f"  memory of the service afterwards: {memory_megabytes(pid):.0f} MB")
+            with _filled(store, Path(name), size.records) as (url, ids), _service(url, plane) as (viewer, pid):
+                print(f"  memory of the service before: {memory_megabytes(pid):.0f} MB")
+                measured = _measure(viewer, Target(viewer.url, plane.owner), ids, size.requests, medians)
+                found += [replace(figures, case=f"{store}/{figures.case}") for figures in measured]
+                print(f"  memory of the service afterwards: {memory_megabytes(pid):.0f} MB")
     keep(PART, found)
     missed = [figures.case for figures in found if not figures.reached]
     print(f"\n{len(found)} cases, targets missed: {', '.join(missed) or 'none'}")
+
+
+def _measure_argo(plane: ControlPlane, size: Size) -> list[Figures]:
+    archived = size.records - size.live
+    print(f"\n{size.live:,} live and {archived:,} archived Workflows in argo-server …", flush=True)
+    pages = {FIRST: page(), DEEPEST: page(size.records - 100), BY_TYPE: page(labels="opsjob.io/type=addon")}
+    found = []
+    with argo_server(plane, archived, size.live) as (target, pid):
+        print(HEADER)
+        for name, path in pages.items():
+            times = measure(target, [path], size.requests, seconds=ARGO_SECONDS)
+            found.append(Figures(f"argo-server/{_alone(name)}", times))
+            print(found[-1].line(), flush=True)
+        print(f"  memory of argo-server afterwards: {memory_megabytes(pid):.0f} MB")
+    return found
+
+
+@contextlib.contextmanager
+def _filled(kind: str, folder: Path, records: int) -> Iterator[tuple[str, list[str]]]:
+    """A store with that many records: its URL and some of its ids."""
+    with _store(kind, folder) as (url, analyze):
+        print(f"\n{records:,} records in {kind} …", flush=True)
+        asyncio.run(migrate(url))
+        ids = asyncio.run(fill(url, records))
+        analyze()
+        # What was just written is not to be measured on its way to the disk.
+        os.sync()
+        yield url, ids
 
 
 @contextlib.contextmanager
@@ -100,35 +108,28 @@ def _service(url: str, plane: ControlPlane) -> Iterator[tuple[Target, int]]:
         yield viewer, pid
 
 
-def _measure(viewer: Target, owner: Target, ids: Sequence[str], requests: int) -> Iterator[Figures]:
+def _measure(
+    viewer: Target, owner: Target, ids: Sequence[str], requests: int, argo: Mapping[str, float]
+) -> Iterator[Figures]:
+    """Every case, alone and with others at the same time. `argo`: its medians of the cases that it knows."""
     total = json.loads(viewer.get(PATH))["totalCount"]
     first = PAGE_TARGET
     print(HEADER)
-    for case in _cases(total, ids):
-        for concurrency in (1, CONCURRENT):
-            times = measure(owner if case.owner else viewer, case.paths, requests * min(concurrency, 4), concurrency)
-            # The targets are for one caller at a time; sixteen on two cores wait for each other.
-            wanted = (case.target or DEEP_FACTOR * first) if concurrency == 1 else None
-            figures = Figures(f"{case.name}, {concurrency} at a time", times, wanted)
-            first = figures.at(99) if case.name == FIRST and concurrency == 1 else first
+    for case in cases(total, ids):
+        asked_by = owner if case.owner else viewer
+        # The targets are for one caller at a time; sixteen on two processors wait for each other.
+        alone = Figures(_alone(case.name), measure(asked_by, case.paths, requests), case.target or DEEP_FACTOR * first)
+        together = Figures(
+            f"{case.name}, {CONCURRENT} at a time", measure(asked_by, case.paths, requests * 4, CONCURRENT)
+        )
+        if case.name == FIRST:
+            first = alone.at(99)
+        if alone.case in argo:
+            alone = replace(alone, argo_ratio=round(argo[alone.case] / alone.at(50), 1))
+        for figures in (alone, together):
             print(figures.line(), flush=True)
             yield figures
 
 
-def _cases(total: int, ids: Sequence[str]) -> Iterator[Case]:
-    deepest = total - 100
-    yield Case(FIRST, [_list()], PAGE_TARGET)
-    yield Case("deepest page", [_list(offset=deepest)], None)
-    yield Case("page in the middle", [_list(offset=deepest // 2)], None)
-    for name, query in FILTERS.items():
-        yield Case(name, [_list(**query)], FILTER_TARGET)
-    yield Case("a caller with only their own", [_list()], FILTER_TARGET, owner=True)
-    sorts = [field.value for field in SortField]
-    yield Case("page 1 by each sortBy", [_list(sortBy=field) for field in sorts], PAGE_TARGET)
-    yield Case("deepest page by each sortBy", [_list(sortBy=field, offset=deepest) for field in sorts], None)
-    chosen = random.Random(2).sample(list(ids), min(100, len(ids)))  # noqa: S311 — the same in every run
-    yield Case("get", [f"{PATH}/{job_id}" for job_id in chosen], GET_TARGET)
-
-
-def _list(**query: str | int) -> str:
-    return f"{PATH}?{urlencode(query)}"
+def _alone(name: str) -> str:
+    return f"{name}, 1 at a time"
