@@ -19,13 +19,18 @@ _LAST_BYTES = 1000
 _GRACE_SECONDS = 5.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BEGUN_BEFORE = 17
+#: A Workflow does not live longer, and Argo can make a pod again only while it does.
+_REMEMBERED_DAYS = 30
 
 #: The pod shares the host's process namespace already; the helper enters the others and becomes root in full.
 HOST = ("/usr/local/bin/host-nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-S", "0", "-G", "0", "--")
 
 # The small shell lines are fixed; everything that varies is an argument or standard input.
 _PLACE = f'umask 077; mkdir -p "$1" || exit; ! test -e "$1/$2" || exit {_BEGUN_BEFORE}; set -C; cat > "$1/$2"'
-_CLEAN = 'rm -rf "$1"'
+_CLEAN = (
+    'for script in "$1"/*; do test ! -e "$script" || : > "$script"; done; '
+    f'find "${{1%/*}}" -mindepth 1 -maxdepth 1 -mtime +{_REMEMBERED_DAYS} -exec rm -rf {{}} +'
+)
 _SIGNAL = 'kill -s "$1" -- "-$2"'
 
 
@@ -89,13 +94,17 @@ class Host:
         return _ran(process.returncode, tail.text())
 
     def clean(self) -> None:
-        """Take this job's scripts off the host."""
+        """Take the text of this job's scripts off the host.
+
+        Their empty files stay until the host reboots, or for a month: Argo makes a pod again that was deleted with
+        force, and it must find that its scripts were begun.
+        """
         self._shell(_CLEAN, self._folder)
 
     def _place(self, name: str, script: str) -> None:
         placed = self._shell(_PLACE, self._folder, name, text=script.encode())
         if placed.returncode == _BEGUN_BEFORE:
-            raise BegunBeforeError("was begun on this node before and did not end; it is not run twice")
+            raise BegunBeforeError("was begun on this node before and is not run twice")
         if placed.returncode != 0:
             why = placed.stderr.decode(errors="replace").strip()
             raise HostError(f"could not be put on the host: {why or f'exit code {placed.returncode}'}")

@@ -6,6 +6,7 @@ import signal
 import stat
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,8 +69,7 @@ def test_the_text_arrives_as_it_is(host: Host, text: str) -> None:
 @given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0")))
 def test_any_text_arrives_byte_for_byte(host: Host, text: str) -> None:
     script = f'exec sha256sum < "$0"\n#{text}'
-    host.clean()
-    assert run(host, script)[1].split()[0] == hashlib.sha256(script.encode()).hexdigest()
+    assert run(host, script, name=uuid.uuid4().hex)[1].split()[0] == hashlib.sha256(script.encode()).hexdigest()
 
 
 def test_a_hundred_kilobytes_arrive(host: Host) -> None:
@@ -113,18 +113,31 @@ def test_a_second_run_is_refused(host: Host) -> None:
         run(host, "echo again")
 
 
-def test_cleaned_up_nothing_is_left(host: Host) -> None:
-    run(host, "true")
+def test_cleaned_up_no_text_is_left_and_a_second_run_is_still_refused(host: Host) -> None:
+    """Argo makes a pod again that was deleted with force."""
+    run(host, "true # secret")
     host.clean()
-    assert list(host.root.iterdir()) == []
     host.clean()
+    assert [path.read_text() for path in host.root.rglob("*") if path.is_file()] == [""]
+    with pytest.raises(BegunBeforeError):
+        run(host, "true # secret")
 
 
 def test_jobs_do_not_clean_up_after_each_other(host: Host) -> None:
     other = Host("job-2", prefix=(), root=host.root)
     run(other, "true")
     host.clean()
-    assert [path.name for path in host.root.iterdir()] == ["job-2"]
+    assert [path.read_text() for path in (host.root / "job-2").iterdir()] == ["true"]
+
+
+def test_what_was_begun_long_ago_is_forgotten(host: Host) -> None:
+    old = host.root / "job-0"
+    old.mkdir(parents=True)
+    month_ago = time.time() - 32 * 24 * 3600
+    os.utime(old, (month_ago, month_ago))
+    run(host, "true")
+    host.clean()
+    assert [path.name for path in host.root.iterdir()] == [host.job]
 
 
 def test_a_host_that_takes_no_file_says_so(host: Host) -> None:

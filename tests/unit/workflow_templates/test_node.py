@@ -81,7 +81,7 @@ def test_a_node_that_is_done(pod: Pod) -> None:
     assert pod.outcome["templates"][0]["lastLines"] == "hello"
     assert pod.last_word == "node gpu-1 is done"
     assert not pod.leased
-    assert list(pod.host.root.iterdir()) == []
+    assert [path.read_text() for path in pod.host.root.rglob("*-script")] == [""]
 
 
 def test_a_node_that_fails_says_why_and_is_given_back(pod: Pod) -> None:
