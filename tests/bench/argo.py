@@ -18,7 +18,8 @@ from tests.bench.control_plane import ControlPlane, programs
 from tests.bench.load import Target
 from tests.bench.processes import free_port, running
 
-NAMESPACE = "opsjobs-jobs"
+#: Not the one whose Workflows the measured service watches.
+NAMESPACE = "bench-argo"
 TEMPLATES = Path(__file__).parents[2] / "charts" / "opsjobs" / "files" / "workflowtemplates"
 NODES = 4
 WRITERS = 4
@@ -60,6 +61,7 @@ def argo_server(plane: ControlPlane, archived: int, live: int) -> Iterator[tuple
     environment = {"KUBECONFIG": str(plane.kubeconfig), "LEADER_ELECTION_DISABLE": "true"}
     with postgresql.running() as server:
         server.create(DATABASE)
+        plane.run("create", "namespace", NAMESPACE)
         _configure(plane, server.port)
         # Only the controller makes the archive's tables; it is gone before there is a Workflow that it could touch.
         controller: list[str | Path] = [argo / "workflow-controller", "--namespaced", "--namespace", NAMESPACE]
