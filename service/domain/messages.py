@@ -80,6 +80,13 @@ def tally(nodes: Sequence[PlannedNode]) -> str:
     return ", ".join(parts)
 
 
+def _deleted(step: Step) -> str:
+    """Argo writes "pod deleted" over the end of a pod that it took note of twice; the exit code tells them apart."""
+    if step.exit_code is None:
+        return "its pod was deleted while it worked"
+    return WENT_AWAY if step.exit_code == _EXIT_LOST else f"failed with exit code {step.exit_code}"
+
+
 def _from_outside(step: Step) -> str:
     """A message that no container left behind: Argo's or the kubelet's own."""
     message = step.message.strip()
@@ -88,7 +95,7 @@ def _from_outside(step: Step) -> str:
     if _LOST.search(message):
         return WENT_AWAY
     if message == "pod deleted":
-        return "its pod was deleted while it worked"
+        return _deleted(step)
     if not message and step.exit_code == EXIT_WAITING:
         return "is busy or lent to another job"  # Argo learns the step's own sentence a moment after its exit code
     if not message and step.exit_code is not None:

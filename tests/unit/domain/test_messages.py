@@ -63,6 +63,23 @@ def test_a_cause_is_a_sentence_for_a_person(message: str, sentence: str) -> None
     assert cause(step(message)) == sentence
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (None, "its pod was deleted while it worked"),
+        (255, "node went away (rebooted or crashed) while the script ran"),
+        (3, "failed with exit code 3"),
+    ],
+)
+def test_pod_deleted_may_be_written_over_an_end_that_is_known(code: int | None, sentence: str) -> None:
+    """As Argo 4.0.7 did with the pod of a node that rebooted in mid-script."""
+    assert cause(step("pod deleted", code)) == sentence
+
+
+def test_who_waits_without_a_sentence_yet_is_no_failure() -> None:
+    assert "busy or lent" in cause(step("", 75))
+
+
 def test_an_exit_code_is_named_even_without_a_message() -> None:
     assert cause(step("", 4)) == "failed with exit code 4"
 
