@@ -81,10 +81,14 @@ def tally(nodes: Sequence[PlannedNode]) -> str:
 
 
 def _deleted(step: Step) -> str:
-    """Argo writes "pod deleted" over the end of a pod that it took note of twice; the exit code tells them apart."""
-    if step.exit_code is None:
-        return "its pod was deleted while it worked"
-    return WENT_AWAY if step.exit_code == _EXIT_LOST else f"failed with exit code {step.exit_code}"
+    """Argo writes "pod deleted" over the end of a pod that it took note of twice; the exit code is what is left of it."""
+    match step.exit_code:
+        case None:
+            return "its pod was deleted while it worked"
+        case code if code == _EXIT_LOST:
+            return "its node went away (rebooted or crashed), or its pod was deleted, while it worked"
+        case code:
+            return f"failed with exit code {code}"
 
 
 def _from_outside(step: Step) -> str:

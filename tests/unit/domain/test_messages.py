@@ -67,7 +67,7 @@ def test_a_cause_is_a_sentence_for_a_person(message: str, sentence: str) -> None
     ("code", "sentence"),
     [
         (None, "its pod was deleted while it worked"),
-        (255, "node went away (rebooted or crashed) while the script ran"),
+        (255, "its node went away (rebooted or crashed), or its pod was deleted, while it worked"),
         (3, "failed with exit code 3"),
     ],
 )
