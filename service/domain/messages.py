@@ -81,7 +81,7 @@ def tally(nodes: Sequence[PlannedNode]) -> str:
 
 
 def _deleted(step: Step) -> str:
-    """Argo writes "pod deleted" over the end of a pod that it took note of twice; the exit code is what is left of it."""
+    """Argo writes "pod deleted" over the end of a pod that it took note of twice; only the exit code is left of it."""
     match step.exit_code:
         case None:
             return "its pod was deleted while it worked"

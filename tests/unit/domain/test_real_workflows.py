@@ -91,8 +91,10 @@ def history(observed: Job) -> list[tuple[str, str]]:
             "Succeeded",
             (
                 "RatioNotMet",
-                "1 of 2 nodes succeeded, 1 failed; 2 had to succeed: node node-2: "
-                "its node went away (rebooted or crashed), or its pod was deleted, while it worked",
+                (
+                    "1 of 2 nodes succeeded, 1 failed; 2 had to succeed: node node-2: "
+                    "its node went away (rebooted or crashed), or its pod was deleted, while it worked"
+                ),
             ),
         ),
         (
