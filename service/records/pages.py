@@ -1,68 +1,84 @@
-"""List requests as SQL."""
+"""List requests as SQL, and their answers.
+
+Few matches are all found and sorted; of many, a page is read along the index of the column they are sorted by. Neither
+database can know how many rows match a substring, so the first way is tried up to a number of matches.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, UnaryExpression, func, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, UnaryExpression, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
-from service.domain.listing import ListQuery, SortField, Visible
+from service.domain.listing import ListQuery, Page, Visible
 from service.records.rows import folded, milliseconds, scope, storable
 from service.records.tables import SORT_COLUMNS, jobs, listing
 
-#: Matches that are sorted in the time a list may take.
-SORTED_AT_ONCE = 20_000
-#: One tenth of the records are walked in index order in less time than all of them are filtered.
-WALKED_SHARE = 10
+#: So many matches are fetched and sorted in three milliseconds.
+FEW = 3_000
 
 _PLUS = custom_op[Any]("+")
 
 
-def count_of(query: ListQuery, dialect: str) -> Select[int]:
-    """How many jobs the whole filter names."""
-    return select(func.count()).select_from(listing).where(*_conditions(query, dialect))
+async def page(connection: AsyncConnection, query: ListQuery) -> Page:
+    """The answer to a list request. The connection must see one state of the store throughout."""
+    dialect = connection.dialect.name
+    if _narrows(query):
+        found = (await connection.execute(_keys(query).where(*_conditions(query, dialect)).limit(FEW + 1))).all()
+        if len(found) <= FEW:
+            return await _page_of(connection, query, found)
+    count = select(func.count()).select_from(listing).where(*_conditions(query, dialect))
+    total = await connection.scalar(count) or 0
+    if query.offset >= total:
+        return Page(total, [])
+    return Page(total, await _walk(connection, query, total))
 
 
-def items_of(query: ListQuery, dialect: str, total: int) -> tuple[Select[str], bool]:
-    """The page's items, and whether they come in reverse.
+async def _page_of(connection: AsyncConnection, query: ListQuery, found: Sequence[Row[*tuple[Any, ...]]]) -> Page:
+    # Python compares texts by code point and PostgreSQL's "C" and SQLite by UTF-8 byte, which is the same order.
+    ordered = sorted(found, reverse=query.descending)
+    ids = [row[-1] for row in ordered[query.offset : query.offset + query.limit]]
+    rows = await connection.execute(select(jobs.c.job_id, jobs.c.item).where(jobs.c.job_id.in_(ids)))
+    items = {job_id: item.encode() for job_id, item in rows}
+    return Page(len(found), [items[job_id] for job_id in ids])
+
+
+async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> list[bytes]:
+    """The page's items along an index.
 
     Ids are found in the narrow table first, so that skipping an offset reads no item. A page beyond the middle is
     counted from the other end: the last page costs what the first one does.
     """
-    limit = max(0, min(query.limit, total - query.offset))
+    limit = min(query.limit, total - query.offset)
     backwards = query.offset > total - query.offset - limit
     offset = total - query.offset - limit if backwards else query.offset
     descending = query.descending is not backwards
-    chosen = _chosen(query, dialect, filter_first=_filter_first(query, total, offset + limit))
-    page = chosen.order_by(*_order(chosen.selected_columns, descending=descending)).limit(limit).offset(offset)
-    ids = page.subquery("page")
-    items = select(jobs.c.item).select_from(ids.join(jobs, jobs.c.job_id == ids.c.job_id))
-    return items.order_by(*_order(ids.c, descending=descending)), backwards
-
-
-def _filter_first(query: ListQuery, total: int, wanted: int) -> bool:
-    """Whether to find all that match and sort them, rather than to walk an index in order until the page is full.
-
-    The walk looks at (wanted / total) of all records. Neither database can know how few match a substring; we have just
-    counted them. By creation time the walk costs no more than the count did.
-    """
-    return query.sort_by is not SortField.CREATION_TIME and total <= SORTED_AT_ONCE and wanted * WALKED_SHARE > total
-
-
-def _chosen(query: ListQuery, dialect: str, *, filter_first: bool) -> Select[Any]:
-    """The matching jobs: job_id and, where it is another one, the column they are sorted by."""
     column = SORT_COLUMNS[query.sort_by]
-    wanted = select(*dict.fromkeys((column, listing.c.job_id)))
-    if filter_first:
-        found = wanted.where(*_conditions(query, dialect)).cte("found").prefix_with("MATERIALIZED")
-        return select(found)
-    return wanted.where(*_conditions(query, dialect, walked=column))
+    keys = _keys(query).where(*_conditions(query, connection.dialect.name, walked=column))
+    chosen = keys.order_by(*_order(keys.selected_columns, descending=descending)).limit(limit).offset(offset)
+    ids = chosen.subquery("page")
+    items = select(jobs.c.item).select_from(ids.join(jobs, jobs.c.job_id == ids.c.job_id))
+    rows = await connection.execute(items.order_by(*_order(ids.c, descending=descending)))
+    found = [item.encode() for (item,) in rows]
+    return found[::-1] if backwards else found
+
+
+def _keys(query: ListQuery) -> Select[*tuple[Any, ...]]:
+    """What a job is sorted by: the column asked for, then the id, which is the last in any case."""
+    return select(*dict.fromkeys((SORT_COLUMNS[query.sort_by], listing.c.job_id)))
 
 
 def _order(columns: Iterable[ColumnElement[Any]], *, descending: bool) -> list[ColumnElement[Any]]:
     return [column.desc() if descending else column.asc() for column in columns]
+
+
+def _narrows(query: ListQuery) -> bool:
+    """Whether more is asked for than a time and not to be deleted."""
+    filters = (query.type, query.phase, query.cluster_id, query.workspace_id, query.user_name, query.job_name)
+    return not _sees_all(query) or any(value is not None for value in filters)
 
 
 def _conditions(query: ListQuery, dialect: str, walked: Column[Any] | None = None) -> Sequence[ColumnElement[bool]]:

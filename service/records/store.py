@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.domain.job import Job
 from service.domain.listing import ListQuery, Page
 from service.jobs.ports import Claim, IdempotencyKey, UnavailableError
-from service.records import keys
+from service.records import keys, pages
 from service.records.engine import Database
-from service.records.pages import count_of, items_of
 from service.records.rows import NO_TIME, from_body, milliseconds, to_job_row, to_listing_row
 from service.records.tables import jobs, listing
 
@@ -80,13 +79,7 @@ class SqlRecords:
 
     async def page(self, query: ListQuery) -> Page:
         async with self._database.reading() as connection:
-            dialect = self._database.dialect
-            total = await connection.scalar(count_of(query, dialect)) or 0
-            if query.offset >= total:
-                return Page(total, [])
-            statement, backwards = items_of(query, dialect, total)
-            items = [item.encode() for (item,) in await connection.execute(statement)]
-        return Page(total, items[::-1] if backwards else items)
+            return await pages.page(connection, query)
 
     async def unfinished(self) -> Sequence[str]:
         return await self._ids(jobs.c.workflow_gone == 0)
