@@ -28,7 +28,9 @@ def admin(cluster: Cluster) -> str:
 @pytest.fixture(scope="session")
 def session(cluster: Cluster, admin: str) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {cluster.token(admin)}"}
-    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30) as client:
+    # Some tests kill the service: no connection is kept beyond its request, and one that is refused is tried again.
+    transport = httpx.HTTPTransport(retries=6, limits=httpx.Limits(max_keepalive_connections=0))
+    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30, transport=transport) as client:
         end_what_an_interrupted_run_left(Api(client))
         yield client
 
