@@ -28,11 +28,6 @@ def job_id(name: str, choose: Callable[[str], str] = secrets.choice) -> str:
     return f"{prefix}-{suffix}"
 
 
-def node_lease(node: str) -> str:
-    """The name of the Lease that says which job works on a node (contract: the same nodes in two jobs)."""
-    return f"node-{node}"
-
-
 def _normalized(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name.casefold()).casefold()
     without_accents = "".join(character for character in decomposed if not unicodedata.combining(character))

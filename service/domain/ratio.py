@@ -11,8 +11,3 @@ def required(ratio: Decimal, planned: int) -> int:
     The ratio comes as the Decimal of its JSON text. A binary float would turn 0.07 times 100 into more than 7.
     """
     return ceil(Fraction(ratio) * planned)
-
-
-def unreachable(failed: int, planned: int, required: int) -> bool:
-    """Whether so many nodes failed that the required number cannot succeed any more."""
-    return planned - failed < required

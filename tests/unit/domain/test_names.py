@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.names import job_id, node_lease
+from service.domain.names import job_id
 
 DNS_LABEL_FROM_A_LETTER = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -69,7 +69,3 @@ def test_the_source_may_choose_any_letter_or_digit() -> None:
 
 def test_two_jobs_of_one_name_differ() -> None:
     assert len({job_id("same") for _ in range(100)}) == 100
-
-
-def test_a_node_has_one_lease_whatever_the_job() -> None:
-    assert node_lease("gpu-1.example.com") == "node-gpu-1.example.com"

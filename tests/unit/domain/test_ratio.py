@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.ratio import required, unreachable
+from service.domain.ratio import required
+from workflow_templates.addon.ratio import out_of_reach
 
 RATIOS = st.decimals(min_value="0.0001", max_value="1", places=4)
 NODES = st.integers(min_value=1, max_value=10_000)
@@ -42,13 +43,13 @@ def test_required_meets_the_ratio_and_one_less_does_not(ratio: Decimal, planned:
 
 
 @given(RATIOS, NODES, st.data())
-def test_unreachable_exactly_when_all_others_succeeding_is_not_enough(
+def test_the_steps_give_up_exactly_when_all_others_succeeding_is_not_enough(
     ratio: Decimal, planned: int, data: st.DataObject
 ) -> None:
     failed = data.draw(st.integers(min_value=0, max_value=planned))
-    assert unreachable(failed, planned, required(ratio, planned)) == (planned - failed < Fraction(ratio) * planned)
+    assert out_of_reach(planned, failed, required(ratio, planned)) == (planned - failed < Fraction(ratio) * planned)
 
 
 def test_a_ratio_of_one_is_lost_with_the_first_failure() -> None:
-    assert not unreachable(0, 4, required(Decimal(1), 4))
-    assert unreachable(1, 4, required(Decimal(1), 4))
+    assert not out_of_reach(4, 0, required(Decimal(1), 4))
+    assert out_of_reach(4, 1, required(Decimal(1), 4))
