@@ -10,11 +10,20 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import app as http
+from service.api.turns import Turns
 from service.api.wiring import Wiring
+from service.domain.job import JobType
+from service.domain.preflight import Allowed
+from service.jobs.addons import Addons
+from service.jobs.dumplogs import Dumplogs
+from service.jobs.exports import Exports
 from service.jobs.keep import Keeper
 from service.jobs.ports import Cluster, Leader, Records, Reviews
+from service.jobs.preflights import Preflights
 from service.jobs.project import Projector
-from service.jobs.submit import Submission
+from service.jobs.reboots import Reboots
+from service.jobs.submit import Limits, Submission
+from service.jobs.work import Kind
 from service.kube import KubeSettings, connect
 from service.records import open_records
 from service.settings import Settings
@@ -59,7 +68,8 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         workspace_label=settings.workspace_label,
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
-        system_namespaces=(*settings.system_namespaces, settings.namespace, settings.jobs_namespace),
+        kinds=kinds(settings, cluster),
+        limits=Limits(inputs=settings.max_inputs, nodes=settings.max_nodes),
     )
     return Wiring(
         records=records,
@@ -68,7 +78,41 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         submission=submission,
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
+        turns=Turns(settings.max_requests_per_caller),
+        max_body_bytes=settings.max_body_bytes,
     )
+
+
+def kinds(settings: Settings, cluster: Cluster) -> dict[JobType, Kind]:
+    """Every job type that this version can prepare; which of them can run is for the chart to say."""
+    system = (*settings.system_namespaces, settings.namespace, settings.jobs_namespace)
+    reboots = Reboots(
+        command=settings.reboot_command,
+        evict_seconds=settings.reboot_evict_seconds,
+        evict_unmanaged=settings.reboot_evict_unmanaged,
+        delete_empty_dir_data=settings.reboot_delete_empty_dir_data,
+        come_back_seconds=settings.reboot_come_back_seconds,
+        kept_namespaces=(*settings.reboot_kept_namespaces, settings.namespace),
+    )
+    exports = Exports(cluster=cluster, registry=settings.export_registry, project=settings.export_project)
+    dumplogs = Dumplogs(workload_labels=settings.workload_labels, scratch_mebibytes=settings.dumplog_scratch_mebibytes)
+    preflights = Preflights(
+        allowed=Allowed(
+            host_paths=settings.preflight_host_paths,
+            host_paths_writable=settings.preflight_host_paths_writable,
+            gpu_resource=settings.preflight_gpu_resource,
+            security_context=settings.preflight_security_context,
+        ),
+        parallelism=settings.preflight_parallelism,
+        start_seconds=settings.preflight_start_seconds,
+    )
+    return {
+        JobType.ADDON: Addons(cluster=cluster, system_namespaces=system),
+        JobType.DUMPLOG: dumplogs,
+        JobType.EXPORTIMAGE: exports,
+        JobType.PREFLIGHT: preflights,
+        JobType.REBOOT: reboots,
+    }
 
 
 async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader) -> None:

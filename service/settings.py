@@ -1,3 +1,5 @@
+from typing import Any
+
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,10 +22,35 @@ class Settings(BaseSettings):
     workload_labels: list[str] = []
     #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
     system_namespaces: list[str] = ["kube-system", "argo"]
+    #: Where exportimage copies to; what each is, service.jobs.exports says.
+    export_registry: str = ""
+    export_project: str = "custom"
     argo_ui_url: str = ""
     #: Records of ended jobs are kept this many days; 0: for ever.
     retention_days: int = 0
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300
+    #: What reboot jobs run on the host, and how long they wait; the chart's `reboot` values.
+    reboot_command: str = "systemd-run --on-active=10s --timer-property=AccuracySec=100ms systemctl reboot"
+    reboot_evict_seconds: int = 600
+    reboot_evict_unmanaged: bool = False
+    reboot_delete_empty_dir_data: bool = True
+    reboot_come_back_seconds: int = 1800
+    #: Pods in these, and in our own namespace, are not evicted but go down and come back with their node.
+    reboot_kept_namespaces: list[str] = ["argo"]
+    #: The chart's `limits`; the last one counts the requests that one replica answers at the same time.
+    max_body_bytes: int = 1024 * 1024
+    max_inputs: int = 1_000
+    max_nodes: int = 5_000
+    max_requests_per_caller: int = 64
+    #: Space on its node that a dumplog job may use on the way to the store.
+    dumplog_scratch_mebibytes: int = 8192
+    #: What a check may have, and how long its pod may take to start; the chart's `preflight` values.
+    preflight_host_paths: list[str] = []
+    preflight_host_paths_writable: bool = False
+    preflight_gpu_resource: str = "nvidia.com/gpu"
+    preflight_security_context: dict[str, Any] = {}
+    preflight_parallelism: int = 1000
+    preflight_start_seconds: int = 300
     log_level: str = "INFO"
     port: int = 8080

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from service.domain.job import Condition, Job, JobType, Named, Plan, PlannedNode, rfc3339
+from service.domain.secrets import masked
 
 
 def item(job: Job) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "conditions": [_condition(condition) for condition in job.conditions],
         "inputs": [_named(value) for value in job.inputs],
         "outputs": [_named(value) for value in job.outputs],
-        "env": dict(job.options.get("env") or {}),
+        "env": masked(job.options.get("env") or {}),
         **_of_type(job),
         "isTolerateAll": bool(job.options.get("isTolerateAll")),
         "excludedNodes": list(job.options.get("excludedNodes") or ()),

@@ -47,12 +47,37 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload found by name: where it lives and the nodes its pods run on (finished pods' nodes included)."""
+    """A workload found by name: where it lives, the nodes its pods run on, its pods (finished ones included)."""
 
     name: str
     namespace: str
     workspace_id: str
     nodes: frozenset[str]
+    #: Names, the oldest pod first.
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One of a pod's containers: the image as its spec names it, and as the node names what it really ran."""
+
+    name: str
+    image: str
+    #: Empty: it has not been started yet, and `waits_for` says why where the node does.
+    image_id: str = ""
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as an export sees it."""
+
+    name: str
+    namespace: str
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+    #: Names of the Secrets its images are pulled with; Kubernetes writes those of its ServiceAccount in, too.
+    pull_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

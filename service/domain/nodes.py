@@ -1,5 +1,6 @@
 """Where each planned node stands, from the steps that worked on it."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,9 @@ from service.domain.job import NodePhase, Plan, PlannedNode
 from service.domain.outcome import Outcome
 from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step, Workflow
 
+#: Argo numbers attempts at the end of their name: `step(2)`; an item of a loop is `step(2:item)`.
+_ATTEMPT = re.compile(r"\(\d+\)$")
+_NEVER_STARTED = "could not be started"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -41,6 +45,12 @@ def last_pod(steps: Sequence[Step]) -> Step | None:
     return max(pods, key=_age, default=None)
 
 
+def last_attempts(steps: Iterable[Step]) -> list[Step]:
+    """The pods without those that another attempt at the same step came after, the oldest first."""
+    last = {_ATTEMPT.sub("", step.name): step for step in sorted(steps, key=_age) if step.is_pod}
+    return sorted(last.values(), key=_age)
+
+
 def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
     if not steps:
         return PlannedNode(node.name)
@@ -57,21 +67,38 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
             # What held it up before the job was cut short is the better reason.
             known = "" if message or node.phase.final else node.message
             return PlannedNode(node.name, phase, messages.not_begun(message or known))
+        if phase is NodePhase.FAILED and last and messages.timed_out(last.message) and (why := _never_started(node)):
+            return PlannedNode(node.name, phase, why, None, whole.finished)
         return PlannedNode(node.name, phase, message, start, (worked[-1] if worked else whole).finished)
     if worked and not (last and last.exit_code == EXIT_WAITING):
-        return PlannedNode(node.name, NodePhase.RUNNING, "", start)
+        return PlannedNode(node.name, NodePhase.RUNNING, _stage(last) if last and whole.type == "Steps" else "", start)
     phase, message = _queue(whole, steps)
-    return PlannedNode(node.name, phase, message)
+    return PlannedNode(node.name, phase, message, start)
 
 
 def _has_begun(step: Step, node: PlannedNode) -> bool:
     """Where Argo does not know, the record does: a pod that was last seen unable to start did not."""
-    held_up = node.phase is NodePhase.PENDING and bool(node.message)
-    return step.begun or (step.perhaps_begun and not held_up)
+    return step.begun or (step.perhaps_begun and not _held_up(node))
+
+
+def _never_started(node: PlannedNode) -> str:
+    """Why its pod was given up (workflow_templates/preflight/watch.py); Argo knows only of a deadline."""
+    if node.message.startswith(_NEVER_STARTED):
+        return node.message
+    return f"{_NEVER_STARTED}: {node.message}" if _held_up(node) else ""
+
+
+def _held_up(node: PlannedNode) -> bool:
+    return node.phase is NodePhase.PENDING and bool(node.message)
 
 
 def _own_word(steps: Sequence[Step]) -> str:
     return Outcome.of(*steps).message
+
+
+def _stage(step: Step) -> str:
+    """Of several steps in a row, the one that is at work, and what holds it up, if anything does."""
+    return ": ".join(filter(None, (f"at {step.template}", messages.holding_up(step))))
 
 
 def _queue(whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
@@ -92,7 +119,7 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
     if not whole.failed:  # Skipped, Omitted
         return NodePhase.SKIPPED, ""
     last = last_pod(steps)
-    if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING):
+    if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING) and not worked:
         return NodePhase.SKIPPED, messages.cause(last)
     failed = [step for step in worked if step.failed]
     if failed:

@@ -1,4 +1,4 @@
-"""What a node's step reports of its addon templates, in its output parameter `outcome`."""
+"""What a node's step reports of its work, in its output parameter `outcome`."""
 
 import json
 from collections.abc import Mapping

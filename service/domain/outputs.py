@@ -3,17 +3,31 @@
 import json
 from collections.abc import Sequence
 
+from service.domain import reboot
 from service.domain.job import Job, JobType, Named, NodePhase, PlannedNode
 from service.domain.nodes import steps_by_node
 from service.domain.outcome import Outcome
-from service.domain.workflow import Step, Workflow
+from service.domain.workflow import NOTE, Step, Workflow
 
 
 def outputs(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:
-    """What the job type promises: an addon's counts and report, else the Workflow's global output parameters."""
+    """What the job type promises: counts and a report of each node, else the Workflow's global output parameters.
+
+    A step that failed left these empty; its note is for the last condition (service/domain/verdict.py).
+    """
     if job.type is JobType.ADDON:
         return (*_counts(nodes), Named("report", _report(job, workflow, nodes)))
-    return tuple(Named(name, value) for name, value in workflow.outputs)
+    if job.type is JobType.REBOOT:
+        return (*_counts(nodes), Named("report", reboot.report(job.plan, workflow, nodes)))
+    written = tuple(Named(name, value) for name, value in workflow.outputs if value and name != NOTE)
+    return (*written, *_healthy(nodes)) if job.type is JobType.PREFLIGHT else written
+
+
+def _healthy(nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:
+    """Of the plan, and not of a step: that may be long, and what could not be tested is not healthy."""
+    healthy = [node.name for node in nodes if node.phase is NodePhase.SUCCEEDED]
+    failed = [node.name for node in nodes if node.phase is not NodePhase.SUCCEEDED]
+    return Named("healthyNodes", json.dumps(healthy)), Named("failedNodes", json.dumps(failed))
 
 
 def _counts(nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:

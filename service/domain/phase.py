@@ -11,17 +11,17 @@ from typing import Any
 
 from service.domain import messages
 from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
-from service.domain.nodes import closed, observed
+from service.domain.nodes import closed, last_pod, observed
 from service.domain.outputs import outputs
 from service.domain.verdict import Verdict, judge, stopped
-from service.domain.workflow import Workflow
+from service.domain.workflow import EXIT_WAITING, Workflow
 
 _WAITING = "Waiting"
 
 
-def created(at: datetime) -> Condition:
+def created(at: datetime, note: str = "") -> Condition:
     """The first line of every job's history."""
-    return Condition(Phase.PENDING, "Created", "job created", at)
+    return Condition(Phase.PENDING, "Created", f"job created; {note}" if note else "job created", at)
 
 
 def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
@@ -79,13 +79,7 @@ def _running(job: Job, seen: Workflow) -> Job:
 
 def _waiting(job: Job, seen: Workflow) -> Job:
     """Say in the history what holds the job up, if anything does."""
-    reasons = [
-        messages.on_node(node)
-        for node in job.plan.nodes
-        if node.phase is NodePhase.WAITING or (node.phase is NodePhase.PENDING and node.message)
-    ]
-    if not reasons and seen.phase in ("", "Pending") and seen.message:
-        reasons = [seen.message]
+    reasons = _reasons(job, seen)
     if not reasons:
         return job
     message = messages.listed(reasons)
@@ -96,6 +90,21 @@ def _waiting(job: Job, seen: Workflow) -> Job:
     kept = job.conditions[:-1] if in_place else job.conditions
     at = max((at for step in seen.steps for at in (step.started, step.finished) if at), default=job.created)
     return _with(replace(job, conditions=kept), Condition(job.phase, _WAITING, message, at))
+
+
+def _reasons(job: Job, seen: Workflow) -> list[str]:
+    held_up = [
+        messages.on_node(node)
+        for node in job.plan.nodes
+        if node.phase is NodePhase.WAITING or (node.phase is NodePhase.PENDING and node.message)
+    ]
+    if held_up:
+        return held_up
+    if seen.phase in ("", "Pending") and seen.message:
+        return [seen.message]
+    # A step for all nodes together, like the one that lends them to a preflight job.
+    last = last_pod([step for step in seen.steps if not step.clean_up])
+    return [messages.cause(last)] if last and last.exit_code == EXIT_WAITING else []
 
 
 def _ended(job: Job, verdict: Verdict, at: datetime) -> Job:

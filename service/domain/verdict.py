@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from service.domain import addon, messages
 from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
+from service.domain.nodes import last_attempts
 from service.domain.workflow import Step, Workflow
 
 
@@ -16,6 +17,8 @@ class Verdict(NamedTuple):
     message: str
 
 
+#: Argo ends pods by whole seconds, and some of them before the Workflow.
+_ABOUT_SECONDS = 10
 SUCCESS = Verdict(Phase.SUCCEEDED, "Succeed", "job finished successfully")
 
 
@@ -28,7 +31,13 @@ def judge(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict
         return Verdict(Phase.FAILED, "Timeout", _sentence(limit, messages.tally(nodes)))
     if job.type is JobType.ADDON:
         return _counted(job, workflow, nodes)
-    return SUCCESS if workflow.phase == "Succeeded" else _of_argo(job, workflow)
+    failed = [node for node in nodes if node.phase is NodePhase.FAILED]
+    if job.type is JobType.PREFLIGHT and failed:
+        causes = messages.listed(map(messages.on_node, failed))
+        return Verdict(Phase.FAILED, "Failed", f"{messages.tally(nodes)}: {causes}")
+    if workflow.phase != "Succeeded":
+        return _of_argo(job, workflow, nodes)
+    return SUCCESS._replace(message=f"{SUCCESS.message}; {workflow.note}") if workflow.note else SUCCESS
 
 
 def stopped(job: Job, nodes: Sequence[PlannedNode], *, by: str = "", deleted: bool = False) -> Verdict:
@@ -50,13 +59,13 @@ def _was_stopped(job: Job, workflow: Workflow) -> bool:
 
 
 def _ran_out_of_time(workflow: Workflow) -> bool:
-    if not workflow.deadline_seconds:
+    if not workflow.deadline_seconds or not workflow.started or not workflow.worked_until:
         return False
+    left = workflow.deadline_seconds - (workflow.worked_until - workflow.started).total_seconds()
     if any(messages.timed_out(step.message) for step in workflow.steps if not step.clean_up):
-        return True
-    if workflow.phase == "Succeeded" or not workflow.started or not workflow.worked_until:
-        return False
-    return (workflow.worked_until - workflow.started).total_seconds() >= workflow.deadline_seconds
+        # A pod that could not start is given up by a deadline of its own, long before the job's.
+        return left <= _ABOUT_SECONDS
+    return workflow.phase != "Succeeded" and left <= 0
 
 
 def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
@@ -67,14 +76,15 @@ def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verd
         return SUCCESS
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
     if not failed and workflow.phase != "Succeeded":
-        return _of_argo(job, workflow)
+        return _of_argo(job, workflow, nodes)
     causes = messages.listed(map(messages.on_node, failed or [n for n in nodes if n.phase is NodePhase.SKIPPED]))
     return Verdict(Phase.FAILED, "RatioNotMet", f"{messages.tally(nodes)}; {required} had to succeed: {causes}")
 
 
-def _of_argo(job: Job, workflow: Workflow) -> Verdict:
+def _of_argo(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
     """Failed where a step failed; Error where the Workflow could not be run as it is, or Argo itself had an error."""
-    failed = [step for step in workflow.steps if step.is_pod and step.failed]
+    well = {node.name for node in nodes if node.phase is not NodePhase.FAILED}
+    failed = [step for step in last_attempts(workflow.steps) if step.failed and step.node not in well]
     if not failed or workflow.message.startswith("invalid spec"):
         message = workflow.message or "Argo Workflows gave no reason"
         return Verdict(Phase.FAILED, "Error", f"the Workflow could not run: {message}")

@@ -13,6 +13,9 @@ EXIT_NOT_BEGUN = 76
 
 STOPPED_BY = "opsjob.io/stopped-by"
 
+#: The global output parameter by which a step that succeeded says what is still worth knowing.
+NOTE = "note"
+
 _COMPLETED = ("Succeeded", "Failed", "Error")
 #: Argo shows an item of a loop as `step(3:item)`, an attempt of it as `step(3:item)(1)`.
 _ITEM = re.compile(r"^(?P<step>[^(]+)\(\d+(:(?P<item>.+?))?\)(\(\d+\))?$")
@@ -97,6 +100,10 @@ class Workflow:
         """Output parameters that steps made global."""
         return list(_parameters(self._status.get("outputs")).items())
 
+    @property
+    def note(self) -> str:
+        return dict(self.outputs).get(NOTE, "")
+
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._step(entry) for entry in (self._status.get("nodes") or {}).values())
@@ -106,7 +113,7 @@ class Workflow:
         item = _ITEM.match(display)
         outputs = entry.get("outputs") or {}
         on_exit = f"{self.name}.onExit"
-        clean_up = name == on_exit or name.startswith((f"{on_exit}.", f"{on_exit}["))
+        clean_up = name == on_exit or name.startswith((f"{on_exit}.", f"{on_exit}[", f"{on_exit}("))
         return Step(
             name=name,
             template="clean-up" if clean_up else entry.get("templateName") or (item["step"] if item else display),

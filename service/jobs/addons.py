@@ -1,37 +1,48 @@
+"""addon: which addon templates an order runs, snapshotted as they are now (contract: addon)."""
+
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from service.domain import addon
 from service.domain.cluster import AddonTemplate
 from service.domain.faults import Fault
+from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.ports import Cluster
-
-#: A ConfigMap holds 1 MiB; some of it is needed for its own fields.
-MAX_SNAPSHOT_BYTES = 1_000_000
+from service.jobs.work import MAX_FILES_BYTES, Work
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Addons:
-    """The addons an order runs, as they are now, and what is wrong with the ones it names."""
+    """Fills service.jobs.work.Kind for addon jobs."""
 
-    templates: Sequence[AddonTemplate]
-    faults: Sequence[Fault]
+    cluster: Cluster
+    #: Pods in these do not keep a node busy (docs/decisions/0008).
+    system_namespaces: Sequence[str]
+
+    async def prepare(self, order: Order, selection: Selection) -> Work:
+        faults: list[Fault] = []
+        snapshot = addon.snapshot(await _templates(order, self.cluster, faults))
+        if len(snapshot.encode()) > MAX_FILES_BYTES:
+            faults.append(Fault("inputs", f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"))
+        parameters = addon.parameters(selection.plan, order.options)
+        return Work(
+            parameters=parameters | {"system-namespaces": ",".join(self.system_namespaces)},
+            files={addon.SNAPSHOT: snapshot},
+            faults=tuple(faults),
+        )
 
 
-async def addons_of(order: Order, cluster: Cluster) -> Addons:
-    """The addons in the order they run: addon.template inputs first, then those of node.template (contract: addon)."""
+async def _templates(order: Order, cluster: Cluster, faults: list[Fault]) -> list[AddonTemplate]:
+    """The addons in the order they run: addon.template inputs first, then those of node.template."""
     found: list[AddonTemplate] = []
-    faults: list[Fault] = []
     async for path, name, origin in _names(order, cluster, faults):
         template = await cluster.addon_template(name)
         if template:
             found.append(template)
         else:
             faults.append(Fault(path, f"there is no addon template {name!r}{origin}"))
-    if len(addon.snapshot(found).encode()) > MAX_SNAPSHOT_BYTES:
-        faults.append(Fault("inputs", f"the scripts of all templates together are over {MAX_SNAPSHOT_BYTES} bytes"))
-    return Addons(found, faults)
+    return found
 
 
 async def _names(order: Order, cluster: Cluster, faults: list[Fault]) -> AsyncIterator[tuple[str, str, str]]:

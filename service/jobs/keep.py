@@ -12,6 +12,8 @@ log = structlog.get_logger()
 
 #: Seconds between two rounds.
 ROUND = 10.0
+#: By then a submission has its record, or its caller has an error.
+_UNOWNED_SECONDS = 600
 
 
 class Keeper:
@@ -28,7 +30,8 @@ class Keeper:
 
     async def run(self) -> None:
         while True:
-            for duty in (self._begin_again, self._restore_nodes, self._lose_pods, self._forget):
+            duties = (self._begin_again, self._restore_nodes, self._lose_pods, self._drop_secrets, self._forget)
+            for duty in duties:
                 try:
                     await duty()
                 except UnavailableError as error:
@@ -54,6 +57,14 @@ class Keeper:
     async def _lose_pods(self) -> None:
         for node in await self._cluster.lose_pods(self._lost_node_seconds):
             log.warning("gave up the step pods of a node that does not answer", node=node)
+
+    async def _drop_secrets(self) -> None:
+        """A submission that died, or failed, between the Secret and the record left one that no Workflow will own."""
+        for job_id in await self._cluster.unowned_secrets(_UNOWNED_SECONDS):
+            job = await self._records.get(job_id)
+            if job is None or job.workflow_gone:
+                log.info("dropping the Secret of a job that was not accepted, or is gone", job_id=job_id)
+                await self._cluster.delete_secret(job_id)
 
     async def _forget(self) -> None:
         if self._retention_days:

@@ -1,11 +1,11 @@
 """What the use cases need from the outside, as interfaces. Adapters in service/kube and service/records fill them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.domain.listing import ListQuery, Page
 
@@ -97,9 +97,15 @@ class Cluster(Protocol):
 
     async def workspace(self, workspace_id: str) -> Workspace | None: ...
 
+    async def workspaces(self) -> Mapping[str, str]:
+        """Workspace id → namespace of every workspace, as they were a few seconds ago at most."""
+        ...
+
     async def workloads(self, name: str) -> Sequence[Workload]:
         """Every workload of that name in any workspace's namespace (contract: workload)."""
         ...
+
+    async def pod(self, namespace: str, name: str) -> Pod | None: ...
 
     async def addon_template(self, name: str) -> AddonTemplate | None: ...
 
@@ -109,6 +115,18 @@ class Cluster(Protocol):
 
     async def create_workflow(self, job: Job) -> None:
         """Create the job's Workflow and its files (ConfigMap owned by it); what exists already is success."""
+        ...
+
+    async def create_secret(self, job: Job, values: Mapping[str, str]) -> None:
+        """Keep a job's environment in a Secret, which `create_workflow` hands over to the Workflow."""
+        ...
+
+    async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
+        """The ids of jobs whose Secret was never handed over to a Workflow."""
+        ...
+
+    async def delete_secret(self, job_id: str) -> None:
+        """Absent: nothing."""
         ...
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
@@ -154,6 +172,15 @@ class Reviews(Protocol):
 
     async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
         """`verb` on opsjobs.opsjob.io/<job_type> in that namespace (None: cluster-wide)."""
+        ...
+
+    async def granted(
+        self, caller: Caller, verb: str, job_types: Iterable[str], namespaces: Iterable[str]
+    ) -> frozenset[tuple[str, str | None]]:
+        """Where the caller may `verb` which of these types: (job type, namespace) pairs.
+
+        A type that is granted cluster-wide stands there once, with None, and not for each namespace.
+        """
         ...
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:

@@ -1,6 +1,7 @@
 """The projector: the one writer that turns what Workflows do into records (design: rules 1 to 3)."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,17 +18,25 @@ log = structlog.get_logger()
 READERS = 4
 #: Seconds before a Workflow whose reading failed is read again.
 AGAIN = 2.0
+#: Seconds between two readings of the same Workflow: what changes meanwhile is read at once afterwards.
+REST = 0.2
+#: A large Workflow rests this many times as long as its reading took, so that no job takes the service for itself.
+REST_SHARE = 3.0
 
 
 class Projector:
-    """Reads each Workflow that changed and writes its record; changes that come while it reads are read once more."""
+    """Reads each Workflow that changed and writes its record.
+
+    The first change is read at once; all that come while that is done, and in the short rest after it, are read
+    together then. A job of a thousand nodes changes many times a second, and each reading is of the whole of it.
+    """
 
     def __init__(self, records: Records, cluster: Cluster) -> None:
         self._records = records
         self._cluster = cluster
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: set[str] = set()
-        self._reading: set[str] = set()
+        self._held_back: set[str] = set()
 
     async def run(self) -> None:
         """Watch and write, for ever."""
@@ -39,8 +48,10 @@ class Projector:
 
     def look_at(self, job_id: str) -> None:
         """Have a job's Workflow read soon."""
-        if job_id not in self._waiting:
-            self._waiting.add(job_id)
+        if job_id in self._waiting:
+            return
+        self._waiting.add(job_id)
+        if job_id not in self._held_back:
             self._queue.put_nowait(job_id)
 
     async def _take(self, event: WorkflowEvent) -> None:
@@ -55,25 +66,28 @@ class Projector:
         while True:
             job_id = await self._queue.get()
             self._waiting.discard(job_id)
-            if job_id in self._reading:
-                self._later(job_id, 0.05)
-                continue
-            self._reading.add(job_id)
-            try:
-                await self.project(job_id)
-            except UnavailableError as error:
-                log.warning(
-                    "a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error)
-                )
-                self._later(job_id, AGAIN)
-            except Exception:
-                # One job's surprise must not end the projection of all others.
-                log.exception("a Workflow could not be projected", job_id=job_id)
-            finally:
-                self._reading.discard(job_id)
+            self._held_back.add(job_id)
+            rest = await self._project_timed(job_id)
+            asyncio.get_running_loop().call_later(rest, self._let_on, job_id)
 
-    def _later(self, job_id: str, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.look_at, job_id)
+    async def _project_timed(self, job_id: str) -> float:
+        """Project one job; answers for how many seconds it is left alone."""
+        begun = time.monotonic()
+        try:
+            await self.project(job_id)
+        except UnavailableError as error:
+            log.warning("a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error))
+            self.look_at(job_id)
+            return AGAIN
+        except Exception:
+            # One job's surprise must not end the projection of all others.
+            log.exception("a Workflow could not be projected", job_id=job_id)
+        return max(REST, REST_SHARE * (time.monotonic() - begun))
+
+    def _let_on(self, job_id: str) -> None:
+        self._held_back.discard(job_id)
+        if job_id in self._waiting:
+            self._queue.put_nowait(job_id)
 
     async def project(self, job_id: str) -> None:
         """Bring one job's record, and then its Workflow, to where they should be. Safe to repeat at any time."""

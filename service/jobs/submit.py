@@ -1,24 +1,32 @@
 """Submission as one promise: what is accepted runs exactly once, what is refused leaves nothing behind."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import structlog
 
-from service.domain import addon, names
-from service.domain.cluster import AddonTemplate, Caller
+from service.domain import names
+from service.domain.cluster import Caller
 from service.domain.faults import Fault, RefusedError
-from service.domain.job import Job
+from service.domain.job import Job, JobType
 from service.domain.phase import created
+from service.domain.secrets import masked
 from service.domain.selection import Facts, Selection, select
-from service.jobs.addons import addons_of
 from service.jobs.order import Order
 from service.jobs.ports import Cluster, IdempotencyKey, Records, UnavailableError
+from service.jobs.work import Kind, Work
 
 log = structlog.get_logger()
+
+#: The chart value without which a type is not installed.
+_NEEDED_VALUES = {JobType.DUMPLOG: "objectStore", JobType.PREFLIGHT: "objectStore"}
+
+
+#: Raises where the caller has no right to such a job on that selection.
+Permit = Callable[[Selection], Awaitable[None]]
 
 
 class KeyConflictError(Exception):
@@ -31,10 +39,18 @@ class KeyConflictError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What an order means in the cluster as it is now: which nodes, and which addons as they are now."""
+    """What an order means in the cluster as it is now: which nodes, and what is done there."""
 
     selection: Selection
-    templates: Sequence[AddonTemplate]
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one job may ask for."""
+
+    inputs: int = 1_000
+    nodes: int = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +64,8 @@ class Submission:
     #: Job type → the WorkflowTemplate that runs it; a type without one cannot be run here.
     templates: Mapping[str, str]
     default_timeout_seconds: int
-    #: Pods in these do not keep a node busy (docs/decisions/0008).
-    system_namespaces: Sequence[str]
+    kinds: Mapping[JobType, Kind]
+    limits: Limits = Limits()
 
     async def submit(self, order: Order, who: Caller, resolved: Resolved, key: IdempotencyKey | None) -> str:
         """Accept the job that an order was resolved to; answers the jobId.
@@ -58,9 +74,12 @@ class Submission:
         creates the Workflow when it is back (docs/decisions/0001).
 
         Raises:
-            UnavailableError: the store is away; nothing was created.
+            UnavailableError: the store is away, or Kubernetes is where the job has a Secret; nothing was accepted.
         """
         job = self._job(order, who, resolved)
+        if resolved.work.secret is not None:
+            # It may not be in the record, so it is kept before; of one without a record the keeper disposes.
+            await self.cluster.create_secret(job, resolved.work.secret)
         await self.records.add(job, key)
         try:
             await self.cluster.create_workflow(job)
@@ -82,13 +101,23 @@ class Submission:
             raise KeyConflictError("the first request with this Idempotency-Key is still under way", in_flight=True)
         return claim.job_id
 
-    async def resolve(self, order: Order) -> Resolved:
+    async def resolve(self, order: Order, permit: Permit) -> Resolved:
         """What the order's selectors come to in the cluster as it is now.
+
+        `permit` is asked as soon as it is known where the job would work, before anything there is looked at: what
+        it raises is all that somebody learns who may not do this.
 
         Raises:
             RefusedError: with every fault at once.
         """
-        faults = [] if order.type in self.templates else [Fault("type", f"{order.type} is not installed here")]
+        kind = self.kinds.get(order.type)
+        if kind is None or order.type not in self.templates:
+            value = _NEEDED_VALUES.get(order.type)
+            remedy = f": whoever runs OpsJobs sets the chart's value {value}" if value else ""
+            raise RefusedError([Fault("type", f"{order.type} is not installed here{remedy}")])
+        if len(order.inputs) > self.limits.inputs:
+            # Each is looked up, so this is said before any is.
+            raise RefusedError([Fault("inputs", f"are {len(order.inputs)}, a job has at most {self.limits.inputs}")])
         facts = Facts(
             cluster_id=self.cluster_id,
             workspace_label=self.workspace_label,
@@ -107,19 +136,19 @@ class Submission:
             excluded_nodes=order.options.get("excludedNodes", ()),
             tolerate_all=order.options.get("isTolerateAll", False),
         )
-        addons = await addons_of(order, self.cluster)
-        if faults := [*faults, *addons.faults, *selection.faults]:
+        if len(selection.plan.nodes) > self.limits.nodes:
+            message = f"come to {len(selection.plan.nodes)} nodes, a job works on at most {self.limits.nodes}"
+            raise RefusedError([Fault("inputs", message)])
+        if not selection.faults:
+            await permit(selection)
+        work = await kind.prepare(order, selection)
+        if faults := [*work.faults, *selection.faults]:
             raise RefusedError(faults)
-        return Resolved(selection, addons.templates)
+        return Resolved(replace(selection, plan=work.plan) if work.plan else selection, work)
 
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
         now = datetime.now(UTC)
         timeout = self.default_timeout_seconds if order.timeout_second is None else order.timeout_second
-        work = {
-            "parameters": addon.parameters(resolved.selection.plan, order.options)
-            | {"system-namespaces": ",".join(self.system_namespaces)},
-            "files": {addon.SNAPSHOT: addon.snapshot(resolved.templates)},
-        }
         return Job(
             job_id=names.job_id(order.name),
             job_name=order.name,
@@ -130,15 +159,16 @@ class Submission:
             user_name=who.user_name,
             created=now,
             timeout_second=timeout,
-            conditions=(created(now),),
-            inputs=order.inputs,
+            conditions=(created(now, resolved.work.note),),
+            inputs=(*order.inputs, *resolved.work.inputs),
             plan=resolved.selection.plan,
             options=_as_json(order.options),
-            work=work,
+            work=resolved.work.recorded(),
             template=self.templates[order.type],
         )
 
 
 def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as they are stored and shown; decimals were exact as long as something was computed from them."""
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in options.items()}
+    """Options as they are stored and shown: without secrets; decimals were exact as long as they were computed with."""
+    kept = {name: float(value) if isinstance(value, Decimal) else value for name, value in options.items()}
+    return {**kept, "env": masked(options["env"])} if options.get("env") else kept

@@ -1,19 +1,24 @@
 """Kubernetes as the use cases see it: Cluster, Reviews and Leader over one client."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
-from service.kube import client, lost_pods, manifest, nodes, templates, workloads, workspaces
+from service.kube import client, lost_pods, manifest, nodes, pods, templates, workloads, workspaces
+from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader
 from service.kube.lent_nodes import LentNodes
 from service.kube.reviews import KubeReviews
+from service.kube.secrets import JobSecrets
 from service.kube.watch import WorkflowWatch
 from service.kube.workflows import Workflows
+
+#: Until a new workspace is known to those who ask for their rights, and a list of its jobs shows them.
+WORKSPACES_SECONDS = 3.0
 
 
 class Kube:
@@ -23,9 +28,11 @@ class Kube:
         self._api = api
         self._settings = settings
         self._workflows = Workflows(api, settings)
+        self._secrets = JobSecrets(api, settings)
         self._lent = LentNodes(api, settings)
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
+        self._workspaces: BriefCache[Mapping[str, str]] = BriefCache(WORKSPACES_SECONDS, 1)
 
     async def ping(self) -> None:
         await self._api.get("/version")
@@ -36,8 +43,15 @@ class Kube:
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)
 
+    async def workspaces(self) -> Mapping[str, str]:
+        label = self._settings.workspace_label
+        return await self._workspaces.get(label, lambda: workspaces.by_id(self._api, label))
+
     async def workloads(self, name: str) -> Sequence[Workload]:
         return await workloads.workloads(self._api, self._settings, name)
+
+    async def pod(self, namespace: str, name: str) -> Pod | None:
+        return await pods.pod(self._api, namespace, name)
 
     async def addon_template(self, name: str) -> AddonTemplate | None:
         return await templates.addon_template(self._api, name)
@@ -47,6 +61,15 @@ class Kube:
 
     async def create_workflow(self, job: Job) -> None:
         await self._workflows.create(job)
+
+    async def create_secret(self, job: Job, values: Mapping[str, str]) -> None:
+        await self._secrets.create(job, values)
+
+    async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
+        return await self._secrets.unowned(older_than_seconds)
+
+    async def delete_secret(self, job_id: str) -> None:
+        await self._secrets.delete(job_id)
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         return await self._workflows.read(job_id)
@@ -79,6 +102,11 @@ class Kube:
 
     async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
         return await self._reviews.may(caller, verb, job_type, namespace)
+
+    async def granted(
+        self, caller: Caller, verb: str, job_types: Iterable[str], namespaces: Iterable[str]
+    ) -> frozenset[tuple[str, str | None]]:
+        return await self._reviews.granted(caller, verb, job_types, namespaces)
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         return await self._reviews.may_get(caller, namespace, resource)

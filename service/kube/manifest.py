@@ -1,6 +1,7 @@
 """A job as Kubernetes objects: pure functions, so that what is created can be read in a test."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from service.domain.job import Job, JobType
@@ -31,7 +32,7 @@ def workflow(job: Job, settings: KubeSettings) -> Object:
         },
         "spec": {
             "workflowTemplateRef": {"name": job.template},
-            "arguments": {"parameters": _parameters(job)},
+            "arguments": _arguments(job),
             "ttlStrategy": {"secondsAfterCompletion": _ttl_seconds(job, settings)},
             **_deadline(job),
             **_parallelism(job),
@@ -51,23 +52,37 @@ def files(job: Job, owner_uid: str, settings: KubeSettings) -> Object | None:
             "name": job.job_id,
             "namespace": settings.jobs_namespace,
             "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": "Workflow",
-                    "name": job.job_id,
-                    "uid": owner_uid,
-                    "controller": True,
-                }
-            ],
+            "ownerReferences": [owner(job, owner_uid)],
         },
         "data": dict(texts),
         "immutable": True,
     }
 
 
-def _parameters(job: Job) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in job.work.get("parameters", {}).items()]
+def secret(job: Job, values: Mapping[str, str], settings: KubeSettings) -> Object:
+    """The Secret of a job's environment; it is made before the Workflow that will own it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": job.job_id,
+            "namespace": settings.jobs_namespace,
+            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+        },
+        "stringData": dict(values),
+        "immutable": True,
+    }
+
+
+def owner(job: Job, uid: str) -> Object:
+    """What makes Kubernetes delete an object with the job's Workflow."""
+    return {"apiVersion": API_VERSION, "kind": "Workflow", "name": job.job_id, "uid": uid, "controller": True}
+
+
+def _arguments(job: Job) -> dict[str, list[dict[str, str]]]:
+    """Without an empty list: Argo would drop it when it writes the Workflow, and nobody may change our spec."""
+    parameters = [{"name": name, "value": value} for name, value in job.work.get("parameters", {}).items()]
+    return {"parameters": parameters} if parameters else {}
 
 
 def _ttl_seconds(job: Job, settings: KubeSettings) -> int:
@@ -83,6 +98,8 @@ def _deadline(job: Job) -> dict[str, Any]:
 
 def _parallelism(job: Job) -> dict[str, Any]:
     """Contract: batchCount, default 1. One pod per node makes Argo's count of pods a count of nodes."""
+    if at_once := job.work.get("parallelism"):
+        return {"parallelism": at_once}
     return {"parallelism": max(1, job.options.get("batchCount") or 1)} if job.type is JobType.ADDON else {}
 
 

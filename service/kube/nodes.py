@@ -35,11 +35,13 @@ def node_of(item: Mapping[str, Any]) -> Node:
 
 
 def readiness(item: Mapping[str, Any]) -> tuple[bool, datetime]:
-    """Whether a node is Ready, and since when it is or is not; since its creation where it never said."""
+    """Whether a node is Ready, and since when it is or is not; since its creation where nobody said."""
+    created = item["metadata"]["creationTimestamp"]
     for condition in item.get("status", {}).get("conditions", []):
         if condition["type"] == "Ready":
-            return condition["status"] == "True", moment(condition["lastTransitionTime"])
-    return False, moment(item["metadata"]["creationTimestamp"])
+            # Kubernetes takes a condition without a time, from whatever sets conditions beside the kubelet.
+            return condition["status"] == "True", moment(condition.get("lastTransitionTime") or created)
+    return False, moment(created)
 
 
 def moment(text: str) -> datetime:

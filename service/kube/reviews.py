@@ -1,6 +1,9 @@
 """Who somebody is and what they may do, as Kubernetes says."""
 
+import asyncio
 import hashlib
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from service.domain.cluster import Caller
@@ -14,6 +17,9 @@ _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 SECONDS = 8.0
 _TOKENS = 2_000
 _RIGHTS = 20_000
+_GRANTS = 500
+#: Questions under way at one time for one caller's rights in many namespaces.
+_AT_ONCE = 16
 
 
 class KubeReviews:
@@ -24,6 +30,7 @@ class KubeReviews:
         self._audience = settings.audience
         self._callers: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
+        self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS)
 
     async def caller(self, token: str) -> Caller | None:
         """Who the token speaks for; None: Kubernetes does not accept it, or not for our audience."""
@@ -34,14 +41,39 @@ class KubeReviews:
 
     async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
         """Contract: `verb` on opsjobs.opsjob.io/<job type> in the namespace; None: cluster-wide."""
-        return await self._may(
-            caller, namespace, verb=verb, group="opsjob.io", resource="opsjobs", subresource=job_type
-        )
+        return await self._may(caller, _on_jobs(verb, job_type, namespace))
+
+    async def granted(
+        self, caller: Caller, verb: str, job_types: Iterable[str], namespaces: Iterable[str]
+    ) -> frozenset[tuple[str, str | None]]:
+        """As service.jobs.ports.Reviews says. All answers are kept as one: they would crowd out other callers'."""
+        types, places = tuple(job_types), tuple(namespaces)
+        key = (_identity(caller), verb, types, places)
+        return await self._grants.get(key, lambda: self._ask_granted(caller, verb, types, places))
+
+    async def _ask_granted(
+        self, caller: Caller, verb: str, types: tuple[str, ...], places: tuple[str, ...]
+    ) -> frozenset[tuple[str, str | None]]:
+        busy = asyncio.Semaphore(_AT_ONCE)
+
+        async def those_of(asked: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
+            pairs = tuple(asked)
+            answers = await asyncio.gather(*(allowed(*pair) for pair in pairs))
+            return {pair for pair, answer in zip(pairs, answers, strict=True) if answer}
+
+        async def allowed(job_type: str, namespace: str | None) -> bool:
+            async with busy:
+                return await self._ask_may(caller, _on_jobs(verb, job_type, namespace))
+
+        everywhere = await those_of((job_type, None) for job_type in types)
+        rest = [job_type for job_type in types if (job_type, None) not in everywhere]
+        return frozenset(everywhere | await those_of(itertools.product(rest, places)))
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         """Contract: the caller's own right to get `pods` or `pods/log` there."""
         name, _, subresource = resource.partition("/")
-        return await self._may(caller, namespace, verb="get", group="", resource=name, subresource=subresource)
+        attributes = {"verb": "get", "resource": name, "subresource": subresource, "namespace": namespace}
+        return await self._may(caller, {key: value for key, value in attributes.items() if value})
 
     async def _ask_who(self, token: str) -> Caller | None:
         review = {
@@ -51,14 +83,13 @@ class KubeReviews:
         }
         return caller_of((await self._api.create(_TOKEN_REVIEWS, review)).get("status", {}), self._audience)
 
-    async def _may(self, caller: Caller, namespace: str | None, **attributes: str) -> bool:
-        if namespace is not None and not is_object_name(namespace):
-            return False
-        asked = {key: value for key, value in {**attributes, "namespace": namespace or ""}.items() if value}
-        key = (_identity(caller), tuple(sorted(asked.items())))
-        return await self._rights.get(key, lambda: self._ask_may(caller, asked))
+    async def _may(self, caller: Caller, attributes: dict[str, str]) -> bool:
+        key = (_identity(caller), tuple(sorted(attributes.items())))
+        return await self._rights.get(key, lambda: self._ask_may(caller, attributes))
 
     async def _ask_may(self, caller: Caller, attributes: dict[str, str]) -> bool:
+        if not is_object_name(attributes.get("namespace", "any")):
+            return False
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
@@ -72,6 +103,11 @@ class KubeReviews:
         }
         status = (await self._api.create(_ACCESS_REVIEWS, review)).get("status", {})
         return bool(status.get("allowed")) and not status.get("denied")
+
+
+def _on_jobs(verb: str, job_type: str, namespace: str | None) -> dict[str, str]:
+    where = {} if namespace is None else {"namespace": namespace}
+    return {"verb": verb, "group": "opsjob.io", "resource": "opsjobs", "subresource": job_type, **where}
 
 
 def caller_of(status: Object, audience: str) -> Caller | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from service.domain.job import Job
 from service.kube import manifest, status
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
+from service.kube.secrets import JobSecrets
 
 #: Argo's phases of a Workflow that has not begun: empty, or throttled.
 _NOT_BEGUN = ("", "Pending")
@@ -16,10 +17,11 @@ class Workflows:
         self._api = api
         self._settings = settings
         self.path = f"/apis/{manifest.API_VERSION}/namespaces/{settings.jobs_namespace}/workflows"
+        self._secrets = JobSecrets(api, settings)
         self._files_path = f"/api/v1/namespaces/{settings.jobs_namespace}/configmaps"
 
     async def create(self, job: Job) -> None:
-        """Create the Workflow, then its files, which its uid owns; calling it again finishes what was begun.
+        """Create the Workflow, then its files, and hand it its Secret; calling it again finishes what was begun.
 
         Raises:
             ApiError: the name is taken by a Workflow that is not this job's, or the apiserver refuses the objects.
@@ -28,6 +30,8 @@ class Workflows:
         files = manifest.files(job, uid, self._settings)
         if files:
             await self._create_files(files)
+        if job.work.get("secret"):
+            await self._secrets.hand_over(job, uid)
 
     async def read(self, job_id: str) -> Object | None:
         found = await self._api.get(f"{self.path}/{job_id}")

@@ -19,20 +19,22 @@ _CONTROLLERS = (
 
 
 async def workloads(api: Api, settings: KubeSettings, name: str) -> list[Workload]:
-    """Every workload of that name in a workspace's namespace, with the nodes its pods were given (contract: workload).
+    """Every workload of that name in a workspace's namespace, with its pods and the nodes these were given.
 
     Controllers of one name and namespace (a Job beside a Service's Deployment) count as one workload.
     """
     if not is_object_name(name):
         return []
     in_workspace = await workspaces.by_namespace(api, settings.workspace_label)
-    found: dict[str, frozenset[str]] = dict.fromkeys(await _controlled(api, name, in_workspace), frozenset())
+    controlled = await _controlled(api, name, in_workspace)
     owners = Owners(api)
-    for namespace in in_workspace:
+    found = []
+    for namespace, workspace_id in sorted(in_workspace.items()):
         pods = await _pods(api, owners, settings.workload_labels, namespace, name)
-        if pods:
-            found[namespace] = await _nodes(api, namespace, pods)
-    return [Workload(name, namespace, in_workspace[namespace], nodes) for namespace, nodes in sorted(found.items())]
+        if pods or namespace in controlled:
+            nodes = await _nodes(api, namespace, set(pods)) if pods else frozenset[str]()
+            found.append(Workload(name, namespace, workspace_id, nodes, tuple(pods)))
+    return found
 
 
 async def _controlled(api: Api, name: str, in_workspace: Mapping[str, str]) -> set[str]:
@@ -44,14 +46,14 @@ async def _controlled(api: Api, name: str, in_workspace: Mapping[str, str]) -> s
     return found & set(in_workspace)
 
 
-async def _pods(api: Api, owners: Owners, labels: tuple[str, ...], namespace: str, name: str) -> set[str]:
-    """Names of the workload's pods."""
-    found = set()
+async def _pods(api: Api, owners: Owners, labels: tuple[str, ...], namespace: str, name: str) -> list[str]:
+    """Names of the workload's pods, the oldest first."""
+    found = []
     async for pod in api.list(f"/api/v1/namespaces/{namespace}/pods", metadata=True):
         metadata = pod["metadata"]
         if is_bare(metadata, name) or is_labelled(metadata, labels, name) or await owners.is_owned_by(metadata, name):
-            found.add(metadata["name"])
-    return found
+            found.append((metadata["creationTimestamp"], metadata["name"]))
+    return [pod for _, pod in sorted(found)]
 
 
 async def _nodes(api: Api, namespace: str, pods: set[str]) -> frozenset[str]:

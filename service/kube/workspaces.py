@@ -13,6 +13,12 @@ async def workspace(api: Api, label: str, workspace_id: str) -> Workspace | None
     return Workspace(id=workspace_id, namespace=names[0]) if names else None
 
 
+async def by_id(api: Api, label: str) -> dict[str, str]:
+    """Workspace id → its namespace, chosen as `workspace` does."""
+    found = await by_namespace(api, label)
+    return {found[name]: name for name in sorted(found, reverse=True)}
+
+
 async def by_namespace(api: Api, label: str) -> dict[str, str]:
     """Namespace → workspace id of every workspace."""
     found = api.list(PATH, {"labelSelector": label}, metadata=True)

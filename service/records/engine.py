@@ -33,10 +33,11 @@ class Database:
     def __init__(self, url: str, statement_seconds: int = STATEMENT_SECONDS) -> None:
         self._url = make_url(url)
         self._limit = statement_seconds + CONNECT_SECONDS
+        # hide_parameters: what a job holds does not get into logs by way of an error.
         if self._url.drivername == "postgresql+asyncpg":
-            self._engine = create_async_engine(self._url, **_postgresql(statement_seconds))
+            self._engine = create_async_engine(self._url, hide_parameters=True, **_postgresql(statement_seconds))
         elif self._url.drivername == "sqlite+aiosqlite" and self._url.database:
-            self._engine = create_async_engine(self._url, **_sqlite(statement_seconds))
+            self._engine = create_async_engine(self._url, hide_parameters=True, **_sqlite(statement_seconds))
             _tune_sqlite(self._engine)
         else:
             raise ValueError(

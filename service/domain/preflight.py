@@ -1,0 +1,151 @@
+"""What an order of preflight asks of its pods, as Kubernetes reads it, and whether it may (contract: preflight)."""
+
+import base64
+import binascii
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.domain.faults import Fault
+from service.domain.job import ExcludedNode, Plan
+
+#: Argo puts what it knows in the place of `{{…}}`, so no text with braces goes where it looks.
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
+_PATH = re.compile(r"[^{}\x00-\x1f]*")
+_MAX_ENV_NAME = 253
+#: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
+_RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": "ephemeral-storage"}
+
+#: Only Argo's own containers get a token, a short-lived one; the container that runs the request's image gets none.
+_TOKEN = {
+    "name": "argo-token",
+    "projected": {
+        "sources": [
+            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+        ]
+    },
+}
+_TOKEN_MOUNT = {
+    "name": "argo-token",
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    "readOnly": True,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What whoever runs OpsJobs lets a check have (the chart's values preflight.*)."""
+
+    #: These host directories, and what is below them.
+    host_paths: Sequence[str] = ()
+    host_paths_writable: bool = False
+    gpu_resource: str = "nvidia.com/gpu"
+    #: Of the container that runs the check.
+    security_context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:
+    """What an order may not ask for, all of it at once."""
+    if not _IMAGE.fullmatch(options["image"]):
+        yield Fault(
+            "image", f"{options['image']!r} is not the name of an image, like registry.example.com/tools/check:1.2"
+        )
+    try:
+        script(options["entryPoint"])
+    except ValueError as error:
+        yield Fault("entryPoint", str(error))
+    for index, path in enumerate(options.get("hostpath") or ()):
+        if not _PATH.fullmatch(path) or not any(_is_within(path, root) for root in allowed.host_paths):
+            may = f"only {', '.join(allowed.host_paths)} and what is below" if allowed.host_paths else "no host path"
+            yield Fault(
+                f"hostpath[{index}]", f"{path!r} may not be mounted: {may} (the chart's value preflight.hostPaths)"
+            )
+    gpus = (options.get("resource") or {}).get("gpu")
+    if gpus is not None and not gpus.isdecimal():
+        yield Fault("resource.gpu", f"{gpus!r} must be a whole number: a device is not shared")
+    for name in options.get("env") or {}:
+        if len(name) > _MAX_ENV_NAME:
+            yield Fault(f"env.{name[:40]}…", f"a name has at most {_MAX_ENV_NAME} characters")
+
+
+def script(entry_point: str) -> str:
+    """The command that an entryPoint stands for.
+
+    Raises:
+        ValueError: it is not Base64 of UTF-8 text, or of none; the message is for the caller.
+    """
+    try:
+        text = base64.b64decode(entry_point, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"must be Base64 of UTF-8 text: {error}") from error
+    if not text.strip():
+        raise ValueError("must be Base64 of a command, this one is empty")
+    return text
+
+
+def narrowed(plan: Plan, replica: int | None) -> Plan:
+    """The plan with as many nodes as `resource.replica` asks for, the first by name; None: all."""
+    nodes = sorted(plan.nodes, key=lambda node: node.name)
+    if replica is None or replica >= len(nodes):
+        return plan
+    why = f"not among the first {replica} nodes, which resource.replica asks for"
+    return Plan(tuple(nodes[:replica]), (*plan.excluded, *(ExcludedNode(node.name, why) for node in nodes[replica:])))
+
+
+def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
+    """What the pod of a check has beside its template, as JSON for Argo's podSpecPatch."""
+    resource = options.get("resource") or {}
+    paths = list(dict.fromkeys(options.get("hostpath") or ()))
+    names = {**_RESOURCES, "gpu": allowed.gpu_resource}
+    limits = {names[key]: value for key, value in resource.items() if key in names}
+    volumes: list[dict[str, Any]] = [
+        {"name": f"host-{number}", "hostPath": {"path": path, "type": "Directory"}} for number, path in enumerate(paths)
+    ]
+    mounts: list[dict[str, Any]] = [
+        {"name": f"host-{number}", "mountPath": path, "readOnly": not allowed.host_paths_writable}
+        for number, path in enumerate(paths)
+    ]
+    if shared := resource.get("sharedMemory"):
+        volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": shared}})
+        mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108 - in the pod
+    main: dict[str, Any] = {
+        "name": "main",
+        "resources": {"requests": limits, "limits": limits},
+        "securityContext": dict(allowed.security_context),
+        "volumeMounts": mounts,
+    }
+    patch = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "volumes": [_TOKEN, *volumes],
+        "initContainers": [{"name": "init", "volumeMounts": [_TOKEN_MOUNT]}],
+        "containers": [{"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}, main],
+    }
+    return json.dumps(patch)
+
+
+def _is_within(path: str, root: str) -> bool:
+    return posixpath.commonpath([path, root]) == posixpath.normpath(root)
+
+
+def files(plan: Plan, options: Mapping[str, Any], name: str, script: str) -> dict[str, str]:
+    """What the job's pods find under /etc/opsjob (workflow_templates/preflight: run.sh, report.py)."""
+    noted = {
+        "name": name,
+        "image": options["image"],
+        "excluded": [{"name": node.name, "reason": node.reason} for node in plan.excluded],
+    }
+    return {
+        "entrypoint": script,
+        "nodes": _lines(plan.names),
+        "plan.json": json.dumps(noted, ensure_ascii=False),
+    }
+
+
+def _lines(names: Iterable[str]) -> str:
+    return "".join(f"{name}\n" for name in names)

@@ -1,0 +1,48 @@
+"""dumplog: which pods an order means, as they are now; what they wrote is for the job's step to collect."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.domain.cluster import Workload
+from service.domain.faults import Fault
+from service.domain.selection import Selection
+from service.jobs.order import Order
+from service.jobs.work import MAX_FILES_BYTES, Work
+
+#: The file that the step reads (workflow_templates/dumplog/asked.py).
+ASKED = "dumplog.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dumplogs:
+    """Fills service.jobs.work.Kind for dumplog jobs."""
+
+    #: By which labels pods were looked for beside their owners, to say so where there are none.
+    workload_labels: Sequence[str]
+    #: Space on its node that a job may use for compressed logs on their way to the store.
+    scratch_mebibytes: int
+
+    async def prepare(self, order: Order, selection: Selection) -> Work:
+        asked = json.dumps(
+            {
+                "workloads": [
+                    {"name": workload.name, "namespace": workload.namespace, "pods": workload.pods}
+                    for workload in selection.workloads
+                ],
+                "nodes": order.values("node"),
+                "excludedNodes": order.options.get("excludedNodes", ()),
+                "lookedFor": self._looked_for(selection.workloads),
+            }
+        )
+        too_long = Fault("inputs", f"the names of all pods together are over {MAX_FILES_BYTES} bytes: ask for fewer")
+        return Work(
+            parameters={"scratch-mebibytes": str(self.scratch_mebibytes)},
+            files={ASKED: asked},
+            faults=(too_long,) if len(asked) > MAX_FILES_BYTES else (),
+        )
+
+    def _looked_for(self, workloads: Sequence[Workload]) -> str:
+        names = " or ".join(f"{workload.name!r} in namespace {workload.namespace!r}" for workload in workloads)
+        labels = f", and none was labelled with it under {', '.join(self.workload_labels)}" * bool(self.workload_labels)
+        return f"no pod was workload {names} or had it among its owners{labels} when the job was submitted"

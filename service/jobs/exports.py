@@ -1,0 +1,99 @@
+"""exportimage: which image a workload really ran, and what it is to be called (contract: exportimage)."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.domain import images
+from service.domain.cluster import Container, Pod, Workload
+from service.domain.faults import Fault
+from service.domain.job import Named
+from service.domain.selection import WORKLOAD, Selection
+from service.jobs.order import Order
+from service.jobs.ports import Cluster
+from service.jobs.work import Work
+
+#: The file its step reads.
+EXPORT = "export.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exports:
+    """Fills service.jobs.work.Kind for exportimage jobs."""
+
+    cluster: Cluster
+    #: The team's own registry, with its port where that is not 443.
+    registry: str
+    project: str
+
+    async def prepare(self, order: Order, selection: Selection) -> Work:
+        if selection.faults:
+            return Work()
+        path = next(f"inputs[{index}].value" for index, item in enumerate(order.inputs) if item.name == WORKLOAD)
+        if len(selection.workloads) > 1:
+            names = ", ".join(workload.name for workload in selection.workloads)
+            return Work(faults=(Fault("inputs", f"a job exports one workload's image, these are several: {names}"),))
+        (workload,) = selection.workloads
+        pod = await self._first_pod(workload)
+        if pod is None:
+            return Work(faults=(Fault(path, f"workload {workload.name!r} has no pod, so nothing says what it runs"),))
+        try:
+            source = _source(pod, pod.containers[0])
+        except images.NoReferenceError as error:
+            return Work(faults=(Fault(path, str(error)),))
+        return self._work(pod, source)
+
+    async def _first_pod(self, workload: Workload) -> Pod | None:
+        """The oldest that is still there."""
+        for name in workload.pods:
+            if pod := await self.cluster.pod(workload.namespace, name):
+                return pod
+        return None
+
+    def _work(self, pod: Pod, source: images.Reference) -> Work:
+        exported, *others = pod.containers
+        export = {
+            "source": str(source),
+            "target": f"{self.registry}/{images.exported_path(self.project, _named(exported, source))}",
+            # Of the submission: a job that waits over midnight keeps its day.
+            "date": f"{datetime.now(UTC):%Y%m%d}",
+            "namespace": pod.namespace,
+            "pullSecrets": pod.pull_secrets,
+        }
+        return Work(
+            files={EXPORT: json.dumps(export)},
+            inputs=(Named("image", exported.image),),
+            note=_note(pod, exported, [*pod.init_containers, *others]),
+        )
+
+
+def _source(pod: Pod, container: Container) -> images.Reference:
+    """What to copy: by the digest the pod really ran, whatever its tag means by now.
+
+    Raises:
+        NoReferenceError: no registry is known to have it; the message is for the caller.
+    """
+    where = f"container {container.name!r} of pod {pod.name!r}"
+    if not container.image_id:
+        why = f": {container.waits_for}" if container.waits_for else ""
+        raise images.NoReferenceError(f"{where} has not started yet, so its image is not known{why}")
+    try:
+        return images.ran(container.image_id)
+    except images.NoReferenceError as error:
+        raise images.NoReferenceError(f"the image {container.image!r} of {where} {error}") from None
+
+
+def _named(container: Container, source: images.Reference) -> images.Reference:
+    """The name people know the image by: the spec's, unless that is only an image id."""
+    try:
+        return images.parse(container.image)
+    except images.NoReferenceError:
+        return source
+
+
+def _note(pod: Pod, exported: Container, others: list[Container]) -> str:
+    """Contract: other containers' images are named in the job's conditions."""
+    if not others:
+        return ""
+    listed = ", ".join(f"{other.image} ({other.name})" for other in others)
+    return f"exports the image of container {exported.name!r} of pod {pod.name!r}, not those of its others: {listed}"
