@@ -1,15 +1,17 @@
 """The HTTP application: routes, errors, and one log line and one measurement for each request."""
 
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from prometheus_client import Histogram
 
-from service.api import health, problems, routes
+from service.api import audit, health, problems, routes
 
 log = structlog.get_logger()
 
@@ -19,6 +21,9 @@ SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+
+#: A caller's own X-Request-Id that is taken over: it stands in every log line of the request.
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
@@ -43,25 +48,34 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
 
 
 async def _observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    request_id = uuid.uuid4().hex[:12]
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
     structlog.contextvars.bind_contextvars(request_id=request_id)
     begun = time.perf_counter()
     try:
         response = await call_next(request)
+    except Exception:
+        audit.write(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+        raise
+    else:
         response.headers["X-Request-Id"] = request_id
-        took = time.perf_counter() - begun
-        route = getattr(request.scope.get("route"), "path", "none")
-        SECONDS.labels(request.method, route, response.status_code).observe(took)
-        if route not in ("/healthz", "/readyz"):
-            who = getattr(request.state, "caller", None)
-            log.info(
-                "request",
-                method=request.method,
-                path=request.url.path,
-                status=response.status_code,
-                ms=round(took * 1000, 1),
-                user=who.user_name if who else None,
-            )
+        audit.write(request, response.status_code)
+        _measure(request, response, time.perf_counter() - begun)
         return response
     finally:
         structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _measure(request: Request, response: Response, took: float) -> None:
+    route = getattr(request.scope.get("route"), "path", "none")
+    SECONDS.labels(request.method, route, response.status_code).observe(took)
+    if route not in ("/healthz", "/readyz"):
+        who = getattr(request.state, "caller", None)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.url.path,
+            status=response.status_code,
+            ms=round(took * 1000, 1),
+            user=who.user_name if who else None,
+        )

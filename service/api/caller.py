@@ -1,5 +1,6 @@
 """Who asks, and what they may do (contract: Who may do what)."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,6 +12,9 @@ from service.domain.cluster import Caller
 from service.domain.job import Job, JobType
 from service.domain.listing import Visible
 from service.domain.selection import Selection
+
+#: What a job of that type reads on behalf of its caller.
+_READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
 
 
 async def caller(request: Request, services: Services) -> Caller:
@@ -34,8 +38,26 @@ async def caller(request: Request, services: Services) -> Caller:
 CallerDep = Annotated[Caller, Depends(caller)]
 
 
+async def turn(services: Services, who: CallerDep) -> AsyncIterator[None]:
+    """One of the caller's turns, for as long as the request is under way; 429 where all are taken."""
+    with services.turns.take(who.user_id):
+        yield
+
+
 def _unauthenticated(message: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": 'Bearer realm="opsjobs"'})
+
+
+async def require_create_somewhere(services: Services, who: Caller, kind: JobType) -> None:
+    """Resolve nothing for those who may create that type nowhere: it costs, and tells what there is in the cluster.
+
+    Raises:
+        Problem: 403.
+    """
+    namespaces = (await services.cluster.workspaces()).values()
+    if not await services.reviews.granted(who, "create", [kind], namespaces):
+        message = f"{who.user_name} may not create {kind} jobs: the right is create on opsjobs.opsjob.io/{kind}"
+        raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def require_create(services: Services, who: Caller, kind: JobType, selection: Selection) -> None:
@@ -48,12 +70,37 @@ async def require_create(services: Services, who: Caller, kind: JobType, selecti
         where = f"in workspace {selection.workspace_id!r}" if selection.workspace_id else "on nodes of no one workspace"
         message = f"{who.user_name} may not create {kind} jobs {where}: the right is create on opsjobs.opsjob.io/{kind}"
         raise Problem(HTTPStatus.FORBIDDEN, message)
+    if resource := _READ_BY.get(kind):
+        await _require_own_right(services, who, kind, selection, resource)
+
+
+async def _require_own_right(
+    services: Services, who: Caller, kind: JobType, selection: Selection, resource: str
+) -> None:
+    """Nobody reads through a job what they may not read themselves (contract: dumplog and exportimage)."""
+    for workload in selection.workloads:
+        if not await services.reviews.may_get(who, workload.namespace, resource):
+            message = (
+                f"{who.user_name} may not get {resource} in namespace {workload.namespace!r}, "
+                f"which {kind} of workload {workload.name!r} needs"
+            )
+            raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def visible(services: Services, who: Caller) -> Visible:
-    """Which jobs a list shows: the caller's own, and those of the types they may list."""
-    types = [kind for kind in JobType if await services.reviews.may(who, "list", kind, None)]
-    return Visible(user_id=who.user_id, everywhere=frozenset(types))
+    """Which jobs a list shows: the caller's own, and those of the types they may list, everywhere or in workspaces."""
+    workspaces = await services.cluster.workspaces()
+    granted = await services.reviews.granted(who, "list", JobType, workspaces.values())
+    return Visible(
+        user_id=who.user_id,
+        everywhere=frozenset(kind for kind in JobType if (kind, None) in granted),
+        workspaces=frozenset(
+            (kind, workspace_id)
+            for workspace_id, namespace in workspaces.items()
+            for kind in JobType
+            if (kind, namespace) in granted
+        ),
+    )
 
 
 async def job_for(services: Services, who: Caller, job_id: str, verb: str) -> Job:

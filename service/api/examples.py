@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from service.api.requests import MODELS
-
 ADDON: dict[str, Any] = {
     "name": "addon-upgrade",
     "type": "addon",
@@ -51,22 +49,4 @@ EXPORTIMAGE: dict[str, Any] = {
     "timeoutSecond": 3600,
 }
 
-#: FastAPI cannot see the body, because it is read by us (size limit, exact decimals, every fault at once).
-CREATE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [
-                        model.model_json_schema(ref_template="#/components/schemas/{model}")
-                        for model in MODELS.values()
-                    ]
-                },
-                "examples": {
-                    example["type"]: {"value": example} for example in (ADDON, PREFLIGHT, DUMPLOG, REBOOT, EXPORTIMAGE)
-                },
-            }
-        },
-    }
-}
+EXAMPLES = (ADDON, PREFLIGHT, DUMPLOG, REBOOT, EXPORTIMAGE)

@@ -1,7 +1,5 @@
 """The body of POST /api/v1/opsjobs, one model per job type (opsjob-api.md; contract: Requests)."""
 
-import base64
-import binascii
 import posixpath
 import re
 from decimal import Decimal
@@ -17,6 +15,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    WithJsonSchema,
 )
 
 from service.api.problems import refused
@@ -39,16 +38,6 @@ def _holds_a_letter_or_digit(name: str) -> str:
     if not any(character.isalnum() for character in name):
         raise ValueError("must hold at least one letter or digit")
     return name
-
-
-def _is_base64_text(value: str) -> str:
-    try:
-        text = base64.b64decode(value, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"must be Base64 of UTF-8 text: {error}") from error
-    if not text.strip():
-        raise ValueError("must be Base64 of a command, this one is empty")
-    return value
 
 
 def _is_normal_path(path: str) -> str:
@@ -82,7 +71,12 @@ def _is_quantity(value: str) -> str:
 Text = Annotated[StrictStr, Field(min_length=1, max_length=253)]
 Seconds = Annotated[StrictInt, Field(ge=-INT32, le=INT32)]
 Quantity = Annotated[StrictStr, AfterValidator(_is_quantity)]
-Ratio = Annotated[Decimal, Field(gt=0, le=1, max_digits=30), BeforeValidator(_is_number)]
+Ratio = Annotated[
+    Decimal,
+    Field(gt=0, le=1, max_digits=30),
+    BeforeValidator(_is_number),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
 
 
 class Strict(BaseModel):
@@ -147,7 +141,7 @@ class Resource(Strict):
 
 class PreflightRequest(JobRequest):
     image: Annotated[StrictStr, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
-    entry_point: Annotated[StrictStr, AfterValidator(_is_base64_text)] = Field(alias="entryPoint")
+    entry_point: StrictStr = Field(alias="entryPoint")
     resource: Resource | None = None
     env: dict[Annotated[str, AfterValidator(_is_env_name)], StrictStr] | None = None
     hostpath: list[Annotated[Text, AfterValidator(_is_normal_path)]] | None = Field(None, max_length=100)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.turns import Turns
 from service.domain.cluster import Caller
 from service.domain.job import Job
 from service.jobs.ports import Cluster, Records, Reviews
@@ -19,15 +20,19 @@ class Wiring:
     submission: Submission
     argo_ui_url: str
     jobs_namespace: str
+    turns: Turns
+    max_body_bytes: int
 
     async def may(self, who: Caller, verb: str, job: Job) -> bool:
         """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""
         return await self.reviews.may(who, verb, job.type, await self.namespace(job.workspace_id))
 
     async def namespace(self, workspace_id: str) -> str | None:
-        """The namespace in which rights are asked; None: cluster-wide."""
+        """The namespace in which rights are asked; None: cluster-wide, as for a workspace that is gone."""
         if not workspace_id:
             return None
+        if known := (await self.cluster.workspaces()).get(workspace_id):
+            return known
         workspace = await self.cluster.workspace(workspace_id)
         return workspace.namespace if workspace else None
 

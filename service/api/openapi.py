@@ -1,0 +1,157 @@
+"""/openapi.json: what FastAPI cannot see, because the routes read bodies and queries themselves."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.api import answers
+from service.api.examples import EXAMPLES
+from service.api.query import MAX_LIMIT, MAX_OFFSET
+from service.api.requests import MODELS
+from service.domain.job import JobType, Phase
+from service.domain.listing import SortField
+
+_REF = "#/components/schemas/{model}"
+_TIME = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
+
+Schema = dict[str, Any]
+
+
+def document(app: FastAPI) -> Schema:
+    """The API as OpenAPI."""
+    described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    schemas.clear()
+    schemas.update(_schemas())
+    described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            # FastAPI's own idea of a refused request; ours are problems.
+            if _is_fastapis(operation["responses"].get("422", {})):
+                del operation["responses"]["422"]
+            if path not in ("/healthz", "/readyz"):
+                operation["security"] = [{"token": []}]
+    return described
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, Schema]:
+    """Responses of a route for these statuses and those that every route with a token has."""
+    always = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return {status.value: _problem(status) for status in sorted({*always, *statuses})}
+
+
+def _problem(status: HTTPStatus) -> Schema:
+    headers = {
+        HTTPStatus.UNAUTHORIZED: "WWW-Authenticate",
+        HTTPStatus.CONFLICT: "Retry-After",
+        HTTPStatus.TOO_MANY_REQUESTS: "Retry-After",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After",
+    }
+    return {
+        "description": status.phrase,
+        "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
+        **({"headers": {headers[status]: _header()}} if status in headers else {}),
+    }
+
+
+def answer(model: type[BaseModel], **further: Any) -> dict[int | str, Schema]:
+    content = {"application/json": {"schema": _ref(model)}}
+    return {200: {"description": "OK", "content": content, **further}}
+
+
+def empty(content_type: str = "") -> dict[int | str, Schema]:
+    """200 without a body, or with one of that type."""
+    return {200: {"description": "OK", **({"content": {content_type: {}}} if content_type else {})}}
+
+
+def _of_job(*operations: str) -> Schema:
+    """Links from the created job to the calls that take its id."""
+    return {name: {"operationId": name, "parameters": {"job_id": "$response.body#/jobId"}} for name in operations}
+
+
+def _header(*, required: bool = True) -> Schema:
+    return {"schema": {"type": "string"}, "required": required}
+
+
+def _ref(model: type[BaseModel]) -> Schema:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _is_fastapis(response: Schema) -> bool:
+    return "HTTPValidationError" in str(response)
+
+
+def _query(name: str, schema: Schema, description: str = "") -> Schema:
+    # An empty value is an absent one.
+    either = {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+    return {"name": name, "in": "query", "schema": either, **({"description": description} if description else {})}
+
+
+def _choice(values: Any) -> Schema:
+    return {"type": "string", "enum": [str(value) for value in values]}
+
+
+_TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
+_WHEN: Schema = {"type": "string", "format": "date-time"}
+_BOOLEAN: Schema = {"type": "string", "enum": ["true", "false"]}
+
+LIST: Schema = {
+    "parameters": [
+        _query("offset", {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}),
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+        _query("sortBy", _choice(SortField)),
+        _query("order", _choice(("asc", "desc"))),
+        _query("since", _WHEN, _TIME),
+        _query("until", _WHEN, _TIME),
+        _query("clusterId", _TEXT),
+        _query("workspaceId", _TEXT),
+        _query("userName", _TEXT, "case-insensitive substring"),
+        _query("jobName", _TEXT, "case-insensitive substring"),
+        _query("phase", _choice(Phase)),
+        _query("type", _choice(JobType)),
+        _query("includeDeleted", _BOOLEAN),
+    ]
+}
+
+CREATE: Schema = {
+    "parameters": [
+        {"name": "dryRun", "in": "query", "schema": _BOOLEAN, "description": "answer the plan and create nothing"},
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]+$"},
+            "description": "kept 24 h: the same key and body answers the same jobId",
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"oneOf": [_ref(model) for model in MODELS.values()]},
+                "examples": {example["type"]: {"value": example} for example in EXAMPLES},
+            }
+        },
+    },
+}
+
+CREATED: dict[int | str, Schema] = {
+    200: {
+        "description": "The job is accepted; with dryRun=true, what it would do",
+        "content": {"application/json": {"schema": {"oneOf": [_ref(answers.Created), _ref(answers.Planned)]}}},
+        "headers": {"Location": _header(required=False)},
+        "links": _of_job("show", "stop_job", "delete_job"),
+    }
+}
+
+
+def _schemas() -> Schema:
+    described = (answers.Created, answers.Planned, answers.Listed, answers.Detail, answers.Problem)
+    wanted = [(model, "validation") for model in (*MODELS.values(), *described)]
+    definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
+    for kind, model in MODELS.items():
+        definitions[model.__name__]["properties"]["type"] = {"const": kind.value}
+    return definitions
