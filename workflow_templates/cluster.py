@@ -4,6 +4,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ class UnavailableError(ClusterError):
 
 class ConflictError(ClusterError):
     """Somebody else changed or created the object in between: read it again and decide again."""
+
+
+class BudgetError(ClusterError):
+    """A PodDisruptionBudget forbids an eviction for now; the message names it."""
 
 
 class Cluster:
@@ -67,6 +72,24 @@ class Cluster:
                 return
             params["continue"] = following
 
+    @contextmanager
+    def stream(self, path: str, **params: str) -> Iterator[Iterator[bytes]]:
+        """The bytes of an answer as they come.
+
+        It is asked for once, because what a second try means is for the reader of the first to say. Raises
+        UnavailableError, also in the middle, and ClusterError where it is refused or is not there.
+        """
+        request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}})
+        try:
+            with self._http.stream("GET", path, **request) as answer:
+                if answer.is_error:
+                    answer.read()
+                    error = UnavailableError if answer.status_code in _PASSING else ClusterError
+                    raise error(_reason(answer))
+                yield answer.iter_raw()
+        except httpx.TransportError as fault:
+            raise UnavailableError(f"{type(fault).__name__}: {fault}") from fault
+
     def create(self, path: str, item: Object) -> None:
         """Raises ConflictError where it exists, which a repeated call of ours may have made itself."""
         self._call("POST", path, json=item)
@@ -86,6 +109,17 @@ class Cluster:
         exactly = {key: item["metadata"][key] for key in ("uid", "resourceVersion")}
         self._call("DELETE", path, json={"preconditions": exactly})
 
+    def evict(self, pod: Object) -> None:
+        """Have the pod end by the eviction API; content if it is gone. Raises BudgetError."""
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
+        }
+        self._call("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", json=eviction)
+
     def _call(self, method: str, path: str, **request: Any) -> Object | None:
         end = time.monotonic() + self.patience
         pause = self._pause
@@ -96,6 +130,8 @@ class Cluster:
             except httpx.TransportError as fault:
                 why = f"{type(fault).__name__}: {fault}"
             else:
+                if budget := _budget(answer):
+                    raise BudgetError(budget)
                 if answer.status_code not in _PASSING:
                     return _read(method, path, answer)
                 why = _reason(answer)
@@ -130,6 +166,17 @@ def _reason(answer: httpx.Response) -> str:
         return f"{answer.status_code} {answer.json()['message']}"
     except (ValueError, KeyError, TypeError):
         return f"{answer.status_code} {answer.reason_phrase}"
+
+
+def _budget(answer: httpx.Response) -> str:
+    """What a PodDisruptionBudget says against an eviction; empty: the answer is about something else."""
+    if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        return ""
+    try:
+        causes = answer.json()["details"]["causes"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return "; ".join(cause.get("message", "") for cause in causes if cause.get("reason") == "DisruptionBudget")
 
 
 def _retry_after(answer: httpx.Response) -> float:

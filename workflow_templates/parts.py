@@ -1,5 +1,6 @@
 """What the templates of all job types are made of."""
 
+import json
 from typing import Any
 
 from hera.workflows import Container, models
@@ -7,6 +8,13 @@ from hera.workflows import Container, models
 #: The chart puts the product image in the place of these.
 IMAGE = "OPSJOBS_IMAGE"
 PULL_POLICY = "OPSJOBS_IMAGE_PULL_POLICY"
+
+#: The chart puts the names in use in the place of these, and leaves out a template that holds them where the
+#: installation has no object store.
+_STORE_SECRET = "OPSJOBS_STORE_SECRET"  # noqa: S105 - a placeholder for a name
+_STORE_AUTHORITY = "OPSJOBS_STORE_AUTHORITY"
+#: A ConfigMap of the chart's.
+_STORE_SETTINGS = "opsjobs-store"
 
 #: What a job of a thousand nodes may ask of the scheduler at once.
 TINY = models.ResourceRequirements(requests={"cpu": models.Quantity("10m"), "memory": models.Quantity("32Mi")})
@@ -31,8 +39,16 @@ NODE_PIN = models.Affinity(
 #: The plan has decided who is in (docs/decisions/0005); in the template, because Argo cannot merge it from the spec.
 TOLERATE_EVERYTHING = [models.Toleration(operator="Exists")]
 
-#: For steps that may run anywhere alive: a toleration of NoExecute would let them onto a node that is going down.
-TOLERATE_NOSCHEDULE = [models.Toleration(operator="Exists", effect="NoSchedule")]
+#: For steps that may run anywhere alive. Kubernetes has a pod that does not speak of the NoExecute taints of a node
+#: that is down tolerate them for 300 s; one that tolerates NoSchedule too then goes to such a node, the emptiest of
+#: all. With a value that these taints never have nothing of them is tolerated.
+ANYWHERE_ALIVE = [
+    models.Toleration(operator="Exists", effect="NoSchedule"),
+    *(
+        models.Toleration(key=f"node.kubernetes.io/{key}", operator="Equal", value="never", effect="NoExecute")
+        for key in ("not-ready", "unreachable")
+    ),
+]
 
 #: A user that nobody else on a node is. Argo's executor, handed a signal, passes it on to every process it may signal
 #: (kill -1); under hostPID and as root that is every process of the host (docs/decisions/0009).
@@ -52,6 +68,23 @@ _UNPRIVILEGED = models.SecurityContext(
     seccomp_profile=models.SeccompProfile(type="RuntimeDefault"),
 )
 
+#: A step that works on the host of exactly the node of its input `node`.
+ON_HOST: dict[str, Any] = {
+    "affinity": NODE_PIN,
+    "tolerations": TOLERATE_EVERYTHING,
+    "pod_spec_patch": json.dumps({"hostPID": True}),
+    "security_context": PRIVILEGED,
+    "resources": TINY,
+    "annotations": {
+        # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
+        "workflows.argoproj.io/kill-cmd-main": json.dumps(
+            ["/bin/sh", "-c", "printf %%s %d > /var/run/argo/ctr/main/signal"]
+        ),
+        # The wait container ends by itself when main has ended.
+        "workflows.argoproj.io/kill-cmd-wait": json.dumps(["/var/run/argo/argoexec", "version"]),
+    },
+}
+
 
 def scratch() -> Any:
     """A /tmp of the pod's own, under a read-only root."""
@@ -62,13 +95,41 @@ def scratch_volume() -> Any:
     return models.Volume(name="scratch", empty_dir=models.EmptyDirVolumeSource())
 
 
+#: What a container needs for workflow_templates.objects, and its template's volumes for that: settings by
+#: environment, keys only as files.
+STORE_ENV = [models.EnvFromSource(config_map_ref=models.ConfigMapEnvSource(name=_STORE_SETTINGS))]
+STORE_MOUNTS = [
+    models.VolumeMount(name="store-secret", mount_path="/etc/opsjobs-store/secret", read_only=True),
+    models.VolumeMount(name="store-authority", mount_path="/etc/opsjobs-store/authority", read_only=True),
+]
+STORE_VOLUMES = [
+    models.Volume(name="store-secret", secret=models.SecretVolumeSource(secret_name=_STORE_SECRET)),
+    models.Volume(
+        name="store-authority", config_map=models.ConfigMapVolumeSource(name=_STORE_AUTHORITY, optional=True)
+    ),
+]
+
 #: For steps that only speak to the Kubernetes API.
 RESTRICTED: dict[str, Any] = {
     "security_context": _UNPRIVILEGED,
     "resources": TINY,
     "volume_mounts": [scratch()],
-    "tolerations": TOLERATE_NOSCHEDULE,
+    "tolerations": ANYWHERE_ALIVE,
 }
+
+
+def retried(cap_seconds: int) -> models.RetryStrategy:
+    """For a step that can be repeated at any time.
+
+    Exit code 1: it failed and said why; 2: it was called wrongly. All else (a lost pod, a node that went down, a wait)
+    may become better.
+    """
+    return models.RetryStrategy(
+        limit=1_000_000,
+        retry_policy="Always",
+        expression="lastRetry.exitCode != '1' && lastRetry.exitCode != '2'",
+        backoff=models.Backoff(duration="5s", factor=2, cap=f"{cap_seconds}s"),
+    )
 
 
 def job_id() -> str:

@@ -10,17 +10,21 @@ from typing import Any
 import yaml
 
 from workflow_templates.addon import template as addon
-from workflow_templates.parts import PULL_POLICY
+from workflow_templates.dumplog import template as dumplog
+from workflow_templates.exportimage import template as exportimage
+from workflow_templates.parts import IMAGE, PULL_POLICY
+from workflow_templates.preflight import template as preflight
+from workflow_templates.reboot import template as reboot
 
 FOLDER = Path(__file__).parents[1] / "charts" / "opsjobs" / "files" / "workflowtemplates"
-TEMPLATES = {"addon": addon}
+TEMPLATES = {"addon": addon, "dumplog": dumplog, "exportimage": exportimage, "preflight": preflight, "reboot": reboot}
 
 
 def rendered(job_type: str) -> str:
     """The WorkflowTemplate of a job type as YAML."""
     manifest = json.loads(json.dumps(TEMPLATES[job_type].build().to_dict()))
     for template in manifest["spec"]["templates"]:
-        if "container" in template:
+        if template.get("container", {}).get("image") == IMAGE:
             # Hera takes only Kubernetes' three words here.
             template["container"]["imagePullPolicy"] = PULL_POLICY
     manifest["metadata"] = _metadata(job_type, manifest["spec"])

@@ -1,17 +1,13 @@
 """The WorkflowTemplate of addon jobs, authored with Hera."""
 
-import json
-
 from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
 
 from workflow_templates.parts import (
-    NODE_PIN,
-    PRIVILEGED,
+    ON_HOST,
     RESTRICTED,
-    TINY,
-    TOLERATE_EVERYTHING,
     container,
     job_id,
+    retried,
     scratch,
     scratch_volume,
 )
@@ -45,6 +41,7 @@ def build() -> WorkflowTemplate:
             name="restore",
             command=["python3", "-m", "workflow_templates.restore"],
             args=["--job", job_id()],
+            retry_strategy=retried(60),
             **RESTRICTED,
         )
         with Steps(name="nodes") as nodes:
@@ -77,19 +74,6 @@ def _node() -> Container:
         ],
         outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
         labels={"opsjob.io/step": "node"},
-        annotations={
-            # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
-            "workflows.argoproj.io/kill-cmd-main": json.dumps(
-                ["/bin/sh", "-c", "printf %%s %d > /var/run/argo/ctr/main/signal"]
-            ),
-            # The wait container ends by itself when main has ended.
-            "workflows.argoproj.io/kill-cmd-wait": json.dumps(["/var/run/argo/argoexec", "version"]),
-        },
-        affinity=NODE_PIN,
-        tolerations=TOLERATE_EVERYTHING,
-        pod_spec_patch=json.dumps({"hostPID": True}),
-        security_context=PRIVILEGED,
-        resources=TINY,
         volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
         # Busy or lent to another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
         retry_strategy=models.RetryStrategy(
@@ -98,6 +82,7 @@ def _node() -> Container:
             expression="lastRetry.exitCode == '75'",
             backoff=models.Backoff(duration="5s", factor=2, cap="60s"),
         ),
+        **ON_HOST,
     )
 
 
@@ -106,5 +91,6 @@ def _evaluate() -> Container:
         name="evaluate",
         command=["python3", "-m", "workflow_templates.addon.evaluate"],
         args=["--job", job_id(), "--required", "{{workflow.parameters.required}}"],
+        retry_strategy=retried(60),
         **RESTRICTED,
     )

@@ -1,0 +1,36 @@
+"""What `kubectl describe node` tells of a reboot: RebootBegun, Rebooted, RebootFailed."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from workflow_templates import say
+from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object
+
+#: Where events of objects without a namespace live.
+_FOLDER = "/api/v1/namespaces/default/events"
+_MESSAGE_CHARACTERS = 1000
+
+Reason = Literal["RebootBegun", "Rebooted", "RebootFailed"]
+
+
+def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str) -> None:
+    """Once for each job, node and reason, whatever is repeated. An event that cannot be told changes nothing else."""
+    name = node["metadata"]["name"]
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = {
+        "metadata": {"name": f"{job}.{reason.lower()}.{name}"[:253].rstrip(".-"), "namespace": "default"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"].get("uid", name)},
+        "type": "Warning" if reason == "RebootFailed" else "Normal",
+        "reason": reason,
+        "message": f"job {job}: {sentence}"[:_MESSAGE_CHARACTERS],
+        "source": {"component": "opsjobs"},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+    try:
+        cluster.create(_FOLDER, event)
+    except ConflictError:
+        return  # told already
+    except ClusterError as fault:
+        say.log(f"event {reason} was not written: {fault}")

@@ -1,0 +1,168 @@
+"""Have every pod leave the node by the eviction API, so that PodDisruptionBudgets are respected."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workflow_templates import idle, say
+from workflow_templates.cluster import BudgetError, Cluster, ClusterError, ConflictError, Object
+from workflow_templates.reboot import events, stage
+
+_LOOK_SECONDS = 1.0
+#: After so long in vain the step ends and is tried again: one that waits in Argo says for what, one that runs cannot.
+_BLOCKED_SECONDS = 3.0
+#: Pods that are on their way out get longer.
+_LEAVING_SECONDS = 45.0
+#: What the API cannot do now, such as an eviction under two budgets at once, is to be seen by people soon.
+_PATIENCE_SECONDS = 20.0
+#: Longer lists help nobody in one sentence.
+_NAMED = 3
+
+
+@dataclass(slots=True)
+class Eviction:
+    """The emptying of one node, over all attempts at it."""
+
+    job: str
+    node: str
+    #: Since when the node is cordoned, and how long after that it must be empty.
+    since: datetime
+    seconds: float
+    unmanaged: bool
+    empty_dir: bool
+    #: Namespaces whose pods stay: what runs this very job goes down and comes back with the node (docs/decisions/0011).
+    kept: frozenset[str]
+    #: `namespace/name` of the pods that this attempt had leave.
+    evicted: list[str] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def overdue(self) -> bool:
+        return (datetime.now(UTC) - self.since).total_seconds() > self.seconds
+
+    @property
+    def seconds_at_it(self) -> float:
+        return time.monotonic() - self.begun
+
+
+def main() -> int:
+    arguments = vars(_parser().parse_args())
+    output = arguments.pop("output")
+    eviction = Eviction(**arguments)
+    cluster = Cluster.in_pod()
+    cluster.patience = _PATIENCE_SECONDS
+    try:
+        return stage.end(lambda: empty(cluster, eviction))
+    finally:
+        output.write_text(json.dumps(eviction.evicted))
+
+
+def empty(cluster: Cluster, eviction: Eviction) -> str:
+    """Evict until no pod is left that must go.
+
+    Raises:
+        WaitError: something is in the way, and there is time left.
+        FailedError: time is up, or the chart's values forbid to evict a pod that is there; the node was not rebooted.
+    """
+    try:
+        while pods := _to_go(cluster, eviction):
+            _refuse(pods, eviction)
+            in_the_way = {_name(pod): why for pod in pods if (why := _evict(cluster, pod, eviction))}
+            _give_up_or_wait(pods, in_the_way, eviction)
+            time.sleep(_LOOK_SECONDS)
+    except stage.FailedError as failure:
+        events.tell(cluster, stage.read(cluster, eviction.node), eviction.job, "RebootFailed", str(failure))
+        raise
+    return f"node {eviction.node} is empty"
+
+
+def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
+    """DaemonSet, mirror and finished pods and those of the job itself stay.
+
+    Where the kubelet is dead nobody confirms that a pod has ended: it is not waited for.
+    """
+    selector = f"spec.nodeName={eviction.node},status.phase!=Succeeded,status.phase!=Failed"
+    pods = cluster.list("/api/v1/pods", fieldSelector=selector)
+    found = [pod for pod in pods if idle.is_workload(pod, eviction.job, cluster.namespace, eviction.kept)]
+    if any(map(_leaving, found)) and not stage.is_ready(stage.read(cluster, eviction.node)):
+        found = [pod for pod in found if not _leaving(pod)]
+    return found
+
+
+def _refuse(pods: Iterable[Object], eviction: Eviction) -> None:
+    """Before any pod is evicted: what the chart's values protect."""
+    faults = []
+    for pod in pods:
+        if _leaving(pod):
+            continue
+        owners = pod["metadata"].get("ownerReferences") or ()
+        if not eviction.unmanaged and not any(owner.get("controller") for owner in owners):
+            faults.append(f"pod {_name(pod)} has no controller that would make it again (reboot.evictUnmanaged)")
+        elif not eviction.empty_dir and any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ()):
+            faults.append(f"pod {_name(pod)} would lose its emptyDir (reboot.deleteEmptyDirData)")
+    if faults:
+        raise stage.FailedError(f"node {eviction.node} was not rebooted: {_listed(faults)}")
+
+
+def _evict(cluster: Cluster, pod: Object, eviction: Eviction) -> str:
+    """Why the pod does not leave; empty: it does."""
+    if _leaving(pod):
+        return ""
+    try:
+        cluster.evict(pod)
+    except BudgetError as reason:
+        return str(reason)
+    except ConflictError:
+        return ""  # another pod of that name by now, or its budget was being counted: next time
+    except ClusterError as fault:
+        return str(fault)
+    say.log(f"evicted pod {_name(pod)}")
+    eviction.evicted.append(_name(pod))
+    return ""
+
+
+def _give_up_or_wait(pods: Iterable[Object], in_the_way: dict[str, str], eviction: Eviction) -> None:
+    blocked = [f"pod {name} cannot be evicted: {why}" for name, why in in_the_way.items()]
+    leaving = [f"pod {_name(pod)} has not ended yet" for pod in pods if _name(pod) not in in_the_way]
+    if eviction.overdue:
+        limit = f"after {eviction.seconds:.0f} s"
+        raise stage.FailedError(f"node {eviction.node} was not rebooted: {limit} {_listed(blocked or leaving)}")
+    if eviction.seconds_at_it > (_BLOCKED_SECONDS if blocked and not leaving else _LEAVING_SECONDS):
+        raise stage.WaitError(_listed(blocked or leaving))
+
+
+def _leaving(pod: Object) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def _name(pod: Object) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def _listed(sentences: list[str]) -> str:
+    more = len(sentences) - _NAMED
+    return "; ".join(sentences[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--since", type=datetime.fromisoformat, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--unmanaged", type=_flag, required=True)
+    parser.add_argument("--empty-dir", type=_flag, required=True)
+    parser.add_argument("--kept", type=lambda text: frozenset(text.split(",")), required=True)
+    parser.add_argument("--output", type=Path, default=Path("/tmp/evicted.json"))  # noqa: S108 - the pod's own
+    return parser
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

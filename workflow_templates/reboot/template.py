@@ -1,0 +1,168 @@
+"""The WorkflowTemplate of reboot jobs, authored with Hera."""
+
+import json
+from typing import Any
+
+from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
+
+from workflow_templates.parts import (
+    ON_HOST,
+    RESTRICTED,
+    container,
+    job_id,
+    retried,
+    scratch,
+    scratch_volume,
+)
+
+DESCRIPTION = "Drains and reboots the planned nodes one after another, and ends at one that does not come back."
+
+_NODE = "{{inputs.parameters.node}}"
+_BOOT_ID = "{{steps.note-boot-id.outputs.parameters.boot-id}}"
+
+#: Anywhere but on the node that goes down, where there is another: required, a cluster of one node could not reboot.
+_ELSEWHERE = models.Affinity(
+    node_affinity=models.NodeAffinity(
+        preferred_during_scheduling_ignored_during_execution=[
+            models.PreferredSchedulingTerm(
+                weight=100,
+                preference=models.NodeSelectorTerm(
+                    match_fields=[models.NodeSelectorRequirement(key="metadata.name", operator="NotIn", values=[_NODE])]
+                ),
+            )
+        ]
+    )
+)
+
+#: A node whose pods have no network is NotReady, and to be rebooted all the same.
+_IN_THE_HOSTS_NETWORK = json.dumps({"hostPID": True, "hostNetwork": True})
+
+#: The clean-up waits for the end of pods that carry it.
+_LABELS = {"opsjob.io/step": "node"}
+
+
+def build() -> WorkflowTemplate:
+    """A loop over the planned nodes, one at a time; each goes through the stages of the contract, a pod for each."""
+    with WorkflowTemplate(
+        name="opsjob-reboot",
+        entrypoint="one-after-another",
+        on_exit="clean-up",
+        service_account_name="opsjob-reboot",
+        arguments=[
+            Parameter(name="nodes"),
+            Parameter(name="evict-seconds"),
+            Parameter(name="evict-unmanaged"),
+            Parameter(name="delete-emptydir-data"),
+            Parameter(name="kept-namespaces"),
+            Parameter(name="come-back-seconds"),
+        ],
+        volumes=[
+            models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
+            scratch_volume(),
+        ],
+        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+    ) as template:
+        node = _node()
+        # A failed node ends the loop (failFast), and with one at a time no other has been begun by then.
+        with Steps(name="one-after-another", parallelism=1, fail_fast=True):
+            Step(
+                name="node",
+                template=node,
+                arguments=[Parameter(name="node", value="{{item}}")],
+                with_param="{{workflow.parameters.nodes}}",
+            )
+        container(
+            name="clean-up",
+            command=["python3", "-m", "workflow_templates.restore"],
+            args=["--job", job_id()],
+            retry_strategy=retried(60),
+            **RESTRICTED,
+        )
+    return template
+
+
+def _node() -> Steps:
+    stages = [
+        _stage("lease", cap_seconds=60),
+        _stage("cordon"),
+        _evict(),
+        _stage("note-boot-id", outputs=[_output("boot-id", "/tmp/boot-id")]),  # noqa: S108 - the pod's own
+        _reboot(),
+        _wait(),
+        _stage("restore"),
+        _stage("release"),
+    ]
+    with Steps(name="node", inputs=[Parameter(name="node")]) as node:
+        for stage in stages:
+            given = [Parameter(name="node", value=_NODE), *_given(stage)]
+            # Whether the node reboots is for the next stage to find out, whatever became of the pod that told it to.
+            ignored = models.ContinueOn(failed=True, error=True) if stage.name == "reboot" else None
+            Step(name=stage.name, template=stage, arguments=given, continue_on=ignored)
+    return node
+
+
+def _given(stage: Container) -> list[Parameter]:
+    """What earlier stages found out, where a stage asks for it."""
+    found = {
+        "boot-id": _BOOT_ID,
+        "cordoned-at": "{{steps.cordon.finishedAt}}",
+        "told-at": "{{steps.reboot.finishedAt}}",
+    }
+    asked = {parameter.name for parameter in stage.inputs}
+    return [Parameter(name=name, value=value) for name, value in found.items() if name in asked]
+
+
+def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: int = 30, **fields: Any) -> Container:
+    """A stage that only speaks to the Kubernetes API, elsewhere."""
+    return container(
+        name=name,
+        inputs=[Parameter(name="node"), *(Parameter(name=asked) for asked in asks)],
+        command=["python3", "-m", f"workflow_templates.reboot.{name.replace('-', '_')}"],
+        args=[f"--job={job_id()}", f"--node={_NODE}", *arguments],
+        labels=_LABELS,
+        affinity=_ELSEWHERE,
+        retry_strategy=retried(cap_seconds),
+        **RESTRICTED,
+        **fields,
+    )
+
+
+def _evict() -> Container:
+    return _stage(
+        "evict",
+        "--since={{inputs.parameters.cordoned-at}}",
+        "--seconds={{workflow.parameters.evict-seconds}}",
+        "--unmanaged={{workflow.parameters.evict-unmanaged}}",
+        "--empty-dir={{workflow.parameters.delete-emptydir-data}}",
+        "--kept={{workflow.parameters.kept-namespaces}}",
+        asks=("cordoned-at",),
+        outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
+    )
+
+
+def _reboot() -> Container:
+    """The one stage on the node itself, and the one that is never repeated."""
+    return container(
+        name="reboot",
+        inputs=[Parameter(name="node"), Parameter(name="boot-id")],
+        command=["python3", "-m", "workflow_templates.reboot.reboot"],
+        args=[f"--job={job_id()}", f"--node={_NODE}", "--boot-id={{inputs.parameters.boot-id}}"],
+        labels=_LABELS,
+        volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
+        **ON_HOST | {"pod_spec_patch": _IN_THE_HOSTS_NETWORK},
+    )
+
+
+def _wait() -> Container:
+    return _stage(
+        "wait",
+        "--boot-id={{inputs.parameters.boot-id}}",
+        "--since={{inputs.parameters.told-at}}",
+        "--come-back-seconds={{workflow.parameters.come-back-seconds}}",
+        asks=("boot-id", "told-at"),
+        outputs=[_output("outcome", "/tmp/outcome.json")],  # noqa: S108 - the pod's own
+    )
+
+
+def _output(name: str, path: str) -> Parameter:
+    return Parameter(name=name, value_from=models.ValueFrom(path=path, default=""))
