@@ -1,0 +1,114 @@
+"""The last step of a preflight job: what became of each node, as JSON, JUnit XML and a picture in the object store.
+
+It runs after success, failure, stop and timeout, and reports what is known then.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workflow_templates import say, workflow
+from workflow_templates.cluster import Cluster, ClusterError, Object
+from workflow_templates.objects import Store, StoreError
+from workflow_templates.preflight import checks, watch
+from workflow_templates.preflight.checks import Node
+from workflow_templates.preflight.document import document
+from workflow_templates.preflight.junit import junit
+from workflow_templates.preflight.matrix import matrix
+from workflow_templates.tail import Tail
+
+_READERS = 16
+#: A result file is at the end of its log (run.sh), and lines of the check before it.
+_TAIL_LINES = "450"
+_TAIL_BYTES = 100_000
+_NODE_ID = "workflows.argoproj.io/node-id"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--plan", type=Path, default=Path("/etc/opsjob/plan.json"))
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        plan = json.loads(arguments.plan.read_text(encoding="utf-8"))
+        nodes = [*tested(Cluster.in_pod(), arguments.job), *left_out(plan)]
+        address = write(Store.in_pod(), arguments.job, plan, nodes)
+    except (ClusterError, StoreError, OSError) as fault:
+        say.last_word(f"the report was not written: {fault}")
+        return 1
+    arguments.output.write_text(address, encoding="utf-8")
+    say.last_word(f"the report is {address}")
+    return 0
+
+
+def tested(cluster: Cluster, job: str) -> list[Node]:
+    """The planned nodes. Raises ClusterError."""
+    found = workflow.read(cluster, job)
+    if found is None:
+        raise ClusterError(f"job {job} is gone")
+    steps = {
+        str(workflow.parameters(step.get("inputs") or {}).get("node")): step
+        for step in workflow.steps(found)
+        if step.get("type") == "Pod" and step.get("templateName") == "check"
+    }
+    pods = _pods(cluster, job)
+
+    def node(name: str) -> Node:
+        step = steps.get(name)
+        pod = pods.get(str(step.get("id"))) if step else None
+        if pod is None:
+            return checks.of(name, step, "")
+        given_up = watch.given_up(pod)
+        return checks.of(name, step, "" if given_up else _log(cluster, pod), given_up)
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(node, workflow.planned(found)))
+
+
+def left_out(plan: Any) -> list[Node]:
+    """The nodes that were selected and not planned, with the reason."""
+    return [Node(node["name"], "skip", node["reason"]) for node in plan.get("excluded") or ()]
+
+
+def write(store: Store, job: str, plan: Any, nodes: Iterable[Node]) -> str:
+    """Put the report into the store; answers its address. Raises StoreError."""
+    every = list(nodes)
+    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    folder = f"preflight/{job}"
+    store.put(f"{folder}/junit.xml", junit(job, every).encode(), "application/xml")
+    store.put(f"{folder}/matrix.svg", matrix(job, every).encode(), "image/svg+xml")
+    # Last, so that who finds it finds the others.
+    store.put(f"{folder}/report.json", document(plan, job, created, every).encode(), "application/json")
+    return store.address(f"{folder}/report.json")
+
+
+def _pods(cluster: Cluster, job: str) -> dict[str, Object]:
+    """The check pods by the id of their step."""
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
+    pods = cluster.list(path, labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node")
+    return {str((pod["metadata"].get("annotations") or {}).get(_NODE_ID)): pod for pod in pods}
+
+
+def _log(cluster: Cluster, pod: Object) -> str:
+    """The end of a check's log; empty where it has none, or its node does not answer."""
+    if not (pod.get("status") or {}).get("containerStatuses"):
+        return ""
+    tail = Tail(_TAIL_BYTES)
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}/log"
+    try:
+        with cluster.stream(path, container="main", tailLines=_TAIL_LINES) as pieces:
+            for piece in pieces:
+                tail.feed(piece)
+    except ClusterError as fault:
+        say.log(f"{pod['metadata']['name']}: its log could not be read: {fault}")
+    return tail.text()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
