@@ -1,0 +1,152 @@
+"""The one step of a dumplog job: every log of the workload into one archive in the object store, and a link to it."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+from workflow_templates import say, stop
+from workflow_templates.cluster import Cluster, ClusterError, Object
+from workflow_templates.dumplog.archive import Archive
+from workflow_templates.dumplog.asked import Asked
+from workflow_templates.dumplog.logs import Log, of_pod
+from workflow_templates.dumplog.reader import READERS, Reader, limit_of
+from workflow_templates.objects import Store, StoreError
+
+_CONTENT_TYPE = "application/gzip"
+#: Of what went wrong, as much as a person reads; the index has all.
+_NAMED = 3
+
+
+class NothingError(Exception):
+    """There is no log to hand over; the message says what was looked for."""
+
+
+@dataclass
+class Collection:
+    """What is to be read, and which pods are not."""
+
+    logs: list[Log] = field(default_factory=list)
+    #: Namespace, pod and why.
+    left_out: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Pods that went since the job was submitted are missed, those on other nodes are not.
+    missed: list[str] = field(default_factory=list)
+
+    def add(self, asked: Asked, namespace: str, name: str, pod: Object | None) -> None:
+        if pod is None:
+            self.left_out.append((namespace, name, "is gone since the job was submitted"))
+            self.missed.append(f"pod {name} is gone since the job was submitted")
+        elif why := asked.leaves_out(pod["spec"].get("nodeName") or ""):
+            self.left_out.append((namespace, name, why))
+        else:
+            self.logs += of_pod(pod)
+
+    def unread(self) -> list[str]:
+        return self.missed + [f"{log.whose}: {log.error}" for log in self.logs if log.error]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--scratch-mebibytes", type=int, required=True)
+    parser.add_argument("--asked", type=Path, default=Path("/etc/opsjob/dumplog.json"))
+    parser.add_argument("--spool", type=Path, default=Path("/spool"))
+    parser.add_argument("--outputs", type=Path, default=Path("/tmp"))  # noqa: S108 - the pod's own
+    given = parser.parse_args()
+    try:
+        with stop.heard():
+            asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
+            reader = Reader(cluster, given.spool, limit_of(given.scratch_mebibytes << 20))
+            outputs = dump(given.job, asked, cluster, store, reader)
+    except stop.StoppedError:
+        say.last_word("stopped; nothing of the archive is in the object store")
+        return stop.EXIT_STOPPED
+    except (NothingError, ClusterError, StoreError, OSError) as fault:
+        say.last_word(str(fault))
+        return 1
+    for name, value in outputs.items():
+        (given.outputs / name).write_text(value, encoding="utf-8")
+    return 0
+
+
+def dump(job: str, asked: Asked, cluster: Cluster, store: Store, reader: Reader) -> dict[str, str]:
+    """Collect, archive, upload; answers the job's outputs and the note on what is missing.
+
+    Raises:
+        NothingError: nothing could be read.
+        StoreError: the archive is not in the store, and nothing of it.
+    """
+    begun = time.monotonic()
+    found = collect(asked, cluster)
+    key = f"dumplog/{asked.name}/{job}.tar.gz"
+    with store.upload(key, _CONTENT_TYPE) as file:
+        archive = Archive(file)
+        write(found, asked, reader, archive)
+        if not any(log.file for log in found.logs):
+            raise NothingError(f"none of the {len(found.logs)} logs could be read: {_listed(found.unread())}")
+        archive.add_text("index.json", index(job, asked, found))
+        archive.close()
+    megabytes, peak = sum(log.bytes for log in found.logs) / 1e6, getrusage(RUSAGE_SELF).ru_maxrss // 1024
+    say.log(f"{megabytes:.1f} MB of logs in {time.monotonic() - begun:.1f} s, with at most {peak} MiB of memory")
+    return {"endpoint": store.presigned(key), "log": store.address(key), "note": note(found)}
+
+
+def collect(asked: Asked, cluster: Cluster) -> Collection:
+    """Look at each pod as it is now. Raises NothingError where none is left to read."""
+    found = Collection()
+    with ThreadPoolExecutor(READERS) as pool:
+        pods = pool.map(lambda pod: cluster.get(f"/api/v1/namespaces/{pod[0]}/pods/{pod[1]}"), asked.pods)
+        for (namespace, name), pod in zip(asked.pods, pods, strict=True):
+            found.add(asked, namespace, name, pod)
+    if not found.logs:
+        why = "; ".join(f"pod {pod} {why}" for _, pod, why in found.left_out[:_NAMED])
+        raise NothingError(f"there is no pod to read logs of: {why or asked.looked_for}")
+    return found
+
+
+def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> None:
+    """Read all logs into the archive, as they come."""
+    several = len({workload.namespace for workload in asked.workloads}) > 1
+    for spool in reader.read_all(found.logs):
+        log = spool.log
+        if log.bytes or not log.error:
+            log.file = f"{log.namespace}/{log.name}" if several else log.name
+            archive.add(log.file, log.bytes, spool.pieces)
+        say.log(f"{log.whose}: {log.error or f'{log.bytes} bytes'}")
+        spool.drop()
+
+
+def index(job: str, asked: Asked, found: Collection) -> str:
+    described = {
+        "jobId": job,
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "workloads": [{"namespace": workload.namespace, "name": workload.name} for workload in asked.workloads],
+        "logs": [log.entry() for log in found.logs],
+        "leftOut": [{"namespace": namespace, "pod": pod, "why": why} for namespace, pod, why in found.left_out],
+    }
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+def note(found: Collection) -> str:
+    """What the job's last condition says beside that it finished; empty: everything is there."""
+    unread = found.unread()
+    if not unread:
+        return ""
+    return (
+        f"{len(unread)} of {len(found.logs) + len(found.missed)} logs are not, or not wholly, in it: {_listed(unread)}"
+    )
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    beyond = len(sentences) - _NAMED
+    return "; ".join(sentences[:_NAMED]) + (f"; and {beyond} more" if beyond > 0 else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

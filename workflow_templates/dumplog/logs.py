@@ -1,0 +1,108 @@
+"""Which logs a pod has: of every container, as it is now and as it was before its last restart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from workflow_templates.cluster import Object
+
+_KINDS = (
+    ("init", "initContainers", "initContainerStatuses"),
+    ("container", "containers", "containerStatuses"),
+    ("ephemeral", "ephemeralContainers", "ephemeralContainerStatuses"),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Log:
+    """One log and what the index says of it. `error`: why it, or its end, could not be read."""
+
+    namespace: str
+    pod: str
+    node: str
+    phase: str
+    container: str
+    kind: str
+    previous: bool = False
+    restart_count: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    file: str = ""
+    bytes: int = 0
+    first_time: str = ""
+    last_time: str = ""
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its place in the archive."""
+        return f"{self.pod}/{self.container}{'.previous' if self.previous else ''}.log"
+
+    @property
+    def whose(self) -> str:
+        """For a sentence."""
+        return f"{'previous log of ' if self.previous else ''}container {self.container} of pod {self.pod}"
+
+    def entry(self) -> Object:
+        """Its line of the index."""
+        return {
+            "file": self.file,
+            "namespace": self.namespace,
+            "pod": self.pod,
+            "node": self.node,
+            "phase": self.phase,
+            "container": self.container,
+            "kind": self.kind,
+            "previous": self.previous,
+            "restartCount": self.restart_count,
+            "exitCode": self.exit_code,
+            "reason": self.reason,
+            "bytes": self.bytes,
+            "firstTime": self.first_time,
+            "lastTime": self.last_time,
+            "error": self.error,
+        }
+
+
+def of_pod(pod: Object) -> Iterator[Log]:
+    """Every log the pod has or should have; one that cannot exist yet comes with its error."""
+    spec, status = pod["spec"], pod.get("status") or {}
+    for kind, containers, statuses in _KINDS:
+        states = {state["name"]: state for state in status.get(statuses) or ()}
+        for container in spec.get(containers) or ():
+            sidecar = kind == "init" and container.get("restartPolicy") == "Always"
+            yield from _of_container(pod, "sidecar" if sidecar else kind, states.get(container["name"]), container)
+
+
+def _of_container(pod: Object, kind: str, status: Object | None, container: Object) -> Iterator[Log]:
+    def log(ended: Object, *, previous: bool = False, error: str = "") -> Log:
+        return Log(
+            namespace=pod["metadata"]["namespace"],
+            pod=pod["metadata"]["name"],
+            node=pod["spec"].get("nodeName") or "",
+            phase=(pod.get("status") or {}).get("phase") or "",
+            container=container["name"],
+            kind=kind,
+            previous=previous,
+            restart_count=(status or {}).get("restartCount") or 0,
+            exit_code=ended.get("exitCode"),
+            reason=ended.get("reason") or "",
+            error=error,
+        )
+
+    state, last = (status or {}).get("state") or {}, (status or {}).get("lastState") or {}
+    before = last.get("terminated") or {}
+    if before.get("containerID"):
+        yield log(before, previous=True)
+    if "running" in state or "terminated" in state:
+        yield log(state.get("terminated") or {})
+    elif not before.get("containerID"):
+        yield log({}, error=f"has not started{_why(pod, state)}")
+
+
+def _why(pod: Object, state: Object) -> str:
+    waiting = state.get("waiting") or {}
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    unscheduled = [c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"]
+    found = unscheduled[0] if unscheduled else waiting
+    said = ": ".join(part for part in (found.get("reason"), found.get("message")) if part)
+    return f": {said}" if said else ""
