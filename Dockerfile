@@ -1,6 +1,17 @@
 # The one product image: the service, its migrations and every step of a job.
 # The base needs Python 3.11 as python3 and util-linux (nsenter), which any Debian has.
 ARG BASE=python:3.11-slim-bookworm
+# For the one program beside Python.
+ARG GO=golang:1.26-bookworm
+
+FROM ${GO} AS programs
+WORKDIR /build
+# The same pinned module that the local cluster builds it from; handed in like the packages below where nothing is reached.
+COPY local_cluster/go/crane build/cran[e] ./
+RUN mkdir -p /programs; \
+    if [ -f crane ]; then install -m 755 crane /programs/crane; else \
+        CGO_ENABLED=0 GOBIN=/programs go install -trimpath -buildvcs=false -ldflags '-s -w' tool; \
+    fi
 
 FROM ${BASE} AS packages
 ARG UV_VERSION=0.13.9
@@ -21,6 +32,7 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="OpsJobs" \
       org.opencontainers.image.description="Operations on the nodes of a GPU cluster, as Argo Workflows behind one API" \
       org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=programs /programs/crane /usr/local/bin/crane
 COPY --from=packages /packages /opt/opsjobs/packages
 COPY service /opt/opsjobs/service
 COPY workflow_templates /opt/opsjobs/workflow_templates
