@@ -58,12 +58,101 @@ capabilities:
 {{ .Values.persistence.existingClaim | default (printf "%s-records" (include "opsjobs.fullname" .)) }}
 {{- end -}}
 
+{{- define "opsjobs.hasStore" -}}
+{{- if .Values.objectStore.bucket }}yes{{ end -}}
+{{- end -}}
+
+{{/* Whether a WorkflowTemplate, given as text, has all that it needs here: (dict "root" $ "text" …). */}}
+{{- define "opsjobs.canRun" -}}
+{{- $store := or (include "opsjobs.hasStore" .root) (not (contains "OPSJOBS_STORE_SECRET" .text)) -}}
+{{- $registry := or .root.Values.exportImage.registry (not (contains "OPSJOBS_REGISTRY_SECRET" .text)) -}}
+{{- if and $store $registry }}yes{{ end -}}
+{{- end -}}
+
 {{/* Job type → name of its WorkflowTemplate, as JSON. The names are read out of the rendered files. */}}
 {{- define "opsjobs.templates" -}}
 {{- $names := dict -}}
 {{- range $path, $_ := .Files.Glob "files/workflowtemplates/*.yaml" -}}
-{{- $template := $.Files.Get $path | fromYaml -}}
-{{- $_ := set $names (base $path | trimSuffix ".yaml") $template.metadata.name -}}
+{{- $text := $.Files.Get $path -}}
+{{- if include "opsjobs.canRun" (dict "root" $ "text" $text) -}}
+{{- $_ := set $names (base $path | trimSuffix ".yaml") ($text | fromYaml).metadata.name -}}
+{{- end -}}
 {{- end -}}
 {{- $names | toJson -}}
+{{- end -}}
+
+{{/* The ServiceAccount of one job type's steps with its rights: (dict "root" $ "type" "addon" "rules" … "clusterRules" …).
+Argo's executor needs workflowtaskresults; what a type needs beside that, its own file says. */}}
+{{- define "opsjobs.stepAccount" -}}
+{{- $account := printf "opsjob-%s" .type -}}
+{{- $clusterName := printf "%s-%s" (include "opsjobs.fullname" .root) .type -}}
+{{- $namespace := .root.Values.jobs.namespace -}}
+{{- $labels := include "opsjobs.labels" .root -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $account }}
+  namespace: {{ $namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+# Argo's executor in every step pod reports with it.
+automountServiceAccountToken: true
+{{ include "opsjobs.pullSecrets" .root }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $account }}
+  namespace: {{ $namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+rules:
+  - apiGroups: [argoproj.io]
+    resources: [workflowtaskresults]
+    verbs: [create, patch]
+  {{- with .rules }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $account }}
+  namespace: {{ $namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $account }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ $account }}
+    namespace: {{ $namespace }}
+{{- with .clusterRules }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ $clusterName }}
+  labels:
+    {{- $labels | nindent 4 }}
+rules:
+  {{- toYaml . | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $clusterName }}
+  labels:
+    {{- $labels | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $clusterName }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ $account }}
+    namespace: {{ $namespace }}
+{{- end }}
 {{- end -}}
