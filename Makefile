@@ -41,13 +41,15 @@ test-long: setup ## What takes longer than `make test` may
 	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
 	@$(RUN) pytest -m long $(SELECT)
 
-lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint
+lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint, known vulnerabilities
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) python -m workflow_templates.render --check
 	@$(RUN) python -m local_cluster chart-lint
+	@$(UV) audit --frozen --quiet; status=$$?; if [ $$status -eq 2 ]; then \
+	  echo "uv audit cannot reach osv.dev: dependencies were NOT audited (docs/security.md)"; else exit $$status; fi
 
 bench: setup ## Measure: make bench ONLY=list runs one part
 	@$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY),)

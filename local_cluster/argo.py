@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from local_cluster import images
 from local_cluster.binaries import ARGO
 from local_cluster.kubectl import Kubectl
 from local_cluster.settings import ARGO_NODE_PORT, ARGO_VERSION, Settings
@@ -25,7 +26,11 @@ SERVER_ARGUMENTS = ["server", "--auth-mode=server", "--auth-mode=client", "--sec
 
 
 def install_dns(kubectl: Kubectl, stage: Stage) -> None:
-    objects = yaml.safe_load_all((MANIFESTS / "coredns.yaml").read_text())
+    manifest = MANIFESTS / "coredns.yaml"
+    objects = list(yaml.safe_load_all(manifest.read_text()))
+    (deployment,) = (item for item in objects if item["kind"] == "Deployment")
+    # Its own reload comes a minute later, and what is installed next asks for new names.
+    deployment["spec"]["template"]["metadata"]["annotations"] = {images.MARK: images.digest([], manifest)}
     kubectl.apply(stage, *objects)
     kubectl.rollout(stage, "kube-system", "deployment/coredns")
 

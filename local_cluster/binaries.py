@@ -55,14 +55,16 @@ def _argo_flags() -> str:
 
 KUBERNETES = Program("kubernetes", "8 min", _kubernetes_flags(), renamed=(("server", "etcd"),))
 ARGO = Program("argo", "5 min", _argo_flags())
+CRANE = Program("crane", "1 min")
+REGISTRY = Program("registry", "1 min")
 PROGRAMS = (
     KUBERNETES,
     ARGO,
     Program("helm", "2 min"),
     Program("coredns", "2 min"),
     Program("kubeconform", "1 min"),
-    Program("crane", "1 min"),
-    Program("registry", "1 min"),
+    CRANE,
+    REGISTRY,
     Program("versitygw", "1 min"),
     Program("kwok", "2 min"),
 )

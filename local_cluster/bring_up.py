@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_cluster import argo, cluster, daemon, first_job, machine, product
+from local_cluster import argo, cluster, daemon, first_job, machine, object_store, product, registries
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover
-from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, Settings
+from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, STORE_NODE_PORT, Settings
 from local_cluster.stages import Stages, spoken
 
 
@@ -25,6 +25,10 @@ def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
             argo.install_dns(local.kubectl, stage)
         with stages.stage("Argo Workflows") as stage:
             argo.install_argo(settings, local.kubectl, stage)
+        with stages.stage("Object store") as stage:
+            object_store.install(local.kubectl, stage)
+        with stages.stage("Registries") as stage:
+            registries.install(settings, local.kubectl, local.nodes(), stage)
         handover = _hand_over(local)
         _install(settings, stages, local, handover)
     stages.say(f"Up after {spoken(time.monotonic() - begun)}: {handover.url}")
@@ -71,9 +75,15 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
     tag = product.build_image(settings, stages)
     with stages.stage("Loading the product image") as stage:
         local.load([tag], stage)
-    chosen = {"image.tag": tag.rpartition(":")[2], "argo.uiUrl": handover.argoUrl}
+    chosen = {
+        "image.tag": tag.rpartition(":")[2],
+        "argo.uiUrl": handover.argoUrl,
+        "objectStore.publicEndpoint": handover.storeUrl,
+    }
     with stages.stage("Installing the chart") as stage:
         product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage)
+        object_store.share_keys(local.kubectl, stage)
+        registries.share_account(local.kubectl, local.nodes(), stage)
     with stages.stage("Waiting for the service") as stage:
         product.wait_until_it_answers(handover.url, stage)
 
@@ -87,6 +97,7 @@ def _hand_over(local: Cluster) -> Handover:
         argoUrl=f"http://{address}:{ARGO_NODE_PORT}",
         bin=str(BIN),
         containers={node.name: node.container_name for node in nodes},
+        storeUrl=f"http://{address}:{STORE_NODE_PORT}",
     )
     handover.write()
     return handover

@@ -19,6 +19,8 @@ class Handover:
     argoUrl: str  # noqa: N815 - the file is JSON
     bin: str
     containers: Mapping[str, str]
+    #: Where the S3 store is reached from this machine; empty on a cluster that is not ours.
+    storeUrl: str = ""  # noqa: N815 - the file is JSON
     namespace: str = RELEASE_NAMESPACE
     jobsNamespace: str = JOBS_NAMESPACE  # noqa: N815 - the file is JSON
 

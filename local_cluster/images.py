@@ -14,7 +14,7 @@ from pathlib import Path
 from docker.errors import BuildError, ImageNotFound
 
 from local_cluster import daemon
-from local_cluster.binaries import ARGO, PROGRAMS
+from local_cluster.binaries import ARGO, PROGRAMS, REGISTRY
 from local_cluster.machine import BUSYBOX
 from local_cluster.settings import ARGO_VERSION, Settings
 from local_cluster.stages import Stage, StageError, Stages
@@ -54,7 +54,9 @@ class Scratch:
 def cluster_images(cache: Path) -> list[Scratch]:
     """List what every node holds before the first pod starts."""
     argo = ARGO.folder(cache)
-    coredns = next(program for program in PROGRAMS if program.name == "coredns").folder(cache)
+    coredns, versitygw = (
+        next(program for program in PROGRAMS if program.name == name).folder(cache) for name in ("coredns", "versitygw")
+    )
     version = f"v{ARGO_VERSION}"
     return [
         Scratch(
@@ -69,6 +71,8 @@ def cluster_images(cache: Path) -> list[Scratch]:
         # The executor copies itself into pods of any user, root among them.
         Scratch(f"quay.io/argoproj/argoexec:{version}", argo / "argoexec", ("argoexec",), user="0"),
         Scratch(f"quay.io/argoproj/argocli:{version}", argo / "argo", ("argo",)),
+        Scratch("versity/versitygw:opsjobs", versitygw / "versitygw", ("versitygw",), user="0"),
+        Scratch("registry:opsjobs", REGISTRY.folder(cache) / "registry", ("registry",)),
         Scratch("busybox:opsjobs", BUSYBOX, ("/bin/busybox",), user="0"),
     ]
 

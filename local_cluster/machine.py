@@ -19,6 +19,7 @@ PACKAGES = {
     "catatonit": "catatonit",
     "ip": "iproute2",
     "iptables": "iptables",
+    "skopeo": "skopeo",
 }
 BUSYBOX = Path("/bin/busybox")
 DOCKER_CONTAINERS = Path("/var/lib/docker/containers")

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from local_cluster import daemon, images
+from local_cluster.binaries import CRANE
 from local_cluster.kubectl import POLL_SECONDS, Kubectl
 from local_cluster.settings import BUILD, CHECKOUT, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, StageError, Stages
@@ -19,6 +20,7 @@ REPOSITORY = "opsjobs"
 CHART = CHECKOUT / "charts" / "opsjobs"
 VALUES = Path(__file__).with_name("values.yaml")
 PACKAGES = BUILD / "packages.tar"
+PROGRAM = BUILD / "crane"
 ANSWER_SECONDS = 60
 
 
@@ -28,20 +30,23 @@ def build_image(settings: Settings, stages: Stages) -> str:
     The tag is a hash of what goes in, so no node can run anything stale under it.
     """
     base = images.python_base(settings, stages)
-    tag = f"{REPOSITORY}:{source_digest(base)}"
+    crane = CRANE.folder(settings.cache)
+    tag = f"{REPOSITORY}:{source_digest([base, crane.name])}"
     if images.present(tag):
         return tag
     with stages.stage("Building the product image") as stage:
         _gather_packages(stage)
-        images.build(CHECKOUT, tag, settings.labels, stage, {"BASE": base})
+        shutil.copyfile(crane / "crane", PROGRAM)
+        images.build(CHECKOUT, tag, settings.labels, stage, {"BASE": base, "GO": base})
         _forget_older(tag)
     return tag
 
 
-def source_digest(base: str) -> str:
+def source_digest(made_elsewhere: list[str]) -> str:
+    """Hash the sources that go in, and the names of what is made outside, each of which carries a hash of its own."""
     sources = [CHECKOUT / part for part in ("service", "workflow_templates")]
     files = [CHECKOUT / part for part in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock")]
-    return images.digest([base], *sources, *files)
+    return images.digest(made_elsewhere, *sources, *files)
 
 
 def install(kubectl: Kubectl, helm: Path | str, settings: dict[str, str], values: Path | None, stage: Stage) -> None:

@@ -14,6 +14,8 @@ RELEASE_NAMESPACE = "opsjobs"
 JOBS_NAMESPACE = "opsjobs-jobs"
 FACADE_NODE_PORT = 30080
 ARGO_NODE_PORT = 30274
+#: As manifests/object-store.yaml says it.
+STORE_NODE_PORT = 30900
 CLUSTER_ID = "local"
 
 
