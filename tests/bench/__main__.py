@@ -1,9 +1,11 @@
 """`make bench`, or `python -m tests.bench --only list --records 1000000`: what the promises of speed are worth here."""
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable
 
-from tests.bench import listing
+from tests.bench import listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
@@ -11,16 +13,24 @@ STORES = ("sqlite", "postgresql")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", choices=[listing.PART], help="one part")
+    parser.add_argument("--only", choices=[listing.PART, live.PART, scale.PART], help="one part")
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
     parser.add_argument("--requests", type=int, default=listing.Size.requests, help="list: requests of each case")
     parser.add_argument("--no-argo", action="store_true", help="list: without argo-server beside it")
+    parser.add_argument("--jobs", type=int, default=live.Size.jobs, help="live: jobs at work at the same time")
+    parser.add_argument("--nodes", type=int, default=scale.Size.nodes, help="scale: fake nodes")
+    parser.add_argument("--batch", type=int, default=scale.Size.batch, help="scale: the job's batchCount")
+    parser.add_argument("--seconds", type=float, nargs="+", default=(10, 2), help="scale: how long a step takes")
     given = parser.parse_args()
+    # Whatever ends it, what it made is taken away.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     parts: dict[str, Callable[[], None]] = {
         listing.PART: lambda: listing.run(
             listing.Size(given.records, given.requests), given.stores, with_argo=not given.no_argo
-        )
+        ),
+        live.PART: lambda: live.run(live.Size(given.jobs)),
+        scale.PART: lambda: scale.run([scale.Size(given.nodes, given.batch, seconds) for seconds in given.seconds]),
     }
     for name, run in parts.items():
         if given.only in (None, name):

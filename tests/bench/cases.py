@@ -33,12 +33,12 @@ FILTERS: dict[str, dict[str, str]] = {
 
 
 class Case(NamedTuple):
-    """`paths` take turns. `target` None: three times the first page. `owner`: asked by one who sees only their own."""
+    """`paths` take turns. `target` None: three times the first page. `asked_by`: a caller of the control plane."""
 
     name: str
     paths: Sequence[str]
     target: float | None
-    owner: bool = False
+    asked_by: str = "viewer"
 
 
 def cases(total: int, ids: Sequence[str]) -> Iterator[Case]:
@@ -51,7 +51,9 @@ def cases(total: int, ids: Sequence[str]) -> Iterator[Case]:
     yield Case("page in the middle", [_list(offset=deepest // 2)], None)
     for name, query in FILTERS.items():
         yield Case(name, [_list(**query)], FILTER_TARGET)
-    yield Case("a caller with only their own", [_list()], FILTER_TARGET, owner=True)
+    yield Case("a caller with only their own", [_list()], FILTER_TARGET, "owner")
+    yield Case("a member of 100 workspaces", [_list()], FILTER_TARGET, "member")
+    yield Case("a member of 100 workspaces, type=addon", [_list(type="addon")], FILTER_TARGET, "member")
     yield Case("page 1 by each sortBy", [_list(sortBy=field) for field in sorts], PAGE_TARGET)
     yield Case("deepest page by each sortBy", [_list(sortBy=field, offset=deepest) for field in sorts], None)
     yield Case("get", [f"{PATH}/{job_id}" for job_id in chosen], GET_TARGET)

@@ -16,20 +16,32 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from local_cluster.binaries import ARGO, KUBERNETES, build
+from local_cluster.product import CHART
 from local_cluster.settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stages
 from tests.bench.processes import free_port, running
+
+#: As many workspaces have a namespace; the history's jobs are spread over three times as many.
+WORKSPACES = 100
+WORKSPACE = "prod-cluster-team-"
+WORKSPACE_LABEL = "opsjob.io/workspace"
 
 JOB_TYPES = ("addon", "preflight", "dumplog", "reboot", "exportimage")
 
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """`viewer` may list and get every job; `owner` may see what is theirs, and nobody else's."""
+    """`viewer` may list and get every job, `member` those of WORKSPACES of the workspaces, `owner` only their own.
+
+    `admin` may do everything, at the apiserver itself too.
+    """
 
     kubeconfig: Path
     kubectl: Path
+    url: str
+    admin: str
     viewer: str
+    member: str
     owner: str
 
     def run(self, *words: str, given: str | None = None) -> str:
@@ -55,8 +67,8 @@ def control_plane(folder: Path) -> Iterator[ControlPlane]:
     """Etcd and kube-apiserver in that folder, with Argo's kinds and our namespaces, for the length of the block."""
     kubernetes, argo = programs()
     etcd, peers, port = free_port(), free_port(), free_port()
-    tokens = {who: secrets.token_hex(16) for who in ("admin", "viewer", "owner")}
-    plane = ControlPlane(folder / "kubeconfig", kubernetes / "kubectl", tokens["viewer"], tokens["owner"])
+    tokens = {who: secrets.token_hex(16) for who in ("admin", "viewer", "member", "owner")}
+    plane = ControlPlane(folder / "kubeconfig", kubernetes / "kubectl", f"https://127.0.0.1:{port}", **tokens)
     _write_credentials(folder, tokens, port)
     with (
         running(_etcd(kubernetes, folder, etcd, peers), folder / "etcd.log", lambda: None),
@@ -70,7 +82,8 @@ def control_plane(folder: Path) -> Iterator[ControlPlane]:
             plane.run("create", "namespace", namespace)
         kinds = argo / "manifests" / "base" / "crds" / "minimal"
         plane.run("create", "-f", "-", given=plane.run("kustomize", str(kinds)))
-        plane.run("apply", "-f", "-", given=json.dumps(_viewers_rights()))
+        plane.run("apply", "-f", str(CHART / "crds"))
+        plane.run("apply", "-f", "-", given=json.dumps(_rights()))
         yield plane
 
 
@@ -116,16 +129,25 @@ def _write_credentials(folder: Path, tokens: dict[str, str], port: int) -> None:
     (folder / "kubeconfig").write_text(yaml.safe_dump(config))
 
 
-def _viewers_rights() -> dict[str, object]:
+def _rights() -> dict[str, object]:
     resources = [f"opsjobs/{job_type}" for job_type in JOB_TYPES]
     rule = {"apiGroups": ["opsjob.io"], "resources": resources, "verbs": ["list", "get"]}
     group = "rbac.authorization.k8s.io"
     role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "viewer"}, "rules": [rule]}
-    binding = {
-        "apiVersion": f"{group}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "viewer"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "viewer"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": "viewer"}],
-    }
-    return {"apiVersion": "v1", "kind": "List", "items": [role, binding]}
+
+    def binding(user: str, namespace: str = "") -> dict[str, object]:
+        return {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+            "metadata": {"name": user, **({"namespace": namespace} if namespace else {})},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "viewer"},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        }
+
+    workspaces = [f"{WORKSPACE}{number}" for number in range(WORKSPACES)]
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {WORKSPACE_LABEL: name}}}
+        for name in workspaces
+    ]
+    bindings = [binding("viewer"), *(binding("member", name) for name in workspaces)]
+    return {"apiVersion": "v1", "kind": "List", "items": [role, *namespaces, *bindings]}

@@ -44,10 +44,31 @@ class Figures:
         }
 
 
+@dataclass(frozen=True)
+class Amount:
+    """One number that is no time of an answer, in its unit. `target` is what it may be at most; None: there is none."""
+
+    case: str
+    value: float
+    unit: str
+    target: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        return self.target is None or self.value <= self.target
+
+    def line(self) -> str:
+        target = "" if self.target is None else f"  at most {self.target:g}: {'ok' if self.reached else 'MISSED'}"
+        return f"  {self.case:<52}{self.value:>15,.1f} {self.unit}{target}"
+
+    def record(self) -> dict[str, float | str | None]:
+        return {"value": round(self.value, 2), "unit": self.unit, "target": self.target}
+
+
 HEADER = f"  {'case':<52}{'n':>6}{'p50':>9}{'p95':>9}{'p99':>9}  {'target':>8}   (ms; the target is for p99)"
 
 
-def keep(part: str, found: Sequence[Figures], file: Path = FILE) -> None:
+def keep(part: str, found: Sequence[Figures | Amount], file: Path = FILE) -> None:
     """Write a part's cases, in place of those it had; other parts' stay."""
     cases = json.loads(file.read_text()) if file.exists() else {}
     cases = {case: record for case, record in cases.items() if not case.startswith(f"{part}/")}

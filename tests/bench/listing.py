@@ -48,7 +48,7 @@ def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
         for store in stores:
             with _filled(store, Path(name), size.records) as (url, ids), _service(url, plane) as (viewer, pid):
                 print(f"  memory of the service before: {memory_megabytes(pid):.0f} MB")
-                measured = _measure(viewer, Target(viewer.url, plane.owner), ids, size.requests, medians)
+                measured = _measure(_callers(viewer.url, plane), ids, size.requests, medians)
                 found += [replace(figures, case=f"{store}/{figures.case}") for figures in measured]
                 print(f"  memory of the service afterwards: {memory_megabytes(pid):.0f} MB")
     keep(PART, found)
@@ -108,15 +108,20 @@ def _service(url: str, plane: ControlPlane) -> Iterator[tuple[Target, int]]:
         yield viewer, pid
 
 
+def _callers(url: str, plane: ControlPlane) -> dict[str, Target]:
+    tokens = {"viewer": plane.viewer, "member": plane.member, "owner": plane.owner}
+    return {name: Target(url, token) for name, token in tokens.items()}
+
+
 def _measure(
-    viewer: Target, owner: Target, ids: Sequence[str], requests: int, argo: Mapping[str, float]
+    callers: Mapping[str, Target], ids: Sequence[str], requests: int, argo: Mapping[str, float]
 ) -> Iterator[Figures]:
     """Every case, alone and with others at the same time. `argo`: its medians of the cases that it knows."""
-    total = json.loads(viewer.get(PATH))["totalCount"]
+    total = json.loads(callers["viewer"].get(PATH))["totalCount"]
     first = PAGE_TARGET
     print(HEADER)
     for case in cases(total, ids):
-        asked_by = owner if case.owner else viewer
+        asked_by = callers[case.asked_by]
         # The targets are for one caller at a time; sixteen on two processors wait for each other.
         alone = Figures(_alone(case.name), measure(asked_by, case.paths, requests), case.target or DEEP_FACTOR * first)
         together = Figures(

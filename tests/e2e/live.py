@@ -34,6 +34,12 @@ class Cluster:
     def jobs(self) -> str:
         return str(self.facts["jobsNamespace"])
 
+    @property
+    def image(self) -> str:
+        """One with a shell that every node holds: the product's own."""
+        (deployment,) = self.items("deployments", "-n", self.facts["namespace"])
+        return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
     def run(self, tool: str, *arguments: str, text: str | None = None, check: bool = True) -> str:
         """A tool of the cluster (kubectl, argo, …) by its name, against this cluster; answers its output."""
         environment = os.environ | {"KUBECONFIG": self.facts["kubeconfig"]}

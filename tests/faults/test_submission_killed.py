@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import AddonTemplate, Caller
+from service.domain.cluster import Caller
 from service.domain.job import JobType, Named, Phase, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs import stop
@@ -12,6 +12,7 @@ from service.jobs.order import Order
 from service.jobs.ports import UnavailableError
 from service.jobs.project import Projector
 from service.jobs.submit import Resolved, Submission
+from service.jobs.work import Work
 from service.kube import Kube, KubeSettings
 from service.kube.workflows import Workflows
 from service.records import SqlRecords
@@ -19,7 +20,9 @@ from tests.e2e.live import Cluster
 from tests.kube.conftest import WAITING_TEMPLATE
 
 ORDER = Order(name="killed", type=JobType.ADDON, inputs=(Named("node", "n"), Named("addon.template", "t")))
-RESOLVED = Resolved(Selection(plan=Plan((PlannedNode("n"),))), [AddonTemplate(name="t", script="true")])
+RESOLVED = Resolved(
+    Selection(plan=Plan((PlannedNode("n"),))), Work(parameters={"nodes": '["n"]'}, files={"addons.json": "{}"})
+)
 ALICE = Caller(user_id="u-1", user_name="alice")
 
 
@@ -55,7 +58,7 @@ def submission(records: SqlRecords, cluster: Any) -> Submission:
         workspace_label="opsjob.io/workspace",
         templates={JobType.ADDON: WAITING_TEMPLATE},
         default_timeout_seconds=0,
-        system_namespaces=(),
+        kinds={},
     )
 
 

@@ -20,6 +20,12 @@ def committed(job_type: str) -> Any:
     return yaml.safe_load((render.FOLDER / f"{job_type}.yaml").read_text(encoding="utf-8"))
 
 
+def ours(job_type: str) -> list[Spec]:
+    """The templates of pods that run the product image: all but the one that runs a request's own."""
+    pods = [entry for entry in committed(job_type)["spec"]["templates"] if "container" in entry]
+    return [entry for entry in pods if (job_type, entry["name"]) != ("preflight", "check")]
+
+
 def template(job_type: str, name: str) -> Spec:
     found: list[Spec] = [entry for entry in committed(job_type)["spec"]["templates"] if entry["name"] == name]
     assert len(found) == 1
@@ -45,21 +51,20 @@ def test_a_name_never_changes_its_meaning(job_type: str) -> None:
 
 @pytest.mark.parametrize("job_type", render.TEMPLATES)
 def test_every_pod_is_ours_and_asks_for_little(job_type: str) -> None:
-    pods = [entry for entry in committed(job_type)["spec"]["templates"] if "container" in entry]
+    pods = ours(job_type)
     assert pods
     for entry in pods:
         container = entry["container"]
         assert (container["image"], container["imagePullPolicy"]) == ("OPSJOBS_IMAGE", "OPSJOBS_IMAGE_PULL_POLICY")
         assert container["command"][:2] == ["python3", "-m"], "without a command Argo asks the registry for one"
-        assert "limits" not in container["resources"]
+        # Memory that a step keeps to, whatever comes, may be held to it.
+        assert set(container["resources"].get("limits", {})) <= {"memory"}
 
 
 @pytest.mark.parametrize("job_type", render.TEMPLATES)
 def test_no_pod_runs_as_root(job_type: str) -> None:
     """Nor with a user id of others where it shares their processes (docs/decisions/0009)."""
-    for entry in committed(job_type)["spec"]["templates"]:
-        if "container" not in entry:
-            continue
+    for entry in ours(job_type):
         security = entry["container"]["securityContext"]
         assert security["runAsNonRoot"] is True
         shares_the_hosts_processes = "hostPID" in entry.get("podSpecPatch", "")
@@ -79,9 +84,48 @@ def test_a_nodes_pod_is_pinned_and_tolerates_everything() -> None:
     assert node["tolerations"] == [{"operator": "Exists"}]
 
 
-@pytest.mark.parametrize("name", ["evaluate", "restore"])
-def test_a_pod_that_may_run_anywhere_does_not_go_to_a_dying_node(name: str) -> None:
-    assert template("addon", name)["tolerations"] == [{"operator": "Exists", "effect": "NoSchedule"}]
+@pytest.mark.parametrize("job_type", render.TEMPLATES)
+def test_a_pod_that_may_run_anywhere_does_not_go_to_a_node_that_is_down(job_type: str) -> None:
+    """Not even for the 300 s that Kubernetes adds where a pod says nothing of these taints."""
+    anywhere = [entry for entry in ours(job_type) if entry["tolerations"] != [{"operator": "Exists"}]]
+    assert anywhere
+    for entry in anywhere:
+        every_noschedule, *of_nodes_down = entry["tolerations"]
+        assert every_noschedule == {"operator": "Exists", "effect": "NoSchedule"}
+        assert [(t["key"], t["effect"], t["operator"], t["value"]) for t in of_nodes_down] == [
+            ("node.kubernetes.io/not-ready", "NoExecute", "Equal", "never"),
+            ("node.kubernetes.io/unreachable", "NoExecute", "Equal", "never"),
+        ]
+
+
+TO_THE_END = {"addon": ["evaluate", "restore"], "reboot": ["clean-up"], "preflight": ["restore", "report"]}
+
+
+@pytest.mark.parametrize(("job_type", "name"), [(kind, name) for kind, names in TO_THE_END.items() for name in names])
+def test_what_must_run_in_the_end_is_tried_again_where_its_pod_was_lost(job_type: str, name: str) -> None:
+    retry = template(job_type, name)["retryStrategy"]
+    assert retry["retryPolicy"] == "Always"
+    assert retry["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
+
+
+def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
+    check = template("preflight", "check")
+    container = check["container"]
+    assert container["image"] == "{{workflow.parameters.image}}"
+    assert "imagePullPolicy" not in container, "Kubernetes' own rule: a tag like latest is pulled each time"
+    assert container["command"][:2] == ["/bin/sh", "-c"]
+    assert "{{" not in container["command"][2]
+    assert "args" not in container
+    assert check["podSpecPatch"] == "{{workflow.parameters.pod-spec-patch}}"
+    assert check["tolerations"] == [{"operator": "Exists"}]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {"files", "result"}, "no key of the store"
+
+
+def test_a_preflight_job_reports_after_its_nodes_were_given_back() -> None:
+    steps = template("preflight", "finish")["steps"]
+    assert [[step["name"] for step in group] for group in steps] == [["restore"], ["report"]]
+    assert steps[0][0]["continueOn"] == {"error": True, "failed": True}
+    assert committed("preflight")["spec"]["onExit"] == "finish"
 
 
 def test_argo_signals_neither_the_hosts_init_nor_the_wait_container() -> None:
@@ -112,6 +156,36 @@ def test_user_text_is_spliced_into_nothing() -> None:
     assert names == {"nodes", "planned", "required", "security-upgrade", "system-namespaces"}
     assert spec["volumes"][0] == {"name": "files", "configMap": {"name": "{{workflow.name}}"}}
     assert all("script" not in entry for entry in spec["templates"])
+
+
+def test_a_reboot_goes_through_the_stages_of_the_contract_in_their_order() -> None:
+    stages = [group[0] for group in template("reboot", "node")["steps"]]
+    names = ["lease", "cordon", "evict", "note-boot-id", "reboot", "wait", "restore", "release"]
+    assert [stage["name"] for stage in stages] == [stage["template"] for stage in stages] == names
+    assert [stage["name"] for stage in stages if "continueOn" in stage] == ["reboot"]
+
+
+def test_nodes_reboot_one_after_another_until_one_fails() -> None:
+    loop = template("reboot", "one-after-another")
+    assert (loop["parallelism"], loop["failFast"]) == (1, True)
+    assert committed("reboot")["spec"]["entrypoint"] == "one-after-another"
+
+
+def test_only_the_stage_that_tells_the_host_runs_there_and_only_it_is_never_repeated() -> None:
+    for entry in committed("reboot")["spec"]["templates"]:
+        if "container" not in entry or entry["name"] == "clean-up":
+            continue
+        affinity = entry["affinity"]["nodeAffinity"]
+        if entry["name"] == "reboot":
+            assert "retryStrategy" not in entry
+            assert "requiredDuringSchedulingIgnoredDuringExecution" in affinity
+            continue
+        assert entry["retryStrategy"]["retryPolicy"] == "Always"
+        assert entry["retryStrategy"]["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
+        (elsewhere,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+        expression = {"key": "metadata.name", "operator": "NotIn", "values": ["{{inputs.parameters.node}}"]}
+        assert elsewhere["preference"]["matchFields"] == [expression]
+        assert entry["metadata"]["labels"] == {"opsjob.io/step": "node"}, "the clean-up waits for it to end"
 
 
 def test_check_says_which_file_is_not_current(

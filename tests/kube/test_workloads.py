@@ -1,6 +1,8 @@
 """Workloads by name in a real cluster: built-in, bare, custom and labelled."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import structlog
 from service.domain.cluster import Workload, Workspace
 from service.kube.client import Api, KubeSettings
 from service.kube.owners import Owners
-from service.kube.workloads import workloads
+from service.kube.workloads import workloads as found_workloads
 from service.kube.workspaces import workspace
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import pod
@@ -67,6 +69,11 @@ def training(cluster: Cluster, name: str, namespace: str, owner: dict[str, Any] 
 
 def found_on(settings: KubeSettings, name: str, *nodes: str) -> list[Workload]:
     return [Workload(name, settings.namespace, "team-a", frozenset(nodes))]
+
+
+async def workloads(api: Api, settings: KubeSettings, name: str) -> list[Workload]:
+    """What is found, without the names of pods, which controllers choose."""
+    return [replace(found, pods=()) for found in await found_workloads(api, settings, name)]
 
 
 async def test_a_workspace_is_the_namespace_with_its_label(api: Api, settings: KubeSettings) -> None:
@@ -182,3 +189,20 @@ async def _without_rights(api: Api, cluster: Cluster, settings: KubeSettings) ->
     configuration = Configuration(host=known.host, api_key={"BearerToken": f"Bearer {token}"})
     configuration.ssl_ca_cert = known.ssl_ca_cert
     return Api(ApiClient(configuration))
+
+
+async def test_a_workloads_pods_are_named_the_oldest_first(
+    api: Api, cluster: Cluster, settings: KubeSettings, ghost: str
+) -> None:
+    def made(name: str) -> datetime:
+        cluster.apply(pod(name, settings.namespace, ghost, labels={"kubetest/workload": "aged"}))
+        return datetime.fromisoformat(
+            cluster.get("pod", name, "-n", settings.namespace)["metadata"]["creationTimestamp"]
+        )
+
+    # Kubernetes tells times of creation in whole seconds.
+    first = made("aged-z")
+    wait_for("the next second", lambda: datetime.now(UTC) - first >= timedelta(seconds=1))
+    made("aged-a")
+    (found,) = await found_workloads(api, settings, "aged")
+    assert found.pods == ("aged-z", "aged-a")

@@ -108,6 +108,7 @@ def home(item: Object) -> str:
         ({"persistence": {"hostPath": {"path": "/data"}}}, "set both path and nodeName"),
         ({"persistence": {"existingClaim": "mine", "hostPath": {"path": "/data", "nodeName": "a"}}}, "set one of them"),
         ({"service": {"nodePort": 30080}}, "needs service.type NodePort"),
+        ({"objectStore": {"bucket": "ops"}}, "needs endpoint, bucket and existingSecret"),
         ({"replica": 2}, "'replica' not allowed"),
     ],
 )
@@ -129,6 +130,33 @@ def test_workflow_template_gets_image_namespace_and_stays_when_an_upgrade_replac
 
 def test_service_is_told_which_template_runs_which_type(chart: Path) -> None:
     assert json.loads(render({}, chart).settings["OPSJOBS_TEMPLATES"]) == {"addon": "opsjob-addon-0123abcd"}
+
+
+def test_what_needs_an_object_store_is_installed_only_with_one(chart: Path) -> None:
+    folder = chart / "files" / "workflowtemplates"
+    volumes = "  volumes:\n    - {name: a, secret: {secretName: OPSJOBS_STORE_SECRET}}\n"
+    authority = "    - {name: b, configMap: {name: OPSJOBS_STORE_AUTHORITY, optional: true}}\n"
+    text = WORKFLOW_TEMPLATE.replace("addon", "dumplog").replace(
+        "  templates:\n", f"{volumes}{authority}  templates:\n"
+    )
+    (folder / "dumplog.yaml").write_text(text)
+    without = render({}, chart)
+    assert set(json.loads(without.settings["OPSJOBS_TEMPLATES"])) == {"addon"}
+    assert [item["metadata"]["name"] for item in without.kind("WorkflowTemplate")] == ["opsjob-addon-0123abcd"]
+    assert not [item for item in without.kind("ConfigMap") if item["metadata"]["name"] == "opsjobs-store"]
+
+    store = {"endpoint": "https://s3.example.com", "bucket": "ops", "existingSecret": "keys", "presignSeconds": 604800}
+    rendered = render({"objectStore": store}, chart)
+    assert set(json.loads(rendered.settings["OPSJOBS_TEMPLATES"])) == {"addon", "dumplog"}
+    template = rendered.one("WorkflowTemplate", "opsjob-dumplog-0123abcd")
+    secret, authorities = template["spec"]["volumes"]
+    assert secret["secret"]["secretName"] == "keys"
+    assert authorities["configMap"] == {"name": "opsjobs-store-authority", "optional": True}
+    settings = rendered.one("ConfigMap", "opsjobs-store")
+    assert settings["metadata"]["namespace"] == "opsjobs-jobs"
+    assert settings["data"]["OPSJOBS_STORE_BUCKET"] == "ops"
+    assert settings["data"]["OPSJOBS_STORE_PRESIGN_SECONDS"] == "604800"
+    assert settings["data"]["OPSJOBS_STORE_PATH_STYLE"] == "true"
 
 
 def test_scripts_reach_the_cluster_as_they_are_written(chart: Path) -> None:
@@ -223,6 +251,13 @@ def test_roles_for_people_speak_of_every_job_type(role: str, verbs: set[str]) ->
     assert set(jobs["verbs"]) == verbs
 
 
+def test_a_workspace_user_submits_what_reads_a_workspace_and_changes_no_node() -> None:
+    (jobs,) = render({}).one("ClusterRole", "opsjobs-workspace-user")["rules"]
+    assert jobs["apiGroups"] == ["opsjob.io"]
+    assert set(jobs["resources"]) == {"opsjobs/preflight", "opsjobs/dumplog", "opsjobs/exportimage"}
+    assert set(jobs["verbs"]) == {"create", "get", "list"}
+
+
 def test_only_admins_write_what_runs_as_root() -> None:
     writers: list[Any] = [
         role["metadata"]["name"]
@@ -249,3 +284,49 @@ def test_what_is_optional_is_off() -> None:
     least = render(CHART / "ci" / "trial-values.yaml")
     assert not least.kind("AddonTemplate")
     assert not least.kind("Job")
+
+
+def admission(values: Object) -> dict[str, list[str]]:
+    """Policy → what it demands."""
+    policies = render(values).kind("ValidatingAdmissionPolicy")
+    return {
+        policy["metadata"]["name"]: [rule["expression"] for rule in policy["spec"]["validations"]]
+        for policy in policies
+    }
+
+
+def test_every_admission_policy_is_bound_and_denies() -> None:
+    rendered = render({})
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in rendered.kind("ValidatingAdmissionPolicy")}
+    bindings = {one["spec"]["policyName"]: one["spec"] for one in rendered.kind("ValidatingAdmissionPolicyBinding")}
+    assert (
+        set(policies)
+        == set(bindings)
+        == {f"opsjobs-{of}" for of in ("workflows", "pods", "pod-changes", "secrets", "nodes")}
+    )
+    assert all(policy["failurePolicy"] == "Fail" for policy in policies.values())
+    assert all(binding["validationActions"] == ["Deny"] for binding in bindings.values())
+    for of in ("workflows", "pods", "pod-changes", "secrets"):
+        labels = bindings[f"opsjobs-{of}"]["matchResources"]["namespaceSelector"]["matchLabels"]
+        assert labels == {"kubernetes.io/metadata.name": "opsjobs-jobs"}
+
+
+def test_admission_can_be_left_out() -> None:
+    assert admission({"admission": {"enabled": False}}) == {}
+
+
+def test_who_starts_pods_is_checked_where_it_is_known() -> None:
+    assert (
+        'request.userInfo.username == "system:serviceaccount:argo:argo"'
+        in admission({"argo": {"controller": "argo:argo"}})["opsjobs-pods"]
+    )
+    unknown = admission({})
+    assert not [rule for rule in unknown["opsjobs-pods"] if "username" in rule]
+    (changes,) = (rule for rule in unknown["opsjobs-workflows"] if "variables.changed" in rule)
+    assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
+
+
+def test_limits_reach_the_service() -> None:
+    settings = render({"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4}}).settings
+    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER")
+    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4"]

@@ -94,6 +94,16 @@ def test_a_pod_that_could_not_be_made_fails_its_node_with_the_reason() -> None:
     assert (node.phase, node.message) == (NodePhase.FAILED, "invalid podSpecPatch")
 
 
+def test_a_check_that_was_given_up_before_it_started_keeps_the_reason() -> None:
+    plan = Plan((PlannedNode("n1", NodePhase.PENDING, "ImagePullBackOff: no such image"),))
+    given_up = Pod("Failed", 137, "Pod was active on the node longer than the specified deadline", 10, 20)
+    (node,) = first = observed(plan, Workflow(workflow(on("n1", "Failed", given_up))))
+    assert (node.phase, node.message) == (NodePhase.FAILED, "could not be started: ImagePullBackOff: no such image")
+    assert node.start is None
+    again = Workflow(workflow(on("n1", "Failed", given_up), phase="Failed"))
+    assert observed(Plan(first), again) == first, "and keeps it to the end"
+
+
 def test_success_is_known_before_argo_concludes_it_as_it_never_does_while_suspended() -> None:
     (node,) = seen(on("n1", "Running", succeeded(10, 20)))
     assert (node.phase, node.end) == (NodePhase.SUCCEEDED, at(20))

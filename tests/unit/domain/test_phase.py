@@ -8,7 +8,21 @@ import pytest
 
 from service.domain.job import Job, JobType, NodePhase, Phase
 from service.domain.phase import created, observe, vanished
-from tests.unit.domain.argo import T0, at, busy, cut_off, entry, failed, job, on, pending, running, succeeded, workflow
+from tests.unit.domain.argo import (
+    JOB_ID,
+    T0,
+    at,
+    busy,
+    cut_off,
+    entry,
+    failed,
+    job,
+    on,
+    pending,
+    running,
+    succeeded,
+    workflow,
+)
 
 NOW = at(1000)
 
@@ -98,6 +112,15 @@ def test_a_wait_while_other_nodes_work_is_part_of_running() -> None:
     flow = workflow(on("n1", "Running", busy()), on("n2", "Running", running(), index=1))
     observed = observe(job("n1", "n2"), flow, NOW)
     assert history(observed) == [CREATED, STARTED, ("Running", "Waiting", "node n1 is held by job other-xyz789")]
+
+
+def test_a_step_for_all_nodes_says_for_whom_it_waits() -> None:
+    turned_away = busy()
+    name = f"{JOB_ID}[0].lease(0)"
+    lease = entry(name, "Pod", "Failed", text=turned_away.text, start=10, end=12, code=75, host=True, template="lease")
+    observed = observe(job("n1", job_type=JobType.PREFLIGHT), workflow([lease]), NOW)
+    assert history(observed) == [CREATED, ("Pending", "Waiting", "node n1 is held by job other-xyz789")]
+    assert observed.plan.nodes[0].phase is NodePhase.PENDING
 
 
 def test_a_wait_before_the_start_stays_in_the_history() -> None:

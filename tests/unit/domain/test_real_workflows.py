@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.job import Job, NodePhase, Plan, PlannedNode
+from service.domain.job import Job, JobType, NodePhase, Plan, PlannedNode
 from service.domain.phase import created, observe
 from tests.unit.domain.argo import job
 
@@ -241,6 +241,40 @@ def test_the_report_carries_what_the_nodes_wrote() -> None:
             }
         ],
     }
+
+
+def rebooting(name: str, *nodes: str) -> Job:
+    """As the template of reboot jobs ran it on the local cluster."""
+    flow = real(name)
+    at = datetime.fromisoformat(flow["metadata"]["creationTimestamp"])
+    planned = job(
+        *nodes, created=at, conditions=(created(at),), job_type=JobType.REBOOT, job_id=flow["metadata"]["name"]
+    )
+    return observe(planned, flow, at)
+
+
+def test_a_node_that_rebooted_is_done_and_its_report_proves_it() -> None:
+    """It was the node of the control plane, of Argo and of the service."""
+    ended = rebooting("reboot-succeeds", "control-plane")
+    (node,) = ended.plan.nodes
+    assert (node.phase, node.message) == (SUCCEEDED, "rebooted and Ready after 41 s")
+    assert history(ended)[-1] == ("Succeed", "job finished successfully")
+    (entry,) = json.loads({output.name: output.value for output in ended.outputs}["report"])
+    assert entry["oldBootId"] == "85dbdccb-06cf-4f75-8b62-4e312fa95466"
+    assert entry["newBootId"] == "848dd68c-b7e2-44a6-8fcb-34dc34e57290"
+    assert len(entry["evicted"]) == 4
+
+
+def test_a_node_that_stayed_away_leaves_the_next_not_begun() -> None:
+    """The clean-up went to the very node, which was seen before its pods were kept off nodes that are down."""
+    ended = rebooting("reboot-stays-away", "node-2", "node-3")
+    gone = "node node-2 went away and did not come back within 75 s; it stays cordoned (exit code 1)"
+    assert [(node.phase, node.message) for node in ended.plan.nodes] == [(FAILED, gone), (SKIPPED, "not begun")]
+    reason, message = history(ended)[-1]
+    assert reason == "Failed"
+    assert message == (
+        f"step wait on node node-2: {gone}; step clean-up: node node-2 did not answer for 300 s and was given up"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)

@@ -163,6 +163,12 @@ CASES = [
         workflow(OK1, BAD2, phase="Failed", start=5, end=60, worked_until=20, spec={"activeDeadlineSeconds": 20}),
     ),
     Case(
+        "a pod's own deadline, long before the job's",
+        "RatioNotMet",
+        "1 of 2 nodes succeeded, 1 failed; 2 had to succeed: node n2: was still working when the job's timeout passed",
+        workflow(OK1, LATE2, phase="Failed", spec={"activeDeadlineSeconds": 600}),
+    ),
+    Case(
         "a stop comes before a deadline",
         "Stopped",
         "job was stopped: 1 of 2 nodes succeeded, 1 failed",

@@ -35,6 +35,12 @@ def test_since_when_a_node_is_not_ready() -> None:
     assert readiness(node(ready=None)) == (False, datetime(2025, 1, 1, tzinfo=UTC))
 
 
+def test_a_readiness_without_a_time_counts_from_the_nodes_creation() -> None:
+    untimed = node()
+    untimed["status"]["conditions"][-1]["lastTransitionTime"] = None
+    assert readiness(untimed) == (True, datetime(2025, 1, 1, tzinfo=UTC))
+
+
 def test_taints_that_repeat_cordon_and_readiness_are_left_out() -> None:
     taints = [
         {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},

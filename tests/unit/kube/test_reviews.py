@@ -150,3 +150,33 @@ async def test_what_cannot_be_a_namespace_is_never_asked_cluster_wide(served: Se
     async with served(reviewer) as api:
         assert not await reviews(api).may(Caller("u", "alice"), "get", "addon", "")
     assert reviewer.asked == []
+
+
+class Granting(Reviewer):
+    """Grants list of addons everywhere and of dumplogs in one namespace."""
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        asked = (await request.json())["spec"]["resourceAttributes"]
+        self.asked.append(asked)
+        allowed = asked["subresource"] == "addon" or (
+            asked["subresource"] == "dumplog" and asked.get("namespace") == "team-1"
+        )
+        return web.json_response({"status": {"allowed": allowed and asked["verb"] == "list"}}, status=201)
+
+
+async def test_grants_are_asked_per_namespace_only_where_they_do_not_hold_everywhere(served: Served) -> None:
+    reviewer, namespaces = Granting(), [f"team-{number}" for number in range(100)]
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        answers = await asyncio.gather(
+            *(asking.granted(Caller("u-1", "alice"), "list", ["addon", "dumplog"], namespaces) for _ in range(8))
+        )
+    assert set(answers) == {frozenset({("addon", None), ("dumplog", "team-1")})}
+    assert len(reviewer.asked) == 2 + 100
+
+
+async def test_grants_are_nobody_elses_and_of_no_other_verb(served: Served) -> None:
+    async with served(Granting()) as api:
+        asking = reviews(api)
+        assert await asking.granted(Caller("u-1", "alice"), "list", ["addon"], [])
+        assert not await asking.granted(Caller("u-1", "alice"), "delete", ["addon"], [])

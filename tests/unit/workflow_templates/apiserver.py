@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,22 @@ WORKFLOWS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/workflows"
 
 #: A fault that closes the connection without an answer.
 HANG_UP = 0
+OK = 200
+
+
+#: When every log here begins and ends.
+FIRST_TIME, LAST_TIME = "2026-01-02T03:04:05.000000001Z", "2026-01-02T04:00:00.5Z"
+
+
+@dataclass
+class ServedLog:
+    """A container's log, or why it is not to be had."""
+
+    content: bytes = b""
+    #: One for each request to come: the connection is cut after so many bytes.
+    cuts: list[int] = field(default_factory=list)
+    status: int = 200
+    message: str = ""
 
 
 class ApiServer:
@@ -35,6 +52,10 @@ class ApiServer:
         self.applied_faults: list[int] = []
         self.seen: list[tuple[str, str]] = []
         self.before_write: Callable[[], None] | None = None
+        #: By namespace/pod/container, with .previous for the one before the last restart.
+        self.logs: dict[str, ServedLog] = {}
+        #: What the eviction of a pod is answered with, by the pod's name, where it is refused.
+        self.refused_evictions: dict[str, tuple[int, Object]] = {}
         self._version = 100
         self._lock = threading.RLock()
 
@@ -52,6 +73,17 @@ class ApiServer:
             "status": {"phase": "Running", **fields.get("status", {})},
         }
         self.put(f"/api/v1/namespaces/{namespace}/pods/{name}", item)
+
+    def log(self, path: str, query: dict[str, str]) -> ServedLog:
+        namespace, pod = path.split("/")[4], path.split("/")[6]
+        previous = ".previous" if query.get("previous") == "true" else ""
+        found = self.logs.get(f"{namespace}/{pod}/{query['container']}{previous}")
+        if found is None:
+            return ServedLog(status=400, message=f"{query['container']} has no such log")
+        if "timestamps" in query and found.status == OK:
+            moment = LAST_TIME if "tailLines" in query else FIRST_TIME
+            return ServedLog(f"{moment} a line".encode() if found.content else b"")
+        return found
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         with self._lock:
@@ -81,11 +113,18 @@ class ApiServer:
 
     def _post(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         assert body is not None
+        if path.endswith("/eviction"):
+            return self._evict(path.removesuffix("/eviction"), body)
         target = f"{path}/{body['metadata']['name']}"
         if target in self.objects:
             return 409, {"message": "already exists"}
         self.put(target, body)
         return 201, self.objects[target]
+
+    def _evict(self, path: str, body: Object) -> tuple[int, Object]:
+        if refused := self.refused_evictions.get(path.rpartition("/")[2]):
+            return refused
+        return self._delete(path, {}, body.get("deleteOptions"))
 
     def _patch(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         assert body is not None
@@ -124,7 +163,7 @@ def _selected(item: Object, query: dict[str, str]) -> bool:
     wanted = [term.split("=", 1) for term in query.get("labelSelector", "").split(",") if term]
     if any(labels.get(key) != value for key, value in wanted):
         return False
-    fields = {"spec.nodeName": item["spec"].get("nodeName"), "status.phase": item["status"]["phase"]}
+    fields = {"spec.nodeName": item["spec"].get("nodeName"), "status.phase": item.get("status", {}).get("phase")}
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         key, value = term.replace("!=", "=").split("=", 1)
         if (fields[key] == value) is ("!=" in term):
@@ -152,6 +191,9 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
             if fault == HANG_UP:
                 self.close_connection = True
                 return
+            if parts.path.endswith("/log") and not fault:
+                self.send_log(server.log(parts.path, query))
+                return
             status, answer = (
                 (fault, {"message": "not now"}) if fault else server.answer(self.command, parts.path, query, body)
             )
@@ -160,6 +202,19 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+        def send_log(self, log: ServedLog) -> None:
+            content = log.content if log.status == OK else json.dumps({"message": log.message}).encode()
+            self.send_response(log.status)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            cut = log.cuts.pop(0) if log.cuts else None
+            for begin in range(0, len(content[:cut]), 10_000):
+                piece = content[:cut][begin : begin + 10_000]
+                self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            if cut is None:
+                self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = cut is not None
 
         do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, PODS, ApiServer
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, UnavailableError
+from workflow_templates.cluster import BudgetError, Cluster, ClusterError, ConflictError, UnavailableError
 
 NODE = "/api/v1/nodes/gpu-1"
 
@@ -87,3 +87,36 @@ def test_the_token_is_read_anew_each_time(cluster: Cluster, tmp_path: Path) -> N
     assert cluster._signed({})["headers"]["Authorization"] == "Bearer first"
     token.write_text("second\n")
     assert cluster._signed({})["headers"]["Authorization"] == "Bearer second"
+
+
+def test_an_eviction_that_a_budget_forbids_is_not_repeated_but_said(server: ApiServer, cluster: Cluster) -> None:
+    server.add_pod("web", node="gpu-1")
+    causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 1"}, {"reason": "Other"}]
+    server.refused_evictions["web"] = 429, {"message": "Cannot evict pod", "details": {"causes": causes}}
+    with pytest.raises(BudgetError, match=r"^The disruption budget web needs 1$"):
+        cluster.evict(server.objects[f"{PODS}/web"])
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("details", [None, {}, {"causes": []}, {"causes": [{"reason": "Other", "message": "busy"}]}])
+def test_too_many_requests_without_a_budget_is_waited_for(server: ApiServer, cluster: Cluster, details: object) -> None:
+    server.add_pod("web", node="gpu-1")
+    pod = server.objects[f"{PODS}/web"]
+    server.refused_evictions["web"] = 429, {"message": "too busy", "details": details}
+    cluster.patience = 0.1
+    with pytest.raises(UnavailableError, match="too busy"):
+        cluster.evict(pod)
+    del server.refused_evictions["web"]
+    cluster.evict(pod)
+    assert f"{PODS}/web" not in server.objects
+
+
+def test_the_eviction_of_a_pod_of_the_same_name_that_came_since_is_a_conflict(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    server.add_pod("web-0", node="gpu-1")
+    seen = server.objects[f"{PODS}/web-0"]
+    server.add_pod("web-0", node="gpu-2")
+    with pytest.raises(ConflictError):
+        cluster.evict(seen)
+    assert f"{PODS}/web-0" in server.objects

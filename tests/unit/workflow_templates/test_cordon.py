@@ -96,3 +96,33 @@ def test_a_node_that_is_gone_is_named(cluster: Cluster) -> None:
     with pytest.raises(LookupError, match="node gpu-1 is gone"):
         cordon.cordon(cluster, "gpu-1", "job-1")
     assert cordon.restore(cluster, "gpu-1", "job-1") is False
+
+
+def test_what_is_left_cordoned_is_nobodys_to_put_back(server: ApiServer, cluster: Cluster) -> None:
+    server.put(PATH, {"spec": {}})
+    cordon.cordon(cluster, "gpu-1", "job-1")
+    assert cordon.leave(cluster, "gpu-1", "job-1", "the node went away")
+    left = server.objects[PATH]
+    assert annotations(left) == {cordon.LEFT_CORDONED: "job job-1: the node went away"}
+    assert unschedulable(left)
+    assert not cordon.restore(cluster, "gpu-1", "job-1")
+    assert not cordon.leave(cluster, "gpu-1", "job-1", "again")
+
+
+def test_a_later_job_keeps_it_cordoned_until_a_person_has_not(server: ApiServer, cluster: Cluster) -> None:
+    why = {cordon.LEFT_CORDONED: "job job-1: the node went away"}
+    server.put(PATH, {"metadata": {"annotations": why}, "spec": {"unschedulable": True}})
+    cordon.cordon(cluster, "gpu-1", "job-2")
+    cordon.restore(cluster, "gpu-1", "job-2")
+    assert (unschedulable(server.objects[PATH]), annotations(server.objects[PATH])) == (True, why)
+    server.put(PATH, {"metadata": {"annotations": why}, "spec": {}})
+    cordon.cordon(cluster, "gpu-1", "job-3")
+    cordon.restore(cluster, "gpu-1", "job-3")
+    assert (unschedulable(server.objects[PATH]), annotations(server.objects[PATH])) == (False, {})
+
+
+def test_another_jobs_cordon_is_not_left(server: ApiServer, cluster: Cluster) -> None:
+    server.put(PATH, {"spec": {}})
+    cordon.cordon(cluster, "gpu-1", "job-1")
+    assert not cordon.leave(cluster, "gpu-1", "job-2", "no")
+    assert annotations(server.objects[PATH])[cordon.CORDONED_BY] == "job-1"

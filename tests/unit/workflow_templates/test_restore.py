@@ -1,13 +1,12 @@
 """The exit handler: whatever happened, the job's nodes are as they were."""
 
-import json
 import time
 
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from workflow_templates import cordon, lease, restore
-from workflow_templates.cluster import Cluster
+from workflow_templates.cluster import Cluster, Object
 
 NODES = ["gpu-1", "gpu-2", "gpu-3"]
 STEP = {"labels": {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}}
@@ -15,11 +14,14 @@ STEP = {"labels": {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": 
 
 @pytest.fixture(autouse=True)
 def job(server: ApiServer) -> None:
-    """A job for three nodes that exist."""
-    parameters = [{"name": "nodes", "value": json.dumps(NODES)}]
-    server.put(f"{WORKFLOWS}/job-1", {"spec": {"arguments": {"parameters": parameters}}})
+    """A job, and nodes that it may have borrowed."""
+    server.put(f"{WORKFLOWS}/job-1", {"spec": {}})
     for name in NODES:
         server.put(f"/api/v1/nodes/{name}", {"spec": {}})
+
+
+def lease_of(job: str) -> Object:
+    return {"metadata": {"labels": {lease.JOB_ID: job}}, "spec": {"holderIdentity": job}}
 
 
 def cordoned(server: ApiServer) -> list[str]:
@@ -53,10 +55,37 @@ def test_a_node_that_left_the_cluster_holds_up_no_other(server: ApiServer, clust
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
 
-def test_a_job_that_is_gone_is_left_to_the_service(server: ApiServer, cluster: Cluster) -> None:
+def test_a_job_whose_workflow_was_removed_is_cleaned_up_all_the_same(server: ApiServer, cluster: Cluster) -> None:
+    lease.take(cluster, "gpu-1", "job-1")
+    cordon.cordon(cluster, "gpu-1", "job-1")
     del server.objects[f"{WORKFLOWS}/job-1"]
     restore.restore(cluster, "job-1")
-    assert all(method == "GET" for method, _ in server.seen)
+    assert cordoned(server) == []
+    assert not [path for path in server.objects if path.startswith(LEASES)]
+
+
+def test_what_is_held_is_found_on_every_page(server: ApiServer, cluster: Cluster) -> None:
+    names = [f"gpu-{number}" for number in range(501)]
+    for name in names:
+        server.put(f"{LEASES}/node-{name}", lease_of("job-1"))
+    restore.restore(cluster, "job-1")
+    assert not [path for path in server.objects if path.startswith(LEASES)]
+
+
+def test_nodes_that_are_given_back_already_cost_nothing(server: ApiServer, cluster: Cluster) -> None:
+    for number in range(300):
+        server.put(f"{LEASES}/node-other-{number}", lease_of("job-2"))
+    lease.take(cluster, "gpu-1", "job-1")
+    del server.seen[:]
+    restore.restore(cluster, "job-1")
+    assert len(server.seen) < 10
+    assert f"{LEASES}/node-gpu-1" not in server.objects
+
+
+def test_what_is_lent_as_another_kind_is_not_taken_for_a_node(server: ApiServer, cluster: Cluster) -> None:
+    lease.take(cluster, "gpu-1", "job-1", kind="registry")
+    restore.restore(cluster, "job-1")
+    assert f"{LEASES}/registry-gpu-1" in server.objects
 
 
 def test_scripts_that_are_being_ended_are_waited_for(

@@ -5,7 +5,13 @@ import sys
 
 import pytest
 
-STEPS = ["workflow_templates.addon.node", "workflow_templates.addon.evaluate", "workflow_templates.restore"]
+STEPS = [
+    "workflow_templates.addon.node",
+    "workflow_templates.addon.evaluate",
+    "workflow_templates.dumplog.dump",
+    "workflow_templates.restore",
+    *(f"workflow_templates.reboot.{stage}" for stage in ("lease", "cordon", "evict", "note_boot_id", "reboot", "wait")),
+]
 
 
 @pytest.mark.parametrize("step", STEPS)

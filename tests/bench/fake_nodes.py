@@ -1,0 +1,213 @@
+"""Nodes that exist only in the apiserver: KWOK reports them Ready, and what Argo starts on them ends by itself."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_cluster.binaries import MODULES
+from service.kube.client import METADATA, Api, ConflictError
+from tests.bench.processes import running
+from tests.e2e.live import Cluster
+
+#: On everything that this benchmark makes; its nodes are one workspace.
+MARK = "opsjob.io/bench"
+WORKSPACE_LABEL = "opsjob.io/workspace"
+WORKSPACE = "bench-fleet"
+
+_OURS = f"{MARK}=scale"
+_NODES = "/api/v1/nodes"
+_PREFIX = "fake-"
+_STEPS = "opsjob.io/step=node"
+
+_MODULE = "sigs.k8s.io/kwok"
+#: How nodes become and stay Ready, and how pods start and go, as KWOK has it.
+_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat/node-heartbeat.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+#: Requests at the same time.
+_WRITERS = 8
+
+_NODE_ID = "workflows.argoproj.io/node-id"
+_WORKFLOW = "workflows.argoproj.io/workflow"
+_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
+
+
+@contextlib.asynccontextmanager
+async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, seconds: float) -> AsyncIterator[None]:
+    """That many Ready nodes, on which a step takes that long, for the length of the block."""
+    await remove(api)
+    (folder / "kwok.yaml").write_text(yaml.safe_dump_all([*_kwok_stages(), _step_ends(seconds)]))
+    # It ends with this process however that ends.
+    command: list[str | Path] = [
+        "setpriv",
+        "--pdeathsig",
+        "TERM",
+        f"{cluster.facts['bin']}/kwok",
+        "--config",
+        folder / "kwok.yaml",
+    ]
+    command += ["--kubeconfig", cluster.facts["kubeconfig"], f"--manage-nodes-with-label-selector={_OURS}"]
+    try:
+        with running(command, folder / "kwok.log", lambda: None):
+            await _create(api, count)
+            await until("all nodes Ready", 300, lambda: _ready(api, count))
+            executor = asyncio.create_task(_report(api, cluster.jobs))
+            try:
+                yield
+            finally:
+                executor.cancel()
+                # KWOK, as their kubelet, has to let them go.
+                await until("the steps' pods are gone", 300, lambda: _pods_gone(api, cluster.jobs))
+    finally:
+        await remove(api)
+
+
+async def remove(api: Api) -> None:
+    """Take away every node of this benchmark's, an interrupted run's too."""
+    await api.delete(f"{_NODES}?labelSelector={_OURS}")
+
+
+def _kwok_stages() -> list[Any]:
+    answer = subprocess.run(
+        ["go", "mod", "download", "-json", _MODULE],
+        cwd=MODULES / "kwok",
+        env={**os.environ, "GOWORK": "off"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    folder = Path(json.loads(answer)["Dir"]) / "kustomize" / "stage"
+    return [yaml.safe_load((folder / name).read_text()) for name in _STAGES]
+
+
+def _step_ends(seconds: float) -> dict[str, Any]:
+    """A stage of ours: all containers of a step's pod have ended well, that long after they began."""
+    status = """
+{{ $now := Now }}
+{{ $root := . }}
+containerStatuses:
+{{ range $index, $item := .spec.containers }}
+{{ $origin := index $root.status.containerStatuses $index }}
+- image: {{ $item.image | Quote }}
+  name: {{ $item.name | Quote }}
+  ready: false
+  restartCount: 0
+  started: false
+  state:
+    terminated:
+      exitCode: 0
+      finishedAt: {{ $now | Quote }}
+      reason: Completed
+      startedAt: {{ $origin.state.running.startedAt | Quote }}
+{{ end }}
+phase: Succeeded
+"""
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": "step-ends"},
+        "spec": {
+            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "selector": {
+                "matchExpressions": [
+                    {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
+                    {"key": ".status.phase", "operator": "In", "values": ["Running"]},
+                    {"key": f'.metadata.labels["{_WORKFLOW}"]', "operator": "Exists"},
+                ]
+            },
+            "delay": {"durationMilliseconds": round(seconds * 1000)},
+            "next": {"statusTemplate": status},
+        },
+    }
+
+
+def _node(number: int) -> dict[str, Any]:
+    """Nothing lands there but what tolerates everything."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": f"{_PREFIX}{number:05}", "labels": {MARK: "scale", WORKSPACE_LABEL: WORKSPACE}},
+        "spec": {"taints": [{"key": MARK, "effect": effect} for effect in ("NoSchedule", "NoExecute")]},
+    }
+
+
+async def _create(api: Api, count: int) -> None:
+    turns = asyncio.Semaphore(_WRITERS)
+
+    async def one(number: int) -> None:
+        async with turns:
+            await api.create(_NODES, _node(number))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(one(number))
+
+
+async def until(what: str, seconds: float, check: Callable[[], Awaitable[bool]]) -> None:
+    """Ask once a second.
+
+    Raises:
+        TimeoutError: naming what did not come.
+    """
+    end = time.monotonic() + seconds
+    while not await check():
+        if time.monotonic() > end:
+            raise TimeoutError(f"did not come within {seconds:g} s: {what}")
+        await asyncio.sleep(1)
+
+
+async def _ready(api: Api, count: int) -> bool:
+    nodes = [node async for node in api.list(_NODES, {"labelSelector": _OURS})]
+    conditions = [condition for node in nodes for condition in node["status"].get("conditions", ())]
+    return [one["status"] for one in conditions if one["type"] == "Ready"].count("True") == count
+
+
+async def _pods_gone(api: Api, namespace: str) -> bool:
+    steps = {"labelSelector": _STEPS}
+    pods = [pod async for pod in api.list(f"/api/v1/namespaces/{namespace}/pods", steps)]
+    return not any(pod["spec"].get("nodeName", "").startswith(_PREFIX) for pod in pods)
+
+
+async def _report(api: Api, namespace: str) -> None:
+    """Be Argo's executor for the steps there: it reports their output, with what a quiet addon says."""
+    pods, results = (
+        f"/api/v1/namespaces/{namespace}/pods",
+        f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflowtaskresults",
+    )
+    running_steps: dict[str, str | int] = {
+        "watch": "true",
+        "labelSelector": _STEPS,
+        "fieldSelector": "status.phase=Running",
+    }
+    async for line in api.lines(pods, running_steps, accept=METADATA, silence=600):
+        change = json.loads(line)
+        if change["type"] == "ADDED":
+            with contextlib.suppress(ConflictError):
+                await api.create(results, _result(change["object"]["metadata"]))
+
+
+def _result(pod: dict[str, Any]) -> dict[str, Any]:
+    node_id = pod["annotations"][_NODE_ID]
+    templates = [{"name": "bench-scale", "result": "succeeded", "message": "", "exitCode": 0, "lastLines": "done\n"}]
+    outcome = {"node": pod["name"], "result": "succeeded", "message": "", "templates": templates}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTaskResult",
+        "metadata": {
+            "name": node_id,
+            "labels": {_WORKFLOW: pod["labels"][_WORKFLOW], _OUTPUTS_COMPLETED: "true"},
+            "ownerReferences": pod["ownerReferences"],
+        },
+        "outputs": {"parameters": [{"name": "outcome", "value": json.dumps(outcome, separators=(",", ":"))}]},
+    }

@@ -1,0 +1,192 @@
+"""One addon job over a fleet: the real service, Argo and apiserver of the cluster; only the nodes are fake (KWOK)."""
+
+import asyncio
+import itertools
+import json
+import math
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.kube.client import Api, KubeSettings, connect
+from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes, until
+from tests.bench.figures import Amount, keep
+from tests.bench.usage import usage
+from tests.e2e.live import Cluster
+
+PART = "scale"
+#: The whole job against ⌈nodes / batchCount⌉ times what one step takes.
+ALLOWED = 1.15
+_FACTS = Path(__file__).parents[2] / "build" / "cluster.json"
+_JOBS = "/api/v1/opsjobs"
+_NAME = "opsjobs-bench"
+#: How often the job and the service are looked at, in seconds.
+_LOOK = 2.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """A fleet, how many of its nodes are in work at a time, and how long a step takes there."""
+
+    nodes: int = 1_000
+    batch: int = 50
+    seconds: float = 10
+
+    @property
+    def theory(self) -> float:
+        return math.ceil(self.nodes / self.batch) * self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.nodes} nodes, {self.batch} at a time, {self.seconds:g} s each"
+
+
+def run(sizes: list[Size]) -> None:
+    """Measure and keep the scale part."""
+    if not _FACTS.exists():
+        raise SystemExit("the scale part needs the cluster: run make up first")
+    cluster = Cluster(json.loads(_FACTS.read_text()))
+    found: list[Amount] = []
+    for size in sizes:
+        found += asyncio.run(_measure(cluster, size))
+        keep(PART, found)
+
+
+async def _measure(cluster: Cluster, size: Size) -> list[Amount]:
+    print(f"\n{size} …; load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as folder, _prepared(cluster):
+        api = await connect(KubeSettings(kubeconfig=cluster.facts["kubeconfig"]))
+        try:
+            async with _caller(cluster) as client:
+                await _delete_all(client)
+                async with fake_nodes(cluster, api, Path(folder), size.nodes, size.seconds):
+                    try:
+                        return [amount async for amount in _run(cluster, api, client, size)]
+                    finally:
+                        await _delete_all(client)
+        finally:
+            await api.close()
+
+
+async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size) -> AsyncIterator[Amount]:
+    """Run one job, and say what it took.
+
+    Raises:
+        RuntimeError: it did not succeed, or more nodes than batchCount were in work.
+    """
+    before, most = await usage(cluster, api), 0.0
+    job = await _job(client, await _submit(client, size))
+    while job["phase"] not in ("Succeeded", "Failed"):
+        await asyncio.sleep(_LOOK)
+        job = await _job(client, job["jobId"])
+        after = await usage(cluster, api)
+        most = max(most, after.megabytes)
+    nodes = job["plan"]["nodes"]
+    if job["phase"] != "Succeeded" or len(nodes) != size.nodes:
+        raise RuntimeError(f"{job['jobId']} with {len(nodes)} nodes: {job['conditions'][-1]['message']}")
+    if at_once(nodes) > size.batch:
+        raise RuntimeError(f"{at_once(nodes)} nodes were in work at the same time, and {size.batch} may be")
+    began, ended = min(node["start"] for node in nodes), max(node["end"] for node in nodes)
+    # Only the size that issue 5 names has a target; shorter steps show what the machine can do.
+    target = ALLOWED if size == Size() else None
+    makespan = between(job["creationTime"], job["endTime"])
+    for amount in (
+        Amount("from submission to the end", makespan, "s"),
+        Amount(f"the same against {size.theory:g} s", makespan / size.theory, "times", target),
+        Amount("until the first node is begun", between(job["creationTime"], began), "s"),
+        Amount("from the first node's start to the last one's end", between(began, ended), "s"),
+        Amount("clean-up and verdict", between(ended, job["endTime"]), "s"),
+        Amount("the Workflow object", await _workflow_bytes(cluster, api, job["jobId"]) / 1000, "kB"),
+        Amount("the service's processor", (after.cpu - before.cpu) / (after.at - before.at), "cores"),
+        Amount("the service's working set, most", most, "MB"),
+    ):
+        found = replace(amount, case=f"{size}: {amount.case}")
+        print(found.line(), flush=True)
+        yield found
+
+
+@contextmanager
+def _prepared(cluster: Cluster) -> Iterator[None]:
+    """A caller who may do everything, a workspace of the fake nodes, and an addon whose script never runs."""
+    mark = {MARK: "scale"}
+    account = {"name": _NAME, "namespace": cluster.facts["namespace"]}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**account, "labels": mark}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": _NAME, "labels": mark},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "opsjobs-admin"},
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": WORKSPACE, "labels": {**mark, WORKSPACE_LABEL: WORKSPACE}},
+        },
+        {
+            "apiVersion": "opsjob.io/v1alpha1",
+            "kind": "AddonTemplate",
+            "metadata": {"name": _NAME, "labels": mark},
+            "spec": {"description": "made by the scale benchmark", "script": "true"},
+        },
+    )
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "addontemplate,namespace,clusterrolebinding", "-l", f"{MARK}=scale", "--wait=false")
+        cluster.kubectl("delete", "serviceaccount", _NAME, "-n", cluster.facts["namespace"])
+
+
+def _caller(cluster: Cluster) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {cluster.token(_NAME)}"}
+    transport = httpx.AsyncHTTPTransport(retries=3)
+    return httpx.AsyncClient(base_url=cluster.facts["url"], headers=headers, timeout=60, transport=transport)
+
+
+async def _submit(client: httpx.AsyncClient, size: Size) -> str:
+    inputs = [{"name": "addon.template", "value": _NAME}, {"name": "workspace", "value": WORKSPACE}]
+    order = {"name": _NAME, "type": "addon", "inputs": inputs, "batchCount": size.batch, "isTolerateAll": True}
+    answer = await client.post(_JOBS, json=order)
+    if answer.is_error:
+        raise RuntimeError(f"the job was refused: {answer.text}")
+    return str(answer.json()["jobId"])
+
+
+async def _workflow_bytes(cluster: Cluster, api: Api, job_id: str) -> int:
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.jobs}/workflows/{job_id}"
+    return len(json.dumps(await api.get(path), separators=(",", ":")).encode())
+
+
+async def _job(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = (await client.get(f"{_JOBS}/{job_id}")).raise_for_status().json()
+    return answer
+
+
+async def _delete_all(client: httpx.AsyncClient) -> None:
+    """Delete this benchmark's jobs, an interrupted run's too, and wait until their Workflows have gone."""
+    listed = (await client.get(_JOBS, params={"jobName": _NAME})).raise_for_status().json()["items"]
+    for item in listed:
+        (await client.delete(f"{_JOBS}/{item['jobId']}")).raise_for_status()
+
+        async def ended(job_id: str = item["jobId"]) -> bool:
+            return bool((await _job(client, job_id))["endTime"])
+
+        await until(f"the end of {item['jobId']}", 180, ended)
+
+
+def at_once(nodes: list[dict[str, Any]]) -> int:
+    """How many were in work at the same time; the times are whole seconds, so an end comes before a start."""
+    changes = sorted([(node["end"], -1) for node in nodes] + [(node["start"], 1) for node in nodes])
+    return max(itertools.accumulate(change for _, change in changes))
+
+
+def between(begin: str, end: str) -> float:
+    """Seconds from one of the API's times to another."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()

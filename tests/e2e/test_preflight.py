@@ -1,0 +1,218 @@
+"""preflight on real nodes: what a check may use, what becomes of every way to end, and the report of it."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from service.api.examples import PREFLIGHT
+from tests.e2e.live import CLUSTER_ID, Api, Cluster, wait_for
+from workflow_templates.objects import Place, Store
+from workflow_templates.sigv4 import Signer
+
+BUCKET = "opsjobs"
+SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "preflight-report.schema.json"
+IN_THE_CLUSTER = [{"name": "cluster", "value": CLUSTER_ID}]
+#: The fields of the document's answer to GET.
+DOCUMENTED = {
+    *("jobId", "jobName", "clusterId", "workspaceId", "userId", "userName", "type", "phase", "creationTime"),
+    *("startTime", "endTime", "deletionTime", "timeoutSecond", "conditions", "inputs", "outputs", "env", "resource"),
+    *("image", "entryPoint", "isTolerateAll", "hostpath"),
+}
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster) -> str:
+    return cluster.image
+
+
+@pytest.fixture
+def store(cluster: Cluster) -> Iterator[Store]:
+    keys = cluster.get("secret", "opsjobs-store", "-n", cluster.jobs)["data"]
+    access_key, secret_key = (base64.b64decode(keys[name]).decode() for name in ("accessKey", "secretKey"))
+    with httpx.Client() as http:
+        place = Place(endpoint=cluster.facts["storeUrl"], bucket=BUCKET)
+        yield Store(http, place, Signer(access_key, secret_key, "us-east-1"))
+
+
+def check(api: Api, image: str, script: str, **body: Any) -> str:
+    entry_point = base64.b64encode(script.encode()).decode()
+    defaults = {"name": "e2e preflight", "type": "preflight", "inputs": IN_THE_CLUSTER}
+    return api.create(**(defaults | {"image": image, "entryPoint": entry_point} | body))
+
+
+def outputs(job: dict[str, Any]) -> dict[str, str]:
+    return {output["name"]: output["value"] for output in job["outputs"]}
+
+
+def stored(store: Store, job: dict[str, Any], name: str = "report.json") -> str:
+    """A file of the job's report."""
+    address = outputs(job)["report"]
+    assert address == f"s3://{BUCKET}/preflight/{job['jobId']}/report.json"
+    return store.request("GET", store.place.url(f"preflight/{job['jobId']}/{name}")).text
+
+
+def report(store: Store, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The report's nodes by name; the report keeps to the schema that is published."""
+    found = json.loads(stored(store, job))
+    jsonschema_rs.validator_for(json.loads(SCHEMA.read_text())).validate(found)
+    return {node["name"]: node for node in found["nodes"]}
+
+
+def given_back(cluster: Cluster, *nodes: str) -> bool:
+    return all(cluster.cordon_of(node) == (False, {}) and cluster.lease_of(node) is None for node in nodes)
+
+
+def test_the_documents_example(cluster: Cluster, api: Api, image: str) -> None:
+    """As it is, but for its image and its cluster: it asks for more than these nodes have."""
+    body = PREFLIGHT | {"image": image, "inputs": IN_THE_CLUSTER, "excludedNodes": ["control-plane"]}
+    job = api.finished(api.create(**body))
+    assert set(job) >= DOCUMENTED
+    assert {name: job[name] for name in ("env", "resource", "entryPoint", "isTolerateAll", "hostpath")} == {
+        name: PREFLIGHT[name] for name in ("env", "resource", "entryPoint", "isTolerateAll", "hostpath")
+    }
+    assert job["phase"] == "Failed"
+    for node in cluster.nodes():
+        message = api.node(job, node)["message"]
+        assert "could not be started within" in message
+        assert "Insufficient" in message
+    assert json.loads(outputs(job)["failedNodes"]) == cluster.nodes()
+    wait_for("the nodes to be given back", lambda: given_back(cluster, *cluster.nodes()))
+
+
+def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+    nodes = cluster.nodes()
+    script = """
+        set -eu
+        test "$GREETING" = '{{workflow.name}} "$HOME" it'"'"'s'
+        test "$API_TOKEN" = sesame
+        test "$OPSJOB_NODES" -gt 1
+        test -d /var/log/pods && ! touch /var/log/pods/mine 2>/dev/null
+        test "$(df -k /dev/shm | awk 'NR == 2 {print $2}')" = 16384
+        test ! -e /var/run/secrets/kubernetes.io
+        echo "$NODE_NAME is number $OPSJOB_RANK of $OPSJOB_ID"
+        echo '{"checks": [{"name": "disk", "ok": true, "value": 12.5, "unit": "GiB"}]}' > "$OPSJOB_RESULT"
+    """
+    env = {"GREETING": '{{workflow.name}} "$HOME" it\'s', "API_TOKEN": "sesame"}
+    resource = {"cpu": "50m", "memory": "64Mi", "sharedMemory": "16Mi", "ephemeralStorage": "64Mi"}
+    job_id = check(api, image, script, env=env, resource=resource, hostpath=["/var/log"])
+    job = api.finished(job_id)
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Succeeded", "Succeed"), job
+    assert job["env"] == env | {"API_TOKEN": "***"}
+    assert json.loads(outputs(job)["healthyNodes"]) == nodes
+    assert json.loads(outputs(job)["failedNodes"]) == []
+    found = report(store, job)
+    for rank, node in enumerate(nodes):
+        assert (found[node]["status"], found[node]["exitCode"]) == ("pass", 0)
+        assert found[node]["checks"][0] | {"value": 12.5} == {
+            "name": "disk",
+            "status": "pass",
+            "value": 12.5,
+            "unit": "GiB",
+            "reason": "",
+            "suggestedAction": "",
+        }
+        assert f"{node} is number {rank} of {job_id}" in found[node]["lastLines"]
+    assert found["control-plane"]["status"] == "skip"
+    assert len(ET.fromstring(stored(store, job, "junit.xml"))) == len(found)  # noqa: S314 - our own report
+    assert ET.fromstring(stored(store, job, "matrix.svg")).tag.endswith("svg")  # noqa: S314 - our own report
+    wait_for("the nodes to be given back", lambda: given_back(cluster, *nodes))
+
+
+def test_unhealthy_nodes_are_named_with_their_reasons(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+    bad, unsure, *good = cluster.nodes()
+    found_bad = json.dumps({"checks": [{"name": "xid", "ok": False, "reason": "<79>", "action": "reboot"}]})
+    script = f"""
+        case $NODE_NAME in
+        {bad}) echo '{found_bad}' > "$OPSJOB_RESULT"; echo 'the GPU fell off the bus' > /dev/termination-log; exit 1 ;;
+        {unsure}) exit 2 ;;
+        esac
+    """
+    job = api.finished(check(api, image, script, resource={"cpu": "20m"}))
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Failed")
+    for part in (bad, "the GPU fell off the bus", unsure, "could not be tested"):
+        assert part in job["conditions"][-1]["message"]
+    assert json.loads(outputs(job)["healthyNodes"]) == good
+    assert json.loads(outputs(job)["failedNodes"]) == [bad, unsure]
+    found = report(store, job)
+    assert (found[bad]["status"], found[bad]["exitCode"]) == ("fail", 1)
+    assert found[bad]["checks"][0]["suggestedAction"] == "reboot"
+    assert (found[unsure]["status"], found[unsure]["exitCode"]) == ("error", 2)
+    assert "<79>" not in stored(store, job, "matrix.svg")
+
+
+def test_an_image_that_does_not_exist_is_a_result(cluster: Cluster, api: Api, store: Store) -> None:
+    node = cluster.nodes()[0]
+    missing = f"registry.invalid/none-{uuid.uuid4().hex[:6]}:1"
+    job = api.finished(check(api, missing, "true", inputs=[{"name": "node", "value": node}]))
+    assert job["phase"] == "Failed"
+    assert "could not be started" in job["conditions"][-1]["message"]
+    assert "ImagePull" in job["conditions"][-1]["message"]
+    assert report(store, job)[node]["status"] == "error"
+    wait_for("the nodes to be given back", lambda: given_back(cluster, node))
+
+
+def test_a_timeout_leaves_a_report_of_what_was_known(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+    slow, *quick = cluster.nodes()
+    script = f'test "$NODE_NAME" != {slow} || sleep 600'
+    job = api.finished(check(api, image, script, timeoutSecond=60))
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
+    found = report(store, job)
+    assert found[slow]["status"] == "error"
+    assert {found[node]["status"] for node in quick} == {"pass"}
+    wait_for("the nodes to be given back", lambda: given_back(cluster, slow, *quick))
+
+
+def test_a_node_that_is_not_ready_is_left_out_and_said_so(cluster: Cluster, api: Api, image: str) -> None:
+    ghost = f"ghost-{uuid.uuid4().hex[:6]}"
+    cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": ghost}})
+    try:
+        body = {
+            "name": "plan",
+            "type": "preflight",
+            "inputs": IN_THE_CLUSTER,
+            "image": image,
+            "entryPoint": base64.b64encode(b"true").decode(),
+            "resource": {"replica": 1},
+        }
+        answer = api.client.post("/api/v1/opsjobs", params={"dryRun": "true"}, json=body)
+    finally:
+        cluster.kubectl("delete", "node", ghost)
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()["plan"]
+    reasons = {node["name"]: node["reason"] for node in plan["excluded"]}
+    assert [node["name"] for node in plan["nodes"]] == cluster.nodes()[:1]
+    assert "is NotReady" in reasons[ghost]
+    assert "resource.replica" in reasons[cluster.nodes()[1]]
+
+
+def test_every_fault_of_a_request_is_named_in_one_answer(api: Api) -> None:
+    body = PREFLIGHT | {"inputs": IN_THE_CLUSTER, "entryPoint": "not base64!", "hostpath": ["/var/log", "/etc"]}
+    answer = api.client.post("/api/v1/opsjobs", json=body)
+    assert answer.status_code == 400
+    faults = {fault["path"]: fault["message"] for fault in answer.json()["errors"]}
+    assert set(faults) == {"entryPoint", "hostpath[1]"}
+    assert "Base64" in faults["entryPoint"]
+    assert "/var/log, /nfs_models" in faults["hostpath[1]"]
+
+
+def test_a_second_job_on_the_same_node_waits_and_says_for_whom(cluster: Cluster, api: Api, image: str) -> None:
+    node = cluster.nodes()[0]
+    here = [{"name": "node", "value": node}]
+    first = check(api, image, "while [ ! -e /var/log/e2e-go ]; do sleep 1; done", inputs=here, hostpath=["/var/log"])
+    try:
+        api.until(first, "the first at work", lambda job: api.node(job, node)["phase"] == "Running")
+        second = check(api, image, "true", inputs=here)
+        api.until(second, "to be told whom it waits for", lambda job: first in job["conditions"][-1]["message"])
+    finally:
+        cluster.on_host(node, "touch", "/var/log/e2e-go")
+    assert api.finished(first)["phase"] == "Succeeded"
+    assert api.finished(second)["phase"] == "Succeeded"
+    cluster.on_host(node, "rm", "/var/log/e2e-go")

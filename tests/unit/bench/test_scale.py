@@ -1,0 +1,38 @@
+"""What the scale benchmark makes of the times that the API answers."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.job import rfc3339
+from tests.bench.scale import Size, at_once, between
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def node(start: int, end: int) -> dict[str, str]:
+    return {"start": rfc3339(BEGIN + timedelta(seconds=start)), "end": rfc3339(BEGIN + timedelta(seconds=end))}
+
+
+def test_a_node_that_starts_in_the_second_in_which_another_ends_is_not_beside_it() -> None:
+    assert at_once([node(0, 10), node(10, 20), node(20, 30)]) == 1
+
+
+def test_nodes_in_work_together_are_counted() -> None:
+    assert at_once([node(0, 10), node(2, 12), node(9, 11), node(30, 40)]) == 3
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 50)), min_size=1, max_size=30))
+def test_no_moment_has_more_nodes_than_the_busiest(steps: list[tuple[int, int]]) -> None:
+    busiest = max(sum(start <= second < start + length for start, length in steps) for second in range(151))
+    assert at_once([node(start, start + length) for start, length in steps]) == busiest
+
+
+def test_theory_is_whole_batches() -> None:
+    assert Size(nodes=1_000, batch=50, seconds=10).theory == 200
+    assert Size(nodes=101, batch=50, seconds=2).theory == 6
+
+
+def test_times_are_subtracted_as_the_api_writes_them() -> None:
+    assert between("2026-01-01T00:00:00.500Z", "2026-01-01T00:03:20.000Z") == 199.5

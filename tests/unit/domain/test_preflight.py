@@ -1,0 +1,160 @@
+"""What an order of preflight may ask for, and what becomes of it."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.job import ExcludedNode, Plan, PlannedNode
+from service.domain.preflight import Allowed, faults, files, narrowed, pod_spec_patch, script
+
+ALLOWED = Allowed(host_paths=("/var/log", "/nfs_models"), security_context={"allowPrivilegeEscalation": False})
+PLAN = Plan(tuple(PlannedNode(name) for name in ("b", "a", "c")), (ExcludedNode("d", "is NotReady"),))
+
+
+def asked(**options: Any) -> dict[str, Any]:
+    return {"image": "registry.example.com:5000/tools/check:1.2", "entryPoint": "bHM=", **options}
+
+
+def refused(**options: Any) -> dict[str, str]:
+    return {fault.path: fault.message for fault in faults(asked(**options), ALLOWED)}
+
+
+def patch(**options: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pod_spec_patch(asked(**options), ALLOWED))
+    return found
+
+
+def main(**options: Any) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in patch(**options)["containers"] if item["name"] == "main")
+    return found
+
+
+@pytest.mark.parametrize("path", ["/var/log", "/var/log/pods", "/nfs_models/a/b"])
+def test_an_allowed_directory_and_what_is_below_may_be_mounted(path: str) -> None:
+    assert refused(hostpath=[path]) == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/var", "/var/logs", "/etc", "/nfs", "/var/log/{{workflow.name}}", "/var/log/\n"]
+)
+def test_no_other_path_may(path: str) -> None:
+    found = refused(hostpath=["/var/log", path])
+    assert list(found) == ["hostpath[1]"]
+    assert "/var/log, /nfs_models" in found["hostpath[1]"]
+
+
+def test_where_nothing_is_allowed_the_value_is_named() -> None:
+    (fault,) = faults(asked(hostpath=["/var/log"]), Allowed())
+    assert "no host path" in fault.message
+    assert "preflight.hostPaths" in fault.message
+
+
+def test_every_fault_is_named_at_once() -> None:
+    found = refused(
+        image="a{{b}}", entryPoint="no", hostpath=["/etc", "/root"], resource={"gpu": "500m"}, env={"a" * 254: ""}
+    )
+    assert set(found) == {"image", "entryPoint", "hostpath[0]", "hostpath[1]", "resource.gpu", f"env.{'a' * 40}…"}
+
+
+@pytest.mark.parametrize("text", ["not base64!", base64.b64encode(b"\xff\xfe").decode(), "", "IAo="])
+def test_an_entry_point_is_base64_of_a_command(text: str) -> None:
+    assert "must be Base64 of" in refused(entryPoint=text)["entryPoint"]
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_any_text_is_a_command(text: str) -> None:
+    entry_point = base64.b64encode(text.encode()).decode()
+    assert refused(entryPoint=entry_point) == {}
+    assert script(entry_point) == text
+
+
+@pytest.mark.parametrize(
+    "image", ["busybox", "busybox:1", "localhost:5000/a/b_c@sha256:0123abcd", "Registry.example.com/x-y/z:V1.0-rc_2"]
+)
+def test_images_as_they_are_written(image: str) -> None:
+    assert refused(image=image) == {}
+
+
+def test_the_users_container_has_no_token_and_argos_have() -> None:
+    found = patch(hostpath=["/var/log"])
+    assert found["automountServiceAccountToken"] is False
+    mounts = {item["name"]: item.get("volumeMounts", []) for item in found["containers"] + found["initContainers"]}
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert {name for name, items in mounts.items() if any(item["mountPath"] == token for item in items)} == {
+        "init",
+        "wait",
+    }
+
+
+def test_resources_are_requests_and_limits() -> None:
+    resource = {
+        "cpu": "8",
+        "memory": "32Gi",
+        "gpu": "2",
+        "ephemeralStorage": "1Gi",
+        "sharedMemory": "4Gi",
+        "replica": 3,
+    }
+    found = main(resource=resource)
+    limits = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "1Gi"}
+    assert found["resources"] == {"requests": limits, "limits": limits}
+    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in found["volumeMounts"]  # noqa: S108 - in the pod
+    assert {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "4Gi"}} in patch(resource=resource)[
+        "volumes"
+    ]
+
+
+def test_the_gpus_name_is_the_vendors() -> None:
+    found = json.loads(pod_spec_patch(asked(resource={"gpu": "1"}), Allowed(gpu_resource="amd.com/gpu")))
+    assert found["containers"][1]["resources"]["limits"] == {"amd.com/gpu": "1"}
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_host_paths_are_mounted_where_they_are(writable: bool) -> None:  # noqa: FBT001 - a parameter
+    allowed = Allowed(host_paths=("/var/log",), host_paths_writable=writable)
+    found = json.loads(pod_spec_patch(asked(hostpath=["/var/log/a", "/var/log", "/var/log/a"]), allowed))
+    mounts = found["containers"][1]["volumeMounts"]
+    assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [
+        ("/var/log/a", not writable),
+        ("/var/log", not writable),
+    ], "a path twice would not be a pod"
+    assert [volume["hostPath"]["path"] for volume in found["volumes"] if "hostPath" in volume] == [
+        "/var/log/a",
+        "/var/log",
+    ]
+
+
+def test_nothing_of_the_environment_is_in_the_patch() -> None:
+    assert "sesame" not in pod_spec_patch(asked(env={"A": "sesame"}), ALLOWED)
+
+
+@given(st.text(), st.text())
+def test_what_passes_holds_nothing_that_argo_would_replace(image: str, path: str) -> None:
+    options = asked(image=image, hostpath=[f"/var/log/{path}"])
+    if not list(faults(options, ALLOWED)):
+        assert "{{" not in pod_spec_patch(options, ALLOWED) + image
+
+
+@pytest.mark.parametrize(("replica", "planned"), [(None, "bac"), (1, "a"), (2, "ab"), (3, "bac"), (9, "bac")])
+def test_replica_takes_the_first_by_name(replica: int | None, planned: str) -> None:
+    found = narrowed(PLAN, replica)
+    assert "".join(found.names) == planned
+    left_out = {node.name: node.reason for node in found.excluded}
+    assert set(found.names) | set(left_out) == set("abcd")
+    assert left_out["d"] == "is NotReady"
+    assert all("resource.replica" in left_out[name] for name in set("abc") - set(planned))
+
+
+def test_the_pods_files_are_the_text_as_it_was_sent() -> None:
+    found = files(PLAN, asked(), 'a "name"', "echo {{workflow.name}} '\\n")
+    assert found["entrypoint"] == "echo {{workflow.name}} '\\n"
+    assert found["nodes"] == "b\na\nc\n"
+    assert json.loads(found["plan.json"]) == {
+        "name": 'a "name"',
+        "image": asked()["image"],
+        "excluded": [{"name": "d", "reason": "is NotReady"}],
+    }

@@ -1,0 +1,79 @@
+"""Which logs a pod has, as Kubernetes tells its state."""
+
+from typing import Any
+
+from workflow_templates.dumplog.logs import Log, of_pod
+
+RAN = {"terminated": {"containerID": "containerd://1", "exitCode": 3, "reason": "Error"}}
+
+
+def pod(*, statuses: dict[str, list[dict[str, Any]]] | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web-0", "namespace": "team-a"},
+        "spec": {"nodeName": "node-1", **spec},
+        "status": {"phase": "Running", **(statuses or {})},
+    }
+
+
+def containers(*names: str, **fields: Any) -> list[dict[str, Any]]:
+    return [{"name": name, **fields} for name in names]
+
+
+def named(logs: list[Log]) -> dict[str, str]:
+    return {log.name: log.error for log in logs}
+
+
+def test_every_kind_of_container_has_one() -> None:
+    running: dict[str, Any] = {"state": {"running": {}}}
+    item = pod(
+        initContainers=[*containers("prepare"), *containers("proxy", restartPolicy="Always")],
+        containers=containers("main"),
+        ephemeralContainers=containers("debug"),
+        statuses={
+            "initContainerStatuses": [{"name": "prepare", "state": RAN}, {"name": "proxy", **running}],
+            "containerStatuses": [{"name": "main", **running}],
+            "ephemeralContainerStatuses": [{"name": "debug", **running}],
+        },
+    )
+    assert {log.container: (log.kind, log.exit_code) for log in of_pod(item)} == {
+        "prepare": ("init", 3),
+        "proxy": ("sidecar", None),
+        "main": ("container", None),
+        "debug": ("ephemeral", None),
+    }
+
+
+def test_a_restarted_container_has_two() -> None:
+    status = {"name": "main", "restartCount": 4, "state": {"running": {}}, "lastState": RAN}
+    previous, current = of_pod(pod(containers=containers("main"), statuses={"containerStatuses": [status]}))
+    assert (previous.name, previous.exit_code, previous.reason) == ("web-0/main.previous.log", 3, "Error")
+    assert (current.name, current.exit_code, current.restart_count) == ("web-0/main.log", None, 4)
+    assert previous.entry()["previous"] is True
+
+
+def test_one_that_waits_to_be_restarted_has_only_the_previous() -> None:
+    """Kubernetes would answer the same log for both."""
+    status = {"name": "main", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": RAN}
+    logs = list(of_pod(pod(containers=containers("main"), statuses={"containerStatuses": [status]})))
+    assert named(logs) == {"web-0/main.previous.log": ""}
+
+
+def test_one_that_never_started_says_why() -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
+    status = {"name": "main", "state": waiting}
+    (log,) = of_pod(pod(containers=containers("main"), statuses={"containerStatuses": [status]}))
+    assert log.error == "has not started: ErrImagePull: no such image"
+
+
+def test_a_pod_without_a_node_says_why() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/4 nodes fit"}
+    item = pod(containers=containers("main"), statuses={"conditions": [condition]})
+    del item["spec"]["nodeName"]
+    (log,) = of_pod(item)
+    assert (log.node, log.error) == ("", "has not started: Unschedulable: 0/4 nodes fit")
+
+
+def test_a_pod_of_which_nothing_is_known_yet_has_its_containers_in_the_index() -> None:
+    item = pod(containers=containers("a", "b"))
+    del item["status"]
+    assert named(list(of_pod(item))) == {"web-0/a.log": "has not started", "web-0/b.log": "has not started"}

@@ -1,0 +1,151 @@
+"""What steps may rely on of the object store: whole objects or none, an outage outlasted, and words for people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
+from workflow_templates.objects import Place, Store, StoreError
+from workflow_templates.sigv4 import Signer
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def server() -> Iterator[S3Server]:
+    with serving(S3Server()) as server:
+        yield server
+
+
+@pytest.fixture
+def store(server: S3Server) -> Iterator[Store]:
+    place = Place(endpoint=server.url, bucket="ops", prefix="prod/")
+    with httpx.Client(timeout=5, trust_env=False) as http:
+        store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=3)
+        store.part_bytes = MIB
+        yield store
+
+
+def test_an_object_is_put_under_the_prefix(server: S3Server, store: Store) -> None:
+    store.put("preflight/job 1/report.json", b"{}", "application/json")
+    assert server.objects == {"/ops/prod/preflight/job 1/report.json": b"{}"}
+    assert server.types == {"/ops/prod/preflight/job 1/report.json": "application/json"}
+    assert store.address("preflight/job 1/report.json") == "s3://ops/prod/preflight/job 1/report.json"
+
+
+def test_a_link_leads_to_where_people_reach_the_store() -> None:
+    place = Place(endpoint="http://inside:7070", public_endpoint="https://s3.example.com", bucket="ops", prefix="a/")
+    with httpx.Client() as http:
+        link = urlsplit(Store(http, place, Signer("key", "secret", "us-east-1")).presigned("x y", 60))
+    assert (link.scheme, link.netloc, link.path) == ("https", "s3.example.com", "/ops/a/x%20y")
+    assert parse_qs(link.query)["X-Amz-Expires"] == ["60"]
+
+
+def test_without_path_style_the_bucket_is_in_the_host_name() -> None:
+    place = Place(endpoint="https://s3.example.com", bucket="ops", path_style=False)
+    assert place.url("x") == "https://ops.s3.example.com/x"
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 5 * MIB // 2])
+def test_an_upload_is_whole_whatever_its_size(server: S3Server, store: Store, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    with store.upload("big", "application/gzip") as file:
+        for begin in range(0, size, 300_000):
+            file.write(content[begin : begin + 300_000])
+    assert server.objects == {"/ops/prod/big": content}
+    assert server.types == {"/ops/prod/big": "application/gzip"}
+    assert server.uploads == {}
+    assert server.biggest <= MIB
+
+
+def test_one_that_is_broken_off_leaves_nothing(server: S3Server, store: Store) -> None:
+    def broken_off() -> None:
+        with store.upload("half", "application/gzip") as file:
+            file.write(b"x" * 3 * MIB)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert (server.objects, server.uploads) == ({}, {})
+
+
+@pytest.mark.parametrize("fault", [(503, "SlowDown"), (500, "InternalError"), (429, ""), (CUT, "")])
+def test_an_outage_is_outlasted_at_every_request(server: S3Server, store: Store, fault: tuple[int, str]) -> None:
+    server.faults = [fault]
+    with store.upload("big", "application/gzip") as file:
+        server.faults = [fault]
+        file.write(b"x" * 2 * MIB)
+        server.faults = [fault]
+    assert server.objects == {"/ops/prod/big": b"x" * 2 * MIB}
+
+
+def test_a_completion_whose_answer_was_lost_counts(server: S3Server, store: Store) -> None:
+    server.loses_an_answer = True
+    with store.upload("big", "application/gzip") as file:
+        file.write(b"x")
+    assert server.objects == {"/ops/prod/big": b"x"}
+
+
+def test_a_store_that_stays_away_is_given_up_in_time_and_named(server: S3Server, store: Store) -> None:
+    def upload() -> None:
+        with store.upload("big", "application/gzip") as file:
+            file.write(b"x" * 2 * MIB)
+
+    store.patience = 0.5
+    server.refuses = lambda method, _query: (503, "SlowDown") if method == "PUT" else None
+    with pytest.raises(StoreError, match=r"did not take what .*503 SlowDown") as told:
+        upload()
+    assert server.url in str(told.value)
+    assert (server.objects, server.uploads) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "advice"),
+    [
+        ((403, "SignatureDoesNotMatch"), "objectStore.existingSecret"),
+        ((403, "AccessDenied"), "objectStore.existingSecret"),
+        ((404, "NoSuchBucket"), "objectStore.bucket"),
+        ((403, "RequestTimeTooSkewed"), "clocks"),
+        ((400, "InvalidRequest"), "of InvalidRequest"),
+    ],
+)
+def test_a_refusal_is_not_repeated_and_says_what_to_look_at(
+    server: S3Server, store: Store, refusal: tuple[int, str], advice: str
+) -> None:
+    server.refuses = lambda _method, _query: refusal
+    with pytest.raises(StoreError, match=advice) as told:
+        store.put("x", b"", "text/plain")
+    assert len(server.seen) == 1
+    assert "secret" not in str(told.value).replace("Secret", "").replace("existingSecret", "")
+
+
+def test_an_error_that_comes_with_200_is_one(server: S3Server, store: Store) -> None:
+    server.faults = [(200, "InternalError")]
+    store.put("x", b"y", "text/plain")
+    assert server.objects == {"/ops/prod/x": b"y"}
+
+
+def test_it_is_configured_by_environment_and_files(tmp_path: Path) -> None:
+    environment = {
+        "OPSJOBS_STORE_ENDPOINT": "http://inside:7070",
+        "OPSJOBS_STORE_BUCKET": "ops",
+        "OPSJOBS_STORE_PREFIX": "a/",
+        "OPSJOBS_STORE_PRESIGN_SECONDS": "77",
+        "OPSJOBS_STORE_PATIENCE_SECONDS": "9",
+        "OPSJOBS_STORE_REGION": "eu-central-1",
+    }
+    (tmp_path / "accessKey").write_text("key\n")
+    with pytest.raises(StoreError, match="objectStore"):
+        Store.in_pod(environment, tmp_path)
+    (tmp_path / "secretKey").write_text("of nobody\n")
+    store = Store.in_pod(environment, tmp_path)
+    assert store.patience == 9
+    query = parse_qs(urlsplit(store.presigned("x")).query)
+    assert query["X-Amz-Expires"] == ["77"]
+    assert query["X-Amz-Credential"][0].startswith("key/")
+    assert "/eu-central-1/" in query["X-Amz-Credential"][0]
+    with pytest.raises(StoreError, match="objectStore"):
+        Store.in_pod({}, tmp_path)

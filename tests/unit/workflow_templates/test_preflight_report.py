@@ -1,0 +1,154 @@
+"""From steps and logs to the report: JSON by its published schema, JUnit XML, a picture, and both of them escaped."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_templates.preflight import checks
+from workflow_templates.preflight.checks import Check, Node
+from workflow_templates.preflight.document import document
+from workflow_templates.preflight.junit import junit
+from workflow_templates.preflight.matrix import matrix
+
+SCHEMA = jsonschema_rs.validator_for(
+    json.loads((Path(__file__).parents[3] / "docs/schemas/preflight-report.schema.json").read_text())
+)
+STATUSES = st.sampled_from(["pass", "fail", "error", "skip"])
+CHECKS = st.builds(
+    Check,
+    name=st.text(min_size=1),
+    status=STATUSES,
+    value=st.none() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    unit=st.text(),
+    reason=st.text(),
+    action=st.text(),
+)
+NODES = st.lists(
+    st.builds(
+        Node,
+        name=st.text(min_size=1),
+        status=STATUSES,
+        reason=st.text(),
+        exit_code=st.none() | st.integers(0, 255),
+        started=st.just("2026-01-02T03:04:05Z"),
+        finished=st.just("2026-01-02T03:04:09Z"),
+        last_lines=st.text(),
+        checks=st.lists(CHECKS, max_size=3).map(tuple),
+    ),
+    max_size=4,
+)
+
+
+def step(phase: str, message: str = "", code: str | None = None) -> dict[str, Any]:
+    outputs = {} if code is None else {"exitCode": code}
+    times = {"startedAt": "2026-01-02T03:04:05Z", "finishedAt": "2026-01-02T03:04:35Z"}
+    return {"phase": phase, "message": message, "outputs": outputs, **times}
+
+
+@pytest.mark.parametrize(
+    ("entry", "status", "reason"),
+    [
+        (step("Succeeded", code="0"), "pass", ""),
+        (step("Failed", "main: Error (exit code 1): the disk is full", "1"), "fail", "the disk is full (exit code 1)"),
+        (step("Failed", "Error (exit code 7)", "7"), "fail", "exit code 7"),
+        (step("Failed", "Step exceeded its deadline", "143"), "error", "Step exceeded its deadline (exit code 143)"),
+        (step("Failed", "main: Error (exit code 2): no GPU tool", "2"), "error", "no GPU tool (exit code 2)"),
+        (step("Failed", "could not be started within 20 s: no"), "error", "could not be started within 20 s: no"),
+        (step("Failed", "workflow shutdown with strategy:  Stop"), "error", "workflow shutdown with strategy:  Stop"),
+        (step("Failed"), "error", "did not come to an end"),
+        (None, "error", "not begun"),
+    ],
+)
+def test_how_a_check_ended(entry: dict[str, Any] | None, status: str, reason: str) -> None:
+    node = checks.of("n", entry, "")
+    assert (node.status, node.reason) == (status, reason)
+
+
+def test_a_nodes_time_is_its_checks() -> None:
+    assert checks.of("n", step("Succeeded", code="0"), "").seconds == 30
+    assert checks.of("n", None, "").seconds is None
+
+
+def test_a_result_file_becomes_checks_and_is_no_last_line() -> None:
+    log = (
+        "measuring\ndone\n\n"
+        'opsjob-result: {"checks": [\nopsjob-result: {"name": "disk", "ok": true, "value": 12.5, "unit": "GiB"},\n'
+        'opsjob-result: {"name": "clock", "ok": false, "value": "late", "reason": "off", "action": "start ntpd"},\n'
+        'opsjob-result: {"name": "gpu", "status": "skip"}]}\n'
+    )
+    node = checks.of("n", step("Succeeded", code="0"), log)
+    assert node.last_lines == "measuring\ndone"
+    assert node.checks == (
+        Check("disk", "pass", 12.5, "GiB"),
+        Check("clock", "fail", "late", "", "off", "start ntpd"),
+        Check("gpu", "skip"),
+    )
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3", '{"checks": {}}', '{"checks": [1]}', '{"checks": [{"ok": true}]}'])
+def test_a_result_file_that_cannot_be_read_is_said_and_changes_no_status(text: str) -> None:
+    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {text}\n")
+    assert node.status == "pass"
+    assert node.reason.startswith("the result file could not be read")
+
+
+@given(st.text(), st.text())
+def test_whatever_a_check_writes_there_is_a_line_for_its_node(log: str, result: str) -> None:
+    node = checks.of("n", step("Failed", log, "1"), f"{log}\nopsjob-result: {result}")
+    SCHEMA.validate(json.loads(document({}, "j", "2026-01-02T03:04:05Z", [node])))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_a_result_of_any_form_is_read_or_refused(result: Any) -> None:
+    try:
+        found = checks.checks({"checks": [{"name": "x", "value": result, "reason": result, "ok": result}]})
+    except ValueError:
+        pytest.fail("its form is right")
+    node = Node("n", "pass", checks=found)
+    SCHEMA.validate(json.loads(document({}, "j", "2026-01-02T03:04:05Z", [node])))
+
+
+@given(NODES)
+def test_the_report_keeps_its_schema_and_its_totals(nodes: list[Node]) -> None:
+    report = json.loads(document({"name": "p", "image": "i"}, "job", "2026-01-02T03:04:05Z", nodes))
+    SCHEMA.validate(report)
+    assert sum(report["totals"].values()) == len(nodes)
+    assert report["totals"]["fail"] == sum(node["status"] == "fail" for node in report["nodes"])
+
+
+@given(NODES)
+def test_junit_is_xml_and_counts_right(nodes: list[Node]) -> None:
+    suites = ET.fromstring(junit("job", nodes))  # noqa: S314 - our own text
+    assert len(suites) == len(nodes)
+    for suite, node in zip(suites, nodes, strict=True):
+        cases = suite.findall("testcase")
+        assert len(cases) == int(suite.attrib["tests"]) == 1 + len(node.checks)
+        assert len(suite.findall("testcase/failure")) == int(suite.attrib["failures"])
+        assert len(suite.findall("testcase/error")) == int(suite.attrib["errors"])
+
+
+@given(NODES)
+def test_the_picture_is_xml_with_a_row_a_node_and_nothing_of_theirs_in_its_markup(nodes: list[Node]) -> None:
+    picture = ET.fromstring(matrix("job", nodes))  # noqa: S314 - our own text
+    tags = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in picture.iter()}
+    assert tags <= {"svg", "rect", "text", "g", "title"}
+    cells = picture.findall("{http://www.w3.org/2000/svg}g")
+    assert len(cells) == sum(len({"node", *(check.name for check in node.checks)}) for node in nodes)
+
+
+def test_markup_in_a_name_stays_text() -> None:
+    nodes = [Node("n", "fail", "<script>alert(1)</script>", checks=(Check("<b>", "fail"),))]
+    for text in (junit("j", nodes), matrix("j", nodes)):
+        assert "<script" not in text
+        assert "<b>" not in text
