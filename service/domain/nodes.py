@@ -20,8 +20,14 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 def observed(plan: Plan, workflow: Workflow) -> tuple[PlannedNode, ...]:
     """The planned nodes as a Workflow shows them; once it completed, each of them is in a final phase."""
     steps = steps_by_node(plan, workflow)
-    nodes = tuple(_observed(node, steps.get(node.name, ())) for node in plan.nodes)
+    nodes = tuple(_observed(_told(node, workflow), steps.get(node.name, ())) for node in plan.nodes)
     return closed(nodes) if workflow.completed else nodes
+
+
+def _told(node: PlannedNode, workflow: Workflow) -> PlannedNode:
+    """With the reason that the job itself found, whatever was last seen of the node."""
+    why = str(workflow.given_up.get(node.name) or "")
+    return replace(node, phase=NodePhase.PENDING, message=why) if why else node
 
 
 def closed(nodes: Iterable[PlannedNode]) -> tuple[PlannedNode, ...]:

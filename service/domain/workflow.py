@@ -1,5 +1,6 @@
 """A Workflow as Argo reports it, read into what the rules ask about. Nothing is decided here."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ STOPPED_BY = "opsjob.io/stopped-by"
 
 #: The global output parameter by which a step that succeeded says what is still worth knowing.
 NOTE = "note"
+#: And the one by which preflight says why checks were given up before they started, as JSON by node.
+GIVEN_UP = "given-up"
 
 _COMPLETED = ("Succeeded", "Failed", "Error")
 #: Argo shows an item of a loop as `step(3:item)`, an attempt of it as `step(3:item)(1)`.
@@ -103,6 +106,15 @@ class Workflow:
     @property
     def note(self) -> str:
         return dict(self.outputs).get(NOTE, "")
+
+    @cached_property
+    def given_up(self) -> Mapping[str, str]:
+        """Node → why its check never started, where Argo itself knows only of a deadline."""
+        try:
+            said = json.loads(dict(self.outputs).get(GIVEN_UP) or "{}")
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

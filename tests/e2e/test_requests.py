@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.examples import EXPORTIMAGE, PREFLIGHT
 from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, inputs
 
 JOBS = "/api/v1/opsjobs"
@@ -111,11 +110,6 @@ def test_a_workload_narrows_to_the_nodes_its_pods_run_on(cluster: Cluster, api: 
         assert "runs no pod of workload 'sleeper'" in message(dry(api, inputs=other))
     finally:
         cluster.kubectl("delete", "namespace", workspace, "--wait=false")
-
-
-@pytest.mark.parametrize("example", [PREFLIGHT, EXPORTIMAGE], ids=lambda example: example["type"])
-def test_a_type_that_is_not_installed_is_refused_by_name(api: Api, example: dict[str, Any]) -> None:
-    assert f"{example['type']} is not installed here" in message(api.client.post(JOBS, json=example))
 
 
 def test_a_body_over_one_mebibyte_is_413(api: Api) -> None:

@@ -26,6 +26,8 @@ _READERS = 16
 #: A result file is at the end of its log (run.sh), and lines of the check before it.
 _TAIL_LINES = "450"
 _TAIL_BYTES = 100_000
+#: Argo keeps it in the Workflow, of which etcd takes 1.5 MB.
+_GIVEN_UP_BYTES = 100_000
 _NODE_ID = "workflows.argoproj.io/node-id"
 
 
@@ -34,11 +36,13 @@ def main() -> int:
     parser.add_argument("--job", required=True)
     parser.add_argument("--plan", type=Path, default=Path("/etc/opsjob/plan.json"))
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--given-up", type=Path, required=True)
     arguments = parser.parse_args()
     try:
         plan = json.loads(arguments.plan.read_text(encoding="utf-8"))
-        nodes = [*tested(Cluster.in_pod(), arguments.job), *left_out(plan)]
-        address = write(Store.in_pod(), arguments.job, plan, nodes)
+        checked = tested(Cluster.in_pod(), arguments.job)
+        arguments.given_up.write_text(never_started(checked), encoding="utf-8")
+        address = write(Store.in_pod(), arguments.job, plan, [*checked, *left_out(plan)])
     except (ClusterError, StoreError, OSError) as fault:
         say.last_word(f"the report was not written: {fault}")
         return 1
@@ -69,6 +73,14 @@ def tested(cluster: Cluster, job: str) -> list[Node]:
 
     with ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(node, workflow.planned(found)))
+
+
+def never_started(nodes: Iterable[Node]) -> str:
+    """Node → why its check was given up, as JSON for the record, of as many as an output parameter may hold."""
+    given_up = {node.name: node.reason for node in nodes if node.reason.startswith(watch.NEVER_STARTED)}
+    while len(text := json.dumps(given_up, ensure_ascii=False).encode()) > _GIVEN_UP_BYTES:
+        given_up.popitem()
+    return text.decode()
 
 
 def left_out(plan: Any) -> list[Node]:

@@ -119,13 +119,16 @@ def _watch() -> Container:
 
 def _report() -> Container:
     step: dict[str, Any] = {**RESTRICTED, "volume_mounts": [_FILES, scratch(), *STORE_MOUNTS]}
-    path = "/tmp/report"  # noqa: S108 - the pod's own
+    path, given_up = "/tmp/report", "/tmp/given-up"  # noqa: S108 - the pod's own
     return container(
         name="report",
         command=["python3", "-m", "workflow_templates.preflight.report"],
-        args=["--job", job_id(), f"--output={path}"],
+        args=["--job", job_id(), f"--output={path}", f"--given-up={given_up}"],
         env_from=STORE_ENV,
-        outputs=[Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default=""))],
+        outputs=[
+            Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default="")),
+            Parameter(name="given-up", global_name="given-up", value_from=models.ValueFrom(path=given_up, default="")),
+        ],
         retry_strategy=retried(60),
         **step,
     )

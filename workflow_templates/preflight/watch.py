@@ -18,6 +18,8 @@ from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Obj
 #: Between two looks, of which each reads the job's Workflow.
 _LOOK_SECONDS = 2.0
 _GIVEN_UP = "opsjob.io/given-up"
+#: How the reason begins, for whoever reads it later.
+NEVER_STARTED = "could not be started"
 _FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 
 
@@ -67,7 +69,7 @@ def give_up_late(cluster: Cluster, job: str, start_seconds: int, now: datetime) 
         if now - _moment(pod["metadata"]["creationTimestamp"]) < timedelta(seconds=start_seconds):
             continue
         name = pod["metadata"]["name"]
-        message = f"could not be started within {start_seconds} s: {reason(pod, _events(cluster, pod))}"
+        message = f"{NEVER_STARTED} within {start_seconds} s: {reason(pod, _events(cluster, pod))}"
         if _GIVEN_UP in (pod["metadata"].get("annotations") or {}):
             continue
         try:

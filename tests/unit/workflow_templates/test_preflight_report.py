@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_templates.preflight import checks
+from workflow_templates.preflight import checks, report
 from workflow_templates.preflight.checks import Check, Node
 from workflow_templates.preflight.document import document
 from workflow_templates.preflight.junit import junit
@@ -152,3 +152,17 @@ def test_markup_in_a_name_stays_text() -> None:
     for text in (junit("j", nodes), matrix("j", nodes)):
         assert "<script" not in text
         assert "<b>" not in text
+
+
+@pytest.mark.parametrize("nodes", [3, 5_000])
+def test_what_was_given_up_is_told_to_the_record_as_far_as_it_holds(nodes: int) -> None:
+    late = [
+        checks.of(f"n{i}", step("Failed", code="137"), "", "could not be started within 60 s: Ä" * 5)
+        for i in range(nodes)
+    ]
+    told = report.never_started([*late, checks.of("bad", step("Failed", code="1"), "")])
+    assert len(told.encode()) <= 100_000
+    reasons = json.loads(told)
+    assert reasons["n0"].startswith("could not be started within 60 s")
+    assert "bad" not in reasons
+    assert (len(reasons) == nodes) is (nodes == 3)
