@@ -66,6 +66,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         cluster=cluster,
         cluster_id=settings.cluster_id,
         workspace_label=settings.workspace_label,
+        unhealthy_taint=settings.preflight_mark_taint,
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
         kinds=kinds(settings, cluster),
@@ -105,6 +106,8 @@ def kinds(settings: Settings, cluster: Cluster) -> dict[JobType, Kind]:
         ),
         parallelism=settings.preflight_parallelism,
         start_seconds=settings.preflight_start_seconds,
+        mark_taint=settings.preflight_mark_taint,
+        mark_label=settings.preflight_mark_label,
     )
     return {
         JobType.ADDON: Addons(cluster=cluster, system_namespaces=system),

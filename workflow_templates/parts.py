@@ -16,6 +16,12 @@ _STORE_AUTHORITY = "OPSJOBS_STORE_AUTHORITY"
 #: A ConfigMap of the chart's.
 _STORE_SETTINGS = "opsjobs-store"
 
+STORE_PREFIX = "OPSJOBS_STORE_PREFIX"
+#: yes or no: whether Argo can write to the store too. It takes an authority only from a Secret, we from a ConfigMap.
+STORE_SHOWN = "OPSJOBS_STORE_SHOWN"
+#: The store, as Argo reads it; a ConfigMap of the chart's.
+STORE_OF_ARGO = models.ArtifactRepositoryRef(config_map="opsjobs-store-artifacts", key="store")
+
 #: What a job of a thousand nodes may ask of the scheduler at once.
 TINY = models.ResourceRequirements(requests={"cpu": models.Quantity("10m"), "memory": models.Quantity("32Mi")})
 

@@ -10,6 +10,9 @@ class Taint:
     effect: str
     value: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

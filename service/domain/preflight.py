@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 import posixpath
 import re
@@ -14,10 +15,14 @@ from service.domain.job import ExcludedNode, Plan
 
 #: Argo puts what it knows in the place of `{{…}}`, so no text with braces goes where it looks.
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
-_PATH = re.compile(r"[^{}\x00-\x1f]*")
+_PATH = re.compile(r"[^{}]*")
 _MAX_ENV_NAME = 253
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": "ephemeral-storage"}
+
+#: The chart's headless Service, which gives every check a name that the others reach it by.
+_PEERS_SERVICE = "opsjob-peers"
+_PEER_DIGITS = 12
 
 #: Only Argo's own containers get a token, a short-lived one; the container that runs the request's image gets none.
 _TOKEN = {
@@ -60,7 +65,12 @@ def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:
     except ValueError as error:
         yield Fault("entryPoint", str(error))
     for index, path in enumerate(options.get("hostpath") or ()):
-        if not _PATH.fullmatch(path) or not any(_is_within(path, root) for root in allowed.host_paths):
+        # YAML, as which the patch is read, knows no other characters.
+        if (
+            not path.isprintable()
+            or not _PATH.fullmatch(path)
+            or not any(_is_within(path, root) for root in allowed.host_paths)
+        ):
             may = f"only {', '.join(allowed.host_paths)} and what is below" if allowed.host_paths else "no host path"
             yield Fault(
                 f"hostpath[{index}]", f"{path!r} may not be mounted: {may} (the chart's value preflight.hostPaths)"
@@ -126,14 +136,22 @@ def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
         "initContainers": [{"name": "init", "volumeMounts": [_TOKEN_MOUNT]}],
         "containers": [{"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}, main],
     }
-    return json.dumps(patch)
+    return json.dumps(patch, ensure_ascii=False)
 
 
 def _is_within(path: str, root: str) -> bool:
     return posixpath.commonpath([path, root]) == posixpath.normpath(root)
 
 
-def files(plan: Plan, options: Mapping[str, Any], name: str, script: str) -> dict[str, str]:
+def peer(node: str, job: str) -> str:
+    """The host name of the check on a node; the template makes the same (workflow_templates/preflight/template.py).
+
+    `job` is a word of this job alone: what a name of another job resolved to may still be in a cache.
+    """
+    return f"{job}-{hashlib.sha256(node.encode()).hexdigest()[:_PEER_DIGITS]}"
+
+
+def files(plan: Plan, options: Mapping[str, Any], name: str, script: str, peers: str) -> dict[str, str]:
     """What the job's pods find under /etc/opsjob (workflow_templates/preflight: run.sh, report.py)."""
     noted = {
         "name": name,
@@ -143,6 +161,7 @@ def files(plan: Plan, options: Mapping[str, Any], name: str, script: str) -> dic
     return {
         "entrypoint": script,
         "nodes": _lines(plan.names),
+        "peers": _lines(f"{peer(node, peers)}.{_PEERS_SERVICE}" for node in plan.names),
         "plan.json": json.dumps(noted, ensure_ascii=False),
     }
 

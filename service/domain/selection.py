@@ -1,7 +1,7 @@
 """From selectors to a plan: which nodes a job works on, and why it leaves the others out (contract: Requests)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from service.domain.cluster import Node, Taint, Workload, Workspace
@@ -26,6 +26,8 @@ class Facts:
 
     cluster_id: str
     workspace_label: str
+    #: key=value:Effect of the taint that a preflight job puts on nodes and takes off them; empty: it puts none.
+    unhealthy_taint: str = ""
     nodes: Sequence[Node] = ()
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
     workloads: Mapping[str, Sequence[Workload]] = field(default_factory=dict)
@@ -72,7 +74,8 @@ def select(
     if job_type in _WITHOUT_NODES:
         return Selection(workspace_id=workspace_id, workloads=workloads)
     scopes = _scopes(inputs, facts, workloads)
-    plan = _plan(job_type, scopes, facts.nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
+    nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
+    plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
         faults.append(Fault("inputs", _nothing_left(plan, workloads)))
     return Selection(plan=plan, workspace_id=workspace_id, workloads=workloads, faults=tuple(faults))
@@ -178,11 +181,16 @@ def _unfit(node: Node, job_type: JobType, *, named: bool, tolerate_all: bool) ->
     if not tolerate_all:
         if node.cordoned:
             reasons.append("is cordoned (isTolerateAll would take it)")
-        taints = [f"{t.key}={t.value}:{t.effect}" if t.value else f"{t.key}:{t.effect}" for t in _repelling(node)]
+        taints = [str(taint) for taint in _repelling(node)]
         # Kubernetes taints a NotReady node by itself: that says nothing new.
         if taints and node.ready:
             reasons.append(f"is tainted {', '.join(taints)} (isTolerateAll would take it)")
     return reasons
+
+
+def _without(unhealthy: str, nodes: Sequence[Node]) -> Sequence[Node]:
+    """The nodes as a preflight job sees them: that they failed an earlier one is why they are tested again."""
+    return [replace(node, taints=tuple(taint for taint in node.taints if str(taint) != unhealthy)) for node in nodes]
 
 
 def _repelling(node: Node) -> list[Taint]:

@@ -1,6 +1,7 @@
 """preflight: what a check runs with on every planned node, and where its environment is kept (contract: preflight)."""
 
 import json
+import secrets
 from dataclasses import dataclass
 
 from service.domain import preflight
@@ -20,6 +21,9 @@ class Preflights:
     parallelism: int
     #: Seconds in which a check's pod must start; then its node could not be tested.
     start_seconds: int
+    #: What nodes that fail get, as key=value:Effect and key=value; empty: no such mark.
+    mark_taint: str = ""
+    mark_label: str = ""
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
         options = order.options
@@ -27,7 +31,8 @@ class Preflights:
         faults = list(preflight.faults(options, self.allowed))
         if faults:
             return Work(faults=tuple(faults))
-        files = preflight.files(plan, options, order.name, preflight.script(options["entryPoint"]))
+        peers = f"p{secrets.token_hex(4)}"
+        files = preflight.files(plan, options, order.name, preflight.script(options["entryPoint"]), peers)
         env = options.get("env") or {}
         if sum(len(text.encode()) for text in files.values()) > MAX_FILES_BYTES:
             faults.append(Fault("entryPoint", f"it and the plan together are over {MAX_FILES_BYTES} bytes"))
@@ -38,7 +43,10 @@ class Preflights:
                 "nodes": json.dumps(plan.names),
                 "image": options["image"],
                 "pod-spec-patch": preflight.pod_spec_patch(options, self.allowed),
+                "peers": peers,
                 "start-seconds": str(self.start_seconds),
+                "mark-taint": self.mark_taint,
+                "mark-label": self.mark_label,
             },
             files=files,
             # All of it, whatever its names sound like: there is one way into the pod.

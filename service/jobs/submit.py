@@ -61,6 +61,8 @@ class Submission:
     cluster: Cluster
     cluster_id: str
     workspace_label: str
+    #: key=value:Effect of the taint that nodes get which fail a preflight job; empty: none.
+    unhealthy_taint: str = ""
     #: Job type → the WorkflowTemplate that runs it; a type without one cannot be run here.
     templates: Mapping[str, str]
     default_timeout_seconds: int
@@ -121,6 +123,7 @@ class Submission:
         facts = Facts(
             cluster_id=self.cluster_id,
             workspace_label=self.workspace_label,
+            unhealthy_taint=self.unhealthy_taint,
             nodes=await self.cluster.nodes(),
             workspaces={
                 found.id: found

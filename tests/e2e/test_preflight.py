@@ -148,6 +148,85 @@ def test_unhealthy_nodes_are_named_with_their_reasons(cluster: Cluster, api: Api
     assert "<79>" not in stored(store, job, "matrix.svg")
 
 
+def marks_of(cluster: Cluster, node: str) -> tuple[bool, bool]:
+    """Whether a node has the taint and the label of local_cluster/values.yaml."""
+    found = cluster.get("node", node)
+    keys = {taint["key"] for taint in found["spec"].get("taints", [])}
+    return "opsjob.io/unhealthy" in keys, found["metadata"]["labels"].get("opsjob.io/preflight") == "failed"
+
+
+def test_a_node_that_failed_is_marked_until_it_passes(cluster: Cluster, api: Api, image: str) -> None:
+    bad, unsure, good, *_ = cluster.nodes()
+    other = {"key": "e2e", "value": "other", "effect": "PreferNoSchedule"}
+    cluster.kubectl("taint", "node", bad, "e2e=other:PreferNoSchedule", "--overwrite")
+    here = [{"name": "node", "value": node} for node in (bad, unsure, good)]
+    try:
+        script = f"case $NODE_NAME in {bad}) exit 1 ;; {unsure}) exit 2 ;; esac"
+        assert api.finished(check(api, image, script, inputs=here))["phase"] == "Failed"
+        assert [marks_of(cluster, node) for node in (bad, good)] == [(True, True), (False, False)]
+        unknown = marks_of(cluster, unsure)
+        assert api.finished(check(api, image, "true", inputs=here[:1]))["phase"] == "Succeeded"
+        assert marks_of(cluster, bad) == (False, False)
+        assert marks_of(cluster, unsure) == unknown, "nobody knows more of it than before"
+        assert other in cluster.get("node", bad)["spec"]["taints"], "another's taint stays"
+    finally:
+        cluster.kubectl("taint", "node", bad, "e2e-", check=False)
+
+
+def test_argo_shows_the_picture(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+    here = [{"name": "node", "value": cluster.nodes()[0]}]
+    job = api.finished(check(api, image, "true", inputs=here))
+    workflow = cluster.get("workflow", job["jobId"], "-n", cluster.jobs)
+    (step,) = (node for node in workflow["status"]["nodes"].values() if node.get("templateName") == "picture")
+    address = f"{cluster.facts['argoUrl']}/artifacts/{cluster.jobs}/{job['jobId']}/{step['id']}/matrix"
+    token = cluster.token("argo-server", "argo", audience="https://kubernetes.default.svc.cluster.local")
+    shown = httpx.get(address, headers={"Authorization": f"Bearer {token}"})
+    assert shown.status_code == 200, shown.text
+    assert shown.text == stored(store, job, "matrix.svg")
+
+
+#: Serves its node's name, and asks each peer for its own until all have answered and been answered.
+AMONG_PEERS = """
+exec python3 - <<'END'
+import http.server, os, threading, time, urllib.request
+
+asked = set()
+
+class Name(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked.add(self.client_address[0])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(os.environ["NODE_NAME"].encode())
+
+server = http.server.ThreadingHTTPServer(("", 8080), Name)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+peers = open(os.environ["OPSJOB_PEERS"]).read().split()
+nodes = open("/etc/opsjob/nodes").read().split()
+assert len(peers) == len(nodes) == int(os.environ["OPSJOB_NODES"])
+found, end = {}, time.monotonic() + 120
+while (len(found) < len(peers) or len(asked) < len(peers)) and time.monotonic() < end:
+    for rank, peer in enumerate(peers):
+        try:
+            found[rank] = urllib.request.urlopen(f"http://{peer}:8080/", timeout=5).read().decode()
+        except OSError as fault:
+            print(peer, fault, flush=True)
+    time.sleep(0.5)
+time.sleep(3)
+assert [found.get(rank) for rank in range(len(peers))] == nodes, found
+print("reached", *found.values())
+END
+"""
+
+
+def test_checks_find_each_other_by_name(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+    job = api.finished(check(api, image, AMONG_PEERS, timeoutSecond=240))
+    assert job["phase"] == "Succeeded", job
+    found = report(store, job)
+    for node in cluster.nodes():
+        assert f"reached {' '.join(cluster.nodes())}" in found[node]["lastLines"]
+
+
 def test_an_image_that_does_not_exist_is_a_result(cluster: Cluster, api: Api, store: Store) -> None:
     node = cluster.nodes()[0]
     missing = f"registry.invalid/none-{uuid.uuid4().hex[:6]}:1"

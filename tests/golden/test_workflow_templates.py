@@ -116,16 +116,30 @@ def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
     assert container["command"][:2] == ["/bin/sh", "-c"]
     assert "{{" not in container["command"][2]
     assert "args" not in container
-    assert check["podSpecPatch"] == "{{workflow.parameters.pod-spec-patch}}"
+    assert check["podSpecPatch"].splitlines() == [
+        "<<: {{workflow.parameters.pod-spec-patch}}",
+        'hostname: "{{workflow.parameters.peers}}-{{=sprig.trunc(12, sprig.sha256sum(inputs.parameters.node))}}"',
+        "subdomain: opsjob-peers",
+    ]
     assert check["tolerations"] == [{"operator": "Exists"}]
     assert {mount["name"] for mount in container["volumeMounts"]} == {"files", "result"}, "no key of the store"
 
 
 def test_a_preflight_job_reports_after_its_nodes_were_given_back() -> None:
     steps = template("preflight", "finish")["steps"]
-    assert [[step["name"] for step in group] for group in steps] == [["restore"], ["report"]]
+    assert [[step["name"] for step in group] for group in steps] == [["restore"], ["report"], ["picture"]]
     assert steps[0][0]["continueOn"] == {"error": True, "failed": True}
     assert committed("preflight")["spec"]["onExit"] == "finish"
+
+
+def test_argo_shows_the_picture_that_the_report_wrote_and_nothing_hangs_on_it() -> None:
+    (artifact,) = template("preflight", "picture")["outputs"]["artifacts"]
+    assert artifact["s3"] == {"key": "OPSJOBS_STORE_PREFIXpreflight/{{workflow.name}}/matrix.svg"}
+    assert artifact["archive"] == {"none": {}}
+    assert "retryStrategy" not in template("preflight", "picture")
+    step = template("preflight", "finish")["steps"][2][0]
+    assert step["continueOn"] == {"error": True, "failed": True}
+    assert step["when"] == "'OPSJOBS_STORE_SHOWN' == 'yes'"
 
 
 def test_argo_signals_neither_the_hosts_init_nor_the_wait_container() -> None:

@@ -15,10 +15,11 @@ from typing import Any
 from workflow_templates import say, workflow
 from workflow_templates.cluster import Cluster, ClusterError, Object
 from workflow_templates.objects import Store, StoreError
-from workflow_templates.preflight import checks, watch
+from workflow_templates.preflight import checks, marks, watch
 from workflow_templates.preflight.checks import Node
 from workflow_templates.preflight.document import document
 from workflow_templates.preflight.junit import junit
+from workflow_templates.preflight.marks import Marks
 from workflow_templates.preflight.matrix import matrix
 from workflow_templates.tail import Tail
 
@@ -37,17 +38,24 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, default=Path("/etc/opsjob/plan.json"))
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--given-up", type=Path, required=True)
+    parser.add_argument("--mark-taint", default="")
+    parser.add_argument("--mark-label", default="")
     arguments = parser.parse_args()
     try:
         plan = json.loads(arguments.plan.read_text(encoding="utf-8"))
-        checked = tested(Cluster.in_pod(), arguments.job)
+        cluster = Cluster.in_pod()
+        checked = tested(cluster, arguments.job)
         arguments.given_up.write_text(never_started(checked), encoding="utf-8")
         address = write(Store.in_pod(), arguments.job, plan, [*checked, *left_out(plan)])
     except (ClusterError, StoreError, OSError) as fault:
         say.last_word(f"the report was not written: {fault}")
         return 1
     arguments.output.write_text(address, encoding="utf-8")
-    say.last_word(f"the report is {address}")
+    try:
+        marked = marks.put(cluster, checked, Marks(taint=arguments.mark_taint, label=arguments.mark_label))
+    except ClusterError as fault:
+        marked = f"the nodes were not marked: {fault}"
+    say.last_word("; ".join(filter(None, (f"the report is {address}", marked))))
     return 0
 
 

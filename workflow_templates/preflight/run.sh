@@ -1,5 +1,5 @@
 # Runs the check with what it may know of its job, and hands on what it found; nothing here comes from the request.
-export OPSJOB_RANK=0 OPSJOB_NODES=0 OPSJOB_RESULT=/opsjob/result.json
+export OPSJOB_RANK=0 OPSJOB_NODES=0 OPSJOB_RESULT=/opsjob/result.json OPSJOB_PEERS=/etc/opsjob/peers
 while read -r name; do
   if [ "$name" = "$NODE_NAME" ]; then OPSJOB_RANK=$OPSJOB_NODES; fi
   OPSJOB_NODES=$((OPSJOB_NODES + 1))

@@ -3,13 +3,27 @@
 from pathlib import Path
 from typing import Any
 
-from hera.workflows import Container, Env, Parameter, SecretEnvFrom, Step, Steps, WorkflowTemplate, models
+from hera.workflows import (
+    Container,
+    Env,
+    NoneArchiveStrategy,
+    Parameter,
+    S3Artifact,
+    SecretEnvFrom,
+    Step,
+    Steps,
+    WorkflowTemplate,
+    models,
+)
 
 from workflow_templates.parts import (
     NODE_PIN,
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
+    STORE_OF_ARGO,
+    STORE_PREFIX,
+    STORE_SHOWN,
     STORE_VOLUMES,
     TOLERATE_EVERYTHING,
     container,
@@ -24,6 +38,13 @@ DESCRIPTION = "Runs a check on every planned node at the same time, and reports 
 _FILES = models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True)
 #: Fixed text: the request's own is in files.
 _RUN = (Path(__file__).parent / "run.sh").read_text(encoding="utf-8")
+#: What varies with the request is made by the service, as JSON, which is YAML too. What varies with the node is said
+#: here: the name that service.domain.preflight.peer tells the other checks.
+_PATCH = """\
+<<: {{workflow.parameters.pod-spec-patch}}
+hostname: "{{workflow.parameters.peers}}-{{=sprig.trunc(12, sprig.sha256sum(inputs.parameters.node))}}"
+subdomain: opsjob-peers
+"""
 
 
 def build() -> WorkflowTemplate:
@@ -33,11 +54,15 @@ def build() -> WorkflowTemplate:
         entrypoint="preflight",
         on_exit="finish",
         service_account_name="opsjob-preflight",
+        artifact_repository_ref=STORE_OF_ARGO,
         arguments=[
             Parameter(name="nodes"),
             Parameter(name="image"),
             Parameter(name="pod-spec-patch"),
+            Parameter(name="peers"),
             Parameter(name="start-seconds"),
+            Parameter(name="mark-taint"),
+            Parameter(name="mark-label"),
         ],
         volumes=[
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
@@ -55,7 +80,7 @@ def build() -> WorkflowTemplate:
             retry_strategy=retried(60),
             **RESTRICTED,
         )
-        report = _report()
+        report, picture = _report(), _picture()
         with Steps(name="preflight") as steps:
             Step(name="lease", template=lease)
             with steps.parallel():
@@ -70,6 +95,12 @@ def build() -> WorkflowTemplate:
         with Steps(name="finish"):
             Step(name="restore", template=restore, continue_on=models.ContinueOn(failed=True, error=True))
             Step(name="report", template=report)
+            Step(
+                name="picture",
+                template=picture,
+                when=f"'{STORE_SHOWN}' == 'yes'",
+                continue_on=models.ContinueOn(failed=True, error=True),
+            )
     return template
 
 
@@ -84,7 +115,7 @@ def _lease() -> Container:
 
 
 def _check() -> Container:
-    """The only pod of the request's image. What varies with the request is in the patch, which the service makes."""
+    """The only pod of the request's image."""
     return Container(
         name="check",
         image="{{workflow.parameters.image}}",
@@ -99,11 +130,11 @@ def _check() -> Container:
             Env(name="OPSJOB_ID", value=job_id()),
         ],
         env_from=[SecretEnvFrom(name=job_id())],
-        labels={"opsjob.io/step": "node"},
+        labels={"opsjob.io/step": "node", "opsjob.io/type": "preflight"},
         affinity=NODE_PIN,
         tolerations=TOLERATE_EVERYTHING,
         volume_mounts=[_FILES, models.VolumeMount(name="result", mount_path="/opsjob")],
-        pod_spec_patch="{{workflow.parameters.pod-spec-patch}}",
+        pod_spec_patch=_PATCH,
     )
 
 
@@ -123,12 +154,36 @@ def _report() -> Container:
     return container(
         name="report",
         command=["python3", "-m", "workflow_templates.preflight.report"],
-        args=["--job", job_id(), f"--output={path}", f"--given-up={given_up}"],
+        args=[
+            *("--job", job_id(), f"--output={path}", f"--given-up={given_up}"),
+            *("--mark-taint={{workflow.parameters.mark-taint}}", "--mark-label={{workflow.parameters.mark-label}}"),
+        ],
         env_from=STORE_ENV,
         outputs=[
             Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default="")),
             Parameter(name="given-up", global_name="given-up", value_from=models.ValueFrom(path=given_up, default="")),
         ],
         retry_strategy=retried(60),
+        **step,
+    )
+
+
+def _picture() -> Container:
+    """Argo writes the artifact to where the report's picture is already: what its UI shows is the store's own."""
+    step: dict[str, Any] = {**RESTRICTED, "volume_mounts": [scratch(), *STORE_MOUNTS]}
+    path = "/tmp/matrix.svg"  # noqa: S108 - the pod's own
+    return container(
+        name="picture",
+        command=["python3", "-m", "workflow_templates.preflight.picture"],
+        args=["--job", job_id(), f"--output={path}"],
+        env_from=STORE_ENV,
+        outputs=[
+            S3Artifact(
+                name="matrix",
+                path=path,
+                archive=NoneArchiveStrategy(),
+                key=f"{STORE_PREFIX}preflight/{job_id()}/matrix.svg",
+            )
+        ],
         **step,
     )

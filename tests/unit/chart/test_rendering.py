@@ -159,6 +159,46 @@ def test_what_needs_an_object_store_is_installed_only_with_one(chart: Path) -> N
     assert settings["data"]["OPSJOBS_STORE_PATH_STYLE"] == "true"
 
 
+STORE: Object = {
+    "endpoint": "https://s3.example.com:8443",
+    "bucket": "ops",
+    "existingSecret": "keys",
+    "prefix": "prod/",
+}
+
+
+def picture_of(values: Object) -> tuple[str, str]:
+    """Whether Argo is to show the picture of a preflight job, and its key in the store."""
+    (template,) = (item for item in render(values).kind("WorkflowTemplate") if "preflight" in item["metadata"]["name"])
+    parts = {part["name"]: part for part in template["spec"]["templates"]}
+    (artifact,) = parts["picture"]["outputs"]["artifacts"]
+    return parts["finish"]["steps"][2][0]["when"], artifact["s3"]["key"]
+
+
+def test_argo_reaches_the_same_store_for_what_its_ui_shows() -> None:
+    rendered = render({"objectStore": STORE})
+    store = yaml.safe_load(rendered.one("ConfigMap", "opsjobs-store-artifacts")["data"]["store"])["s3"]
+    assert (store["endpoint"], store["insecure"], store["bucket"]) == ("s3.example.com:8443", False, "ops")
+    assert store["accessKeySecret"] == {"name": "keys", "key": "accessKey"}
+    assert picture_of({"objectStore": STORE}) == ("'yes' == 'yes'", "prod/preflight/{{workflow.name}}/matrix.svg")
+    plain = render({"objectStore": STORE | {"endpoint": "http://s3:7070"}})
+    assert "insecure: true" in plain.one("ConfigMap", "opsjobs-store-artifacts")["data"]["store"]
+
+
+@pytest.mark.parametrize("values", [{"caConfigMap": "ca"}, {"insecure": True}])
+def test_argo_is_not_asked_for_what_it_cannot_write(values: Object) -> None:
+    assert picture_of({"objectStore": STORE | values})[0] == "'no' == 'yes'"
+
+
+def test_only_who_marks_nodes_may_patch_them() -> None:
+    def may(values: Object) -> set[str]:
+        role = render({"objectStore": STORE} | values).one("ClusterRole", "opsjobs-preflight")
+        return {verb for rule in role["rules"] if "nodes" in rule["resources"] for verb in rule["verbs"]}
+
+    assert may({}) == {"get"}
+    assert may({"preflight": {"markLabel": "bad"}}) == {"get", "list", "patch"}
+
+
 def test_scripts_reach_the_cluster_as_they_are_written(chart: Path) -> None:
     addon = render({}, chart).one("AddonTemplate", "braces")
     assert addon["spec"]["script"] == "echo '{{ .Values.replicas }} {{x}}' \"$1\"\n"
@@ -324,6 +364,20 @@ def test_who_starts_pods_is_checked_where_it_is_known() -> None:
     assert not [rule for rule in unknown["opsjobs-pods"] if "username" in rule]
     (changes,) = (rule for rule in unknown["opsjobs-workflows"] if "variables.changed" in rule)
     assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
+
+
+def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
+    def own(values: Object) -> list[str]:
+        (policy,) = (
+            p for p in render(values).kind("ValidatingAdmissionPolicy") if p["metadata"]["name"] == "opsjobs-nodes"
+        )
+        variables = {variable["name"]: variable["expression"] for variable in policy["spec"]["variables"]}
+        return [variables[name].split(" ? ")[1] for name in ("ownLabel", "ownTaint")]
+
+    assert own({}) == ['"" : ""', '"" : ""']
+    marks = {"markLabel": "example.com/bad=yes", "markTaint": "example.com/sick=a:NoExecute"}
+    assert own({"preflight": marks}) == ['"example.com/bad" : ""', '"example.com/sick" : ""']
+    assert own({"preflight": {"markTaint": "sick:NoExecute"}})[1] == '"sick" : ""'
 
 
 def test_limits_reach_the_service() -> None:

@@ -72,6 +72,9 @@ def test_scenarios_obey_the_schema(scenario: Any) -> None:
         ({"persistence": {"size": "much"}}, "persistence"),
         ({"service": {"port": 70000}}, "service"),
         ({"argo": {"uiUrl": "argo.example.com"}}, "argo"),
+        ({"preflight": {"markTaint": "opsjob.io/unhealthy"}}, "preflight"),
+        ({"preflight": {"markTaint": "bad:Never"}}, "preflight"),
+        ({"preflight": {"markLabel": "a b"}}, "preflight"),
     ],
 )
 def test_schema_refuses(values: dict[str, Any], at: str) -> None:

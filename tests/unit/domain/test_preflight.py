@@ -2,14 +2,16 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.job import ExcludedNode, Plan, PlannedNode
-from service.domain.preflight import Allowed, faults, files, narrowed, pod_spec_patch, script
+from service.domain.preflight import Allowed, faults, files, narrowed, peer, pod_spec_patch, script
 
 ALLOWED = Allowed(host_paths=("/var/log", "/nfs_models"), security_context={"allowPrivilegeEscalation": False})
 PLAN = Plan(tuple(PlannedNode(name) for name in ("b", "a", "c")), (ExcludedNode("d", "is NotReady"),))
@@ -139,6 +141,20 @@ def test_what_passes_holds_nothing_that_argo_would_replace(image: str, path: str
         assert "{{" not in pod_spec_patch(options, ALLOWED) + image
 
 
+@given(st.text())
+def test_the_patch_is_the_same_read_as_yaml(path: str) -> None:
+    """As which the template has it, with what varies by node beside it."""
+    options = asked(hostpath=[f"/var/log/{path}"])
+    if not list(faults(options, ALLOWED)):
+        patch = pod_spec_patch(options, ALLOWED)
+        assert yaml.safe_load(f'<<: {patch}\nhostname: "a"\n') == {**json.loads(patch), "hostname": "a"}
+
+
+@given(st.text(), st.text(alphabet="0123456789abcdef", min_size=8, max_size=8))
+def test_a_peer_is_a_host_name(node: str, job: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", peer(node, job))
+
+
 @pytest.mark.parametrize(("replica", "planned"), [(None, "bac"), (1, "a"), (2, "ab"), (3, "bac"), (9, "bac")])
 def test_replica_takes_the_first_by_name(replica: int | None, planned: str) -> None:
     found = narrowed(PLAN, replica)
@@ -150,9 +166,13 @@ def test_replica_takes_the_first_by_name(replica: int | None, planned: str) -> N
 
 
 def test_the_pods_files_are_the_text_as_it_was_sent() -> None:
-    found = files(PLAN, asked(), 'a "name"', "echo {{workflow.name}} '\\n")
+    found = files(PLAN, asked(), 'a "name"', "echo {{workflow.name}} '\\n", "p0")
     assert found["entrypoint"] == "echo {{workflow.name}} '\\n"
     assert found["nodes"] == "b\na\nc\n"
+    # In the order of ranks; the digits are those of the name's SHA-256.
+    assert found["peers"] == "".join(
+        f"p0-{digits}.opsjob-peers\n" for digits in ("3e23e8160039", "ca978112ca1b", "2e7d2c03a950")
+    )
     assert json.loads(found["plan.json"]) == {
         "name": 'a "name"',
         "image": asked()["image"],

@@ -100,6 +100,16 @@ def test_unfit_nodes_are_left_out_with_their_reason() -> None:
     }
 
 
+@pytest.mark.parametrize("job_type", [JobType.ADDON, JobType.PREFLIGHT])
+def test_nodes_that_failed_a_preflight_are_kept_from_all_but_the_next(job_type: JobType) -> None:
+    unhealthy, other = Taint("bad", "NoSchedule", "gpu"), Taint("bad", "NoExecute", "gpu")
+    nodes = [Node("both", taints=(unhealthy, other)), Node("failed", taints=(unhealthy,)), Node("well")]
+    facts = Facts(cluster_id="prod", workspace_label=LABEL, unhealthy_taint="bad=gpu:NoSchedule", nodes=nodes)
+    selection = select(job_type, inputs("cluster=prod"), facts)
+    assert selection.plan.names == (("failed", "well") if job_type is JobType.PREFLIGHT else ("well",))
+    assert "is tainted bad=gpu:" in reasons(selection)["both"]
+
+
 def test_every_reason_of_a_node_is_named() -> None:
     sick = Node("sick", cordoned=True, taints=(Taint("a", "NoExecute"), Taint("b", "NoSchedule", "c")))
     facts = Facts(cluster_id="prod", workspace_label=LABEL, nodes=[sick, Node("well")])

@@ -42,6 +42,12 @@ async def test_replica_narrows_plan_and_parameters_alike() -> None:
     assert prepared.files["nodes"] == "n-1\n"
 
 
+async def test_no_two_jobs_share_the_names_of_their_checks() -> None:
+    first, second = await work(), await work()
+    assert first.files["peers"].startswith(f"{first.parameters['peers']}-")
+    assert set(first.files["peers"].split()).isdisjoint(second.files["peers"].split())
+
+
 async def test_what_does_not_fit_into_an_object_of_kubernetes_is_refused() -> None:
     prepared = await work(script="x" * MAX_FILES_BYTES, env={"A": "y" * MAX_FILES_BYTES})
     assert [fault.path for fault in prepared.faults] == ["entryPoint", "env"]

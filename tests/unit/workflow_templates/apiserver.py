@@ -44,11 +44,14 @@ class ServedLog:
 
 
 class ApiServer:
-    """Objects by path. `faults` are answered first, one a request; `before` runs once, between a read and a write."""
+    """Objects by path. `faults` are answered first, one a request (None: no fault).
+
+    `before_write` runs once, between a read and a write.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
-        self.faults: list[int] = []
+        self.faults: list[int | None] = []
         self.applied_faults: list[int] = []
         self.seen: list[tuple[str, str]] = []
         self.before_write: Callable[[], None] | None = None
@@ -96,7 +99,7 @@ class ApiServer:
     def _get(self, path: str, query: dict[str, str], _body: Object | None) -> tuple[int, Object]:
         if path in self.objects:
             return 200, self.objects[path]
-        if path.endswith(("/pods", "/leases")):
+        if path.endswith(("/pods", "/leases", "/nodes")):
             return 200, self._page(path, query)
         return 404, {"message": f"{path} not found"}
 

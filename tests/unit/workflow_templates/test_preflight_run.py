@@ -50,6 +50,11 @@ def test_a_check_knows_its_rank_and_the_number_of_nodes(tmp_path: Path, node: st
     assert ran.output == f"{rank} of 3\n"
 
 
+def test_a_check_knows_the_names_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "peers").write_text("p1-a.peers\np1-b.peers\n")
+    assert run(tmp_path, 'cat "$OPSJOB_PEERS"').output == "p1-a.peers\np1-b.peers\n"
+
+
 @pytest.mark.parametrize(
     ("code", "ends", "reason"),
     [

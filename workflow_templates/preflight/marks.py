@@ -1,0 +1,96 @@
+"""A taint or a label on the nodes that failed their check, taken off again when they pass (docs/preflight.md).
+
+Of a node that could not be tested nobody knows more than before: its marks stay as they are.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_templates import say
+from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object
+from workflow_templates.preflight.checks import Node
+
+_PATH = "/api/v1/nodes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """As the chart's values say them: key=value:Effect and key=value; a value may be absent, empty is no such mark."""
+
+    taint: str = ""
+    label: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.taint or self.label)
+
+
+def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
+    """Mark the unhealthy nodes and unmark the healthy; answers what was done, for a person, or empty: nothing.
+
+    A node that cannot be changed does not keep the others from it.
+    """
+    if not marks:
+        return ""
+    unhealthy = {node.name: node.status == "fail" for node in checked if node.status in ("pass", "fail")}
+    marked: list[str] = []
+    unmarked: list[str] = []
+    left: list[str] = []
+    for found in list(cluster.list(_PATH)):
+        name = found["metadata"]["name"]
+        if name not in unhealthy:
+            continue
+        try:
+            changed = _put(cluster, found, marks, unhealthy=unhealthy[name])
+        except ClusterError as fault:
+            say.log(f"node {name} could not be marked: {fault}")
+            left.append(name)
+            continue
+        if changed:
+            (marked if unhealthy[name] else unmarked).append(name)
+    groups = {"marked": marked, "no longer marked": unmarked, "could not be changed": left}
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
+
+
+def change(node: Object, marks: Marks, *, unhealthy: bool) -> Object | None:
+    """The merge patch that gives a node the marks, or takes them; None: it is as it should be."""
+    wanted: Object = {}
+    if marks.label:
+        key, _, value = marks.label.partition("=")
+        labels = node["metadata"].get("labels") or {}
+        if labels.get(key) != (value if unhealthy else None):
+            wanted["metadata"] = {"labels": {key: value if unhealthy else None}}
+    if marks.taint:
+        ours = _taint(marks.taint)
+        taints = (node.get("spec") or {}).get("taints") or []
+        others = [taint for taint in taints if not _same(taint, ours)]
+        should = [*others, ours] if unhealthy else others
+        has = [{key: taint[key] for key in ours if key in taint} for taint in taints if _same(taint, ours)]
+        if has != ([ours] if unhealthy else []):
+            # A merge patch replaces the list: that nobody else changed it meanwhile, the node's version says.
+            wanted["spec"] = {"taints": should or None}
+    return wanted or None
+
+
+def _put(cluster: Cluster, node: Object, marks: Marks, *, unhealthy: bool) -> bool:
+    path = f"{_PATH}/{node['metadata']['name']}"
+    current: Object | None = node
+    while current and (patch := change(current, marks, unhealthy=unhealthy)):
+        try:
+            cluster.patch(current, path, patch)
+        except ConflictError:
+            current = cluster.get(path)
+            continue
+        return True
+    return False
+
+
+def _taint(text: str) -> dict[str, str]:
+    rest, _, effect = text.rpartition(":")
+    key, _, value = rest.partition("=")
+    return {"key": key, **({"value": value} if value else {}), "effect": effect}
+
+
+def _same(taint: Mapping[str, Any], ours: Mapping[str, str]) -> bool:
+    """Kubernetes knows a node's taints apart by key and effect."""
+    return (taint.get("key"), taint.get("effect")) == (ours["key"], ours["effect"])
