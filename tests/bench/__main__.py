@@ -9,6 +9,7 @@ from tests.bench import listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
+TYPES = ("addon", "preflight")
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=scale.Size.nodes, help="scale: fake nodes")
     parser.add_argument("--batch", type=int, default=scale.Size.batch, help="scale: the job's batchCount")
     parser.add_argument("--seconds", type=float, nargs="+", default=(10, 2), help="scale: how long a step takes")
+    parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES, help="scale: which job types")
     given = parser.parse_args()
     # Whatever ends it, what it made is taken away.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
@@ -30,7 +32,13 @@ def main() -> None:
             listing.Size(given.records, given.requests), given.stores, with_argo=not given.no_argo
         ),
         live.PART: lambda: live.run(live.Size(given.jobs)),
-        scale.PART: lambda: scale.run([scale.Size(given.nodes, given.batch, seconds) for seconds in given.seconds]),
+        scale.PART: lambda: scale.run(
+            [
+                scale.Size(given.nodes, given.batch, seconds, job_type)
+                for job_type in given.types
+                for seconds in given.seconds[: 1 if job_type == "preflight" else None]
+            ]
+        ),
     }
     for name, run in parts.items():
         if given.only in (None, name):

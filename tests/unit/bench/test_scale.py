@@ -32,6 +32,7 @@ def test_no_moment_has_more_nodes_than_the_busiest(steps: list[tuple[int, int]])
 def test_theory_is_whole_batches() -> None:
     assert Size(nodes=1_000, batch=50, seconds=10).theory == 200
     assert Size(nodes=101, batch=50, seconds=2).theory == 6
+    assert Size(nodes=1_000, seconds=10, job_type="preflight").theory == 10
 
 
 def test_times_are_subtracted_as_the_api_writes_them() -> None:
