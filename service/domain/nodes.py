@@ -13,6 +13,7 @@ from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step, Workflow
 
 #: Argo numbers attempts at the end of their name: `step(2)`; an item of a loop is `step(2:item)`.
 _ATTEMPT = re.compile(r"\(\d+\)$")
+#: How the reason of a pod begins that was given up (workflow_templates/preflight/watch.py).
 _NEVER_STARTED = "could not be started"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -69,12 +70,12 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
     succeeded = whole.type == "Retry" and last is not None and last.phase == "Succeeded"
     if whole.ended or succeeded:
         phase, message = (NodePhase.SUCCEEDED, _own_word(steps)) if succeeded else _ending(whole, steps, worked)
+        if why := _never_started(node, phase, last):
+            return PlannedNode(node.name, NodePhase.FAILED, why, None, whole.finished)
         if phase is NodePhase.SKIPPED:
             # What held it up before the job was cut short is the better reason.
             known = "" if message or node.phase.final else node.message
             return PlannedNode(node.name, phase, messages.not_begun(message or known))
-        if phase is NodePhase.FAILED and last and messages.timed_out(last.message) and (why := _never_started(node)):
-            return PlannedNode(node.name, phase, why, None, whole.finished)
         return PlannedNode(node.name, phase, message, start, (worked[-1] if worked else whole).finished)
     if worked and not (last and last.exit_code == EXIT_WAITING):
         return PlannedNode(node.name, NodePhase.RUNNING, _stage(last) if last and whole.type == "Steps" else "", start)
@@ -87,11 +88,14 @@ def _has_begun(step: Step, node: PlannedNode) -> bool:
     return step.begun or (step.perhaps_begun and not _held_up(node))
 
 
-def _never_started(node: PlannedNode) -> str:
-    """Why its pod was given up (workflow_templates/preflight/watch.py); Argo knows only of a deadline."""
+def _never_started(node: PlannedNode, phase: NodePhase, last: Step | None) -> str:
+    """Why its pod was given up; Argo knows only of a deadline, and not always that."""
+    if phase is NodePhase.SUCCEEDED:
+        return ""
     if node.message.startswith(_NEVER_STARTED):
         return node.message
-    return f"{_NEVER_STARTED}: {node.message}" if _held_up(node) else ""
+    by_deadline = phase is NodePhase.FAILED and last is not None and messages.timed_out(last.message)
+    return f"{_NEVER_STARTED}: {node.message}" if by_deadline and _held_up(node) else ""
 
 
 def _held_up(node: PlannedNode) -> bool:
