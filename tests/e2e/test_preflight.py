@@ -212,8 +212,9 @@ while (len(found) < len(peers) or len(asked) < len(peers)) and time.monotonic() 
             print(peer, fault, flush=True)
     time.sleep(0.5)
 time.sleep(3)
-assert [found.get(rank) for rank in range(len(peers))] == nodes, found
-print("reached", *found.values())
+reached = [found.get(rank) for rank in range(len(peers))]
+assert reached == nodes, reached
+print("reached", *reached)
 END
 """
 
