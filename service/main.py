@@ -18,6 +18,7 @@ from service.jobs.addons import Addons
 from service.jobs.dumplogs import Dumplogs
 from service.jobs.exports import Exports
 from service.jobs.keep import Keeper
+from service.jobs.node_logs import NodeLogs
 from service.jobs.ports import Cluster, Leader, Records, Reviews
 from service.jobs.preflights import Preflights
 from service.jobs.project import Projector
@@ -69,7 +70,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         unhealthy_taint=settings.preflight_mark_taint,
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
-        kinds=kinds(settings, cluster),
+        kinds=kinds(settings, cluster, reviews),
         limits=Limits(inputs=settings.max_inputs, nodes=settings.max_nodes),
     )
     return Wiring(
@@ -84,7 +85,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
     )
 
 
-def kinds(settings: Settings, cluster: Cluster) -> dict[JobType, Kind]:
+def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobType, Kind]:
     """Every job type that this version can prepare; which of them can run is for the chart to say."""
     system = (*settings.system_namespaces, settings.namespace, settings.jobs_namespace)
     reboots = Reboots(
@@ -96,7 +97,18 @@ def kinds(settings: Settings, cluster: Cluster) -> dict[JobType, Kind]:
         kept_namespaces=(*settings.reboot_kept_namespaces, settings.namespace),
     )
     exports = Exports(cluster=cluster, registry=settings.export_registry, project=settings.export_project)
-    dumplogs = Dumplogs(workload_labels=settings.workload_labels, scratch_mebibytes=settings.dumplog_scratch_mebibytes)
+    node_logs = NodeLogs(
+        cluster=cluster,
+        reviews=reviews,
+        hours=settings.dumplog_node_log_hours,
+        mebibytes=settings.dumplog_node_log_mebibytes,
+        seconds=settings.dumplog_node_log_seconds,
+    )
+    dumplogs = Dumplogs(
+        workload_labels=settings.workload_labels,
+        scratch_mebibytes=settings.dumplog_scratch_mebibytes,
+        node_logs=node_logs if settings.dumplog_node_logs else None,
+    )
     preflights = Preflights(
         allowed=Allowed(
             host_paths=settings.preflight_host_paths,

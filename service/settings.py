@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     max_requests_per_caller: int = 64
     #: Space on its node that a dumplog job may use on the way to the store.
     dumplog_scratch_mebibytes: int = 8192
+    #: The logs of a workload's nodes; the chart's `dumplog.nodeLogs`.
+    dumplog_node_logs: bool = False
+    dumplog_node_log_hours: int = 24
+    dumplog_node_log_mebibytes: int = 16
+    dumplog_node_log_seconds: int = 180
     #: What a check may have, and how long its pod may take to start; the chart's `preflight` values.
     preflight_host_paths: list[str] = []
     preflight_host_paths_writable: bool = False

@@ -17,7 +17,7 @@ from workflow_templates.tail import Tail
 
 _LAST_BYTES = 1000
 _GRACE_SECONDS = 5.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BEGUN_BEFORE = 17
 #: A Workflow does not live longer, and Argo can make a pod again only while it does.
 _REMEMBERED_DAYS = 30
@@ -139,7 +139,7 @@ class Host:
     @property
     def _environment(self) -> dict[str, str]:
         """Nothing of the pod's own."""
-        return {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", "OPSJOB_ID": self.job, **self.env}
+        return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "OPSJOB_ID": self.job, **self.env}
 
 
 def _follow(process: subprocess.Popen[bytes], tail: Tail, timeout: int | None) -> bool:

@@ -11,34 +11,53 @@ import yaml
 
 from workflow_templates.addon import template as addon
 from workflow_templates.dumplog import template as dumplog
+from workflow_templates.dumplog import with_nodes as dumplog_with_nodes
 from workflow_templates.exportimage import template as exportimage
 from workflow_templates.parts import IMAGE, PULL_POLICY
 from workflow_templates.preflight import template as preflight
 from workflow_templates.reboot import template as reboot
 
 FOLDER = Path(__file__).parents[1] / "charts" / "opsjobs" / "files" / "workflowtemplates"
-TEMPLATES = {"addon": addon, "dumplog": dumplog, "exportimage": exportimage, "preflight": preflight, "reboot": reboot}
+#: By file. A type has a second one, type-something, where a value of the chart decides between them.
+TEMPLATES = {
+    "addon": addon,
+    "dumplog": dumplog,
+    "dumplog-with-nodes": dumplog_with_nodes,
+    "exportimage": exportimage,
+    "preflight": preflight,
+    "reboot": reboot,
+}
 
 
-def rendered(job_type: str) -> str:
-    """The WorkflowTemplate of a job type as YAML."""
-    manifest = json.loads(json.dumps(TEMPLATES[job_type].build().to_dict()))
+def job_type(name: str) -> str:
+    """The type whose jobs a template runs."""
+    return name.partition("-")[0]
+
+
+def source(name: str) -> str:
+    """The module that a template is rendered from, as a path."""
+    return f"{TEMPLATES[name].__name__.replace('.', '/')}.py"
+
+
+def rendered(name: str) -> str:
+    """A WorkflowTemplate as YAML."""
+    manifest = json.loads(json.dumps(TEMPLATES[name].build().to_dict()))
     for template in manifest["spec"]["templates"]:
         if template.get("container", {}).get("image") == IMAGE:
             # Hera takes only Kubernetes' three words here.
             template["container"]["imagePullPolicy"] = PULL_POLICY
-    manifest["metadata"] = _metadata(job_type, manifest["spec"])
+    manifest["metadata"] = _metadata(name, manifest["spec"])
     text: str = yaml.safe_dump(manifest, sort_keys=False, width=120, allow_unicode=True)
-    return f"# Made by `make render` from workflow_templates/{job_type}/template.py; do not edit.\n{text}"
+    return f"# Made by `make render` from {source(name)}; do not edit.\n{text}"
 
 
-def _metadata(job_type: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _metadata(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     """A name that never changes its meaning (docs/decisions/0004)."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
     return {
-        "name": f"opsjob-{job_type}-{digest}",
-        "labels": {"opsjob.io/type": job_type},
-        "annotations": {"workflows.argoproj.io/description": TEMPLATES[job_type].DESCRIPTION},
+        "name": f"opsjob-{job_type(name)}-{digest}",
+        "labels": {"opsjob.io/type": job_type(name)},
+        "annotations": {"workflows.argoproj.io/description": TEMPLATES[name].DESCRIPTION},
     }
 
 
@@ -47,8 +66,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only say whether the files are current")
     check = parser.parse_args().check
     stale = []
-    for job_type in TEMPLATES:
-        path, text = FOLDER / f"{job_type}.yaml", rendered(job_type)
+    for name in TEMPLATES:
+        path, text = FOLDER / f"{name}.yaml", rendered(name)
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(path.name)

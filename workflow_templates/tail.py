@@ -15,13 +15,22 @@ class Tail:
             del self._kept[: -self._size]
             self._cut = True
 
-    def text(self) -> str:
-        """What is kept, as text: a first line that lost its beginning is left out, unless it is all there is."""
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was more than is kept."""
+        return self._cut
+
+    def lines(self) -> bytes:
+        """What is kept: a first line that lost its beginning is left out, unless it is all there is."""
         kept = bytes(self._kept)
-        if self._cut:
-            broken, newline, whole = kept.partition(b"\n")
-            kept = whole if newline and whole else broken
-        return last_bytes(kept.decode(errors="replace").rstrip("\n"), self._size)
+        if not self._cut:
+            return kept
+        broken, newline, whole = kept.partition(b"\n")
+        return whole if newline and whole else broken
+
+    def text(self) -> str:
+        """The same as text."""
+        return last_bytes(self.lines().decode(errors="replace").rstrip("\n"), self._size)
 
 
 def last_bytes(text: str, size: int) -> str:

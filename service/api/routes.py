@@ -1,6 +1,7 @@
 """The five calls of the API document."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -55,7 +56,7 @@ async def create(
     """Accept a job: its plan is decided now, it runs exactly once, and GET for its id works at once."""
     audit.note(request, dry_run=dry_run == "true")
     content = body.parse(await body.read(request, services.max_body_bytes))
-    order = requests.order(content)
+    order = replace(requests.order(content), caller=who)
     audit.note(request, type=order.type)
     submission = services.submission
     await require_create_somewhere(services, who, order.type)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.domain.cluster import Workload
 from service.domain.faults import Fault
 from service.domain.selection import Selection
+from service.jobs.node_logs import NodeLogs
 from service.jobs.order import Order
 from service.jobs.work import MAX_FILES_BYTES, Work
 
@@ -22,23 +23,32 @@ class Dumplogs:
     workload_labels: Sequence[str]
     #: Space on its node that a job may use for compressed logs on their way to the store.
     scratch_mebibytes: int
+    #: How the logs of nodes are read; None: they are not collected here.
+    node_logs: NodeLogs | None = None
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
-        asked = json.dumps(
-            {
-                "workloads": [
-                    {"name": workload.name, "namespace": workload.namespace, "pods": workload.pods}
-                    for workload in selection.workloads
-                ],
-                "nodes": order.values("node"),
-                "excludedNodes": order.options.get("excludedNodes", ()),
-                "lookedFor": self._looked_for(selection.workloads),
-            }
-        )
+        content = {
+            "workloads": [
+                {"name": workload.name, "namespace": workload.namespace, "pods": workload.pods}
+                for workload in selection.workloads
+            ],
+            "nodes": order.values("node"),
+            "excludedNodes": order.options.get("excludedNodes", ()),
+            "lookedFor": self._looked_for(selection.workloads),
+        }
+        parameters = {"scratch-mebibytes": str(self.scratch_mebibytes)}
+        parallelism = 0
+        if self.node_logs and not selection.faults:
+            nodes = await self.node_logs.planned(order, selection.workloads)
+            content["nodeLogs"] = {"nodes": nodes.names, "leftOut": nodes.left_out}
+            parameters |= self.node_logs.parameters(nodes)
+            parallelism = self.node_logs.at_once
+        asked = json.dumps(content)
         too_long = Fault("inputs", f"the names of all pods together are over {MAX_FILES_BYTES} bytes: ask for fewer")
         return Work(
-            parameters={"scratch-mebibytes": str(self.scratch_mebibytes)},
+            parameters=parameters,
             files={ASKED: asked},
+            parallelism=parallelism,
             faults=(too_long,) if len(asked) > MAX_FILES_BYTES else (),
         )
 

@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.domain.cluster import Caller
 from service.domain.job import JobType, Named
 
 
@@ -14,6 +15,8 @@ class Order:
     inputs: tuple[Named, ...]
     timeout_second: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: Whose rights count where a job may read more for some than for others; None: nobody's.
+    caller: Caller | None = None
 
     def values(self, name: str) -> list[str]:
         """The values of one kind of input, in input order."""

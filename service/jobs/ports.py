@@ -187,6 +187,10 @@ class Reviews(Protocol):
         """The caller's own right to `get` core pods or pods/log in that namespace (contract: dumplog, exportimage)."""
         ...
 
+    async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
+        """Those of the nodes whose own logs the caller may read themselves: `get` on nodes/log."""
+        ...
+
 
 class Leader(Protocol):
     """One writer among several replicas, by a Kubernetes Lease."""

@@ -111,6 +111,9 @@ class Kube:
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         return await self._reviews.may_get(caller, namespace, resource)
 
+    async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
+        return await self._reviews.readable_nodes(caller, nodes)
+
     async def lead(self, work: Callable[[], Any]) -> None:
         await self._leader.lead(work)
 

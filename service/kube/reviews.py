@@ -31,6 +31,7 @@ class KubeReviews:
         self._callers: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
         self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS)
+        self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _GRANTS)
 
     async def caller(self, token: str) -> Caller | None:
         """Who the token speaks for; None: Kubernetes does not accept it, or not for our audience."""
@@ -74,6 +75,24 @@ class KubeReviews:
         name, _, subresource = resource.partition("/")
         attributes = {"verb": "get", "resource": name, "subresource": subresource, "namespace": namespace}
         return await self._may(caller, {key: value for key, value in attributes.items() if value})
+
+    async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
+        """As service.jobs.ports.Reviews says: by a right to all nodes, or else by one to the node of that name."""
+        names = tuple(nodes)
+        return await self._nodes.get((_identity(caller), names), lambda: self._ask_nodes(caller, names))
+
+    async def _ask_nodes(self, caller: Caller, names: tuple[str, ...]) -> frozenset[str]:
+        of_all = {"verb": "get", "resource": "nodes", "subresource": "log"}
+        if not names or await self._ask_may(caller, of_all):
+            return frozenset(names)
+        busy = asyncio.Semaphore(_AT_ONCE)
+
+        async def readable(name: str) -> bool:
+            async with busy:
+                return await self._ask_may(caller, {**of_all, "name": name})
+
+        answers = await asyncio.gather(*map(readable, names))
+        return frozenset(itertools.compress(names, answers))
 
     async def _ask_who(self, token: str) -> Caller | None:
         review = {

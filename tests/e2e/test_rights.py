@@ -12,7 +12,15 @@ import pytest
 from tests.e2e.live import Cluster
 
 TABLES = Path(__file__).parent / "rights"
-ACCOUNTS = ("opsjobs", "opsjob-addon", "opsjob-preflight", "opsjob-dumplog", "opsjob-reboot", "opsjob-exportimage")
+ACCOUNTS = (
+    "opsjobs",
+    "opsjob-addon",
+    "opsjob-preflight",
+    "opsjob-dumplog",
+    "opsjob-dumplog-node",
+    "opsjob-reboot",
+    "opsjob-exportimage",
+)
 #: What Kubernetes lets everybody do who is known to it (system:basic-user, system:discovery and the like).
 EVERYBODYS = re.compile(r"selfsubject|nonresourceurls|clustertrustbundles|^\s*\[/|^Resources")
 

@@ -46,7 +46,7 @@ def test_no_file_is_left_over() -> None:
 def test_a_name_never_changes_its_meaning(job_type: str) -> None:
     manifest = committed(job_type)
     digest = hashlib.sha256(json.dumps(manifest["spec"], sort_keys=True).encode()).hexdigest()[:8]
-    assert manifest["metadata"]["name"] == f"opsjob-{job_type}-{digest}"
+    assert manifest["metadata"]["name"] == f"opsjob-{render.job_type(job_type)}-{digest}"
 
 
 @pytest.mark.parametrize("job_type", render.TEMPLATES)

@@ -1,7 +1,8 @@
 """What the job is to collect, as it was resolved at submission (service/jobs/dumplogs.py writes it)."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,6 +15,16 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedNodes:
+    """The nodes whose own logs are wanted; none where the option is off."""
+
+    #: A step was planned on each of these.
+    names: tuple[str, ...] = ()
+    #: Node → why no step was.
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     workloads: tuple[Workload, ...]
     #: Only pods on these nodes; empty: wherever they are.
@@ -21,10 +32,12 @@ class Asked:
     excluded_nodes: frozenset[str]
     #: How pods were found, for whoever wonders why there are none.
     looked_for: str
+    node_logs: AskedNodes = AskedNodes()
 
     @classmethod
     def read(cls, file: Path) -> "Asked":
         found = json.loads(file.read_text(encoding="utf-8"))
+        nodes = found.get("nodeLogs") or {"nodes": (), "leftOut": {}}
         return cls(
             workloads=tuple(
                 Workload(item["name"], item["namespace"], tuple(item["pods"])) for item in found["workloads"]
@@ -32,6 +45,7 @@ class Asked:
             nodes=frozenset(found["nodes"]),
             excluded_nodes=frozenset(found["excludedNodes"]),
             looked_for=found["lookedFor"],
+            node_logs=AskedNodes(tuple(nodes["nodes"]), nodes["leftOut"]),
         )
 
     @property

@@ -16,6 +16,7 @@ from workflow_templates.cluster import Cluster, ClusterError, Object
 from workflow_templates.dumplog.archive import Archive
 from workflow_templates.dumplog.asked import Asked
 from workflow_templates.dumplog.logs import Log, of_pod
+from workflow_templates.dumplog.node_logs import NodeLogs
 from workflow_templates.dumplog.reader import READERS, Reader, limit_of
 from workflow_templates.objects import Store, StoreError
 
@@ -63,7 +64,8 @@ def main() -> int:
         with stop.heard():
             asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
             reader = Reader(cluster, given.spool, limit_of(given.scratch_mebibytes << 20))
-            outputs = dump(given.job, asked, cluster, store, reader)
+            nodes = NodeLogs(cluster, given.spool, reader.limit)
+            outputs = dump(given.job, asked, store, reader, nodes)
     except stop.StoppedError:
         say.last_word("stopped; nothing of the archive is in the object store")
         return stop.EXIT_STOPPED
@@ -75,7 +77,7 @@ def main() -> int:
     return 0
 
 
-def dump(job: str, asked: Asked, cluster: Cluster, store: Store, reader: Reader) -> dict[str, str]:
+def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
     """Collect, archive, upload; answers the job's outputs and the note on what is missing.
 
     Raises:
@@ -83,18 +85,20 @@ def dump(job: str, asked: Asked, cluster: Cluster, store: Store, reader: Reader)
         StoreError: the archive is not in the store, and nothing of it.
     """
     begun = time.monotonic()
-    found = collect(asked, cluster)
+    found = collect(asked, reader.cluster)
     key = f"dumplog/{asked.name}/{job}.tar.gz"
     with store.upload(key, _CONTENT_TYPE) as file:
         archive = Archive(file)
         write(found, asked, reader, archive)
-        if not any(log.file for log in found.logs):
+        write_nodes(nodes, job, asked, archive)
+        if not any(log.file for log in found.logs) and not any(log.file for log in nodes.found):
             raise NothingError(f"none of the {len(found.logs)} logs could be read: {_listed(found.unread())}")
-        archive.add_text("index.json", index(job, asked, found))
+        archive.add_text("index.json", index(job, asked, found, nodes))
         archive.close()
-    megabytes, peak = sum(log.bytes for log in found.logs) / 1e6, getrusage(RUSAGE_SELF).ru_maxrss // 1024
+    size = sum(log.bytes for log in found.logs) + sum(log.bytes for log in nodes.found)
+    megabytes, peak = size / 1e6, getrusage(RUSAGE_SELF).ru_maxrss // 1024
     say.log(f"{megabytes:.1f} MB of logs in {time.monotonic() - begun:.1f} s, with at most {peak} MiB of memory")
-    return {"endpoint": store.presigned(key), "log": store.address(key), "note": note(found)}
+    return {"endpoint": store.presigned(key), "log": store.address(key), "note": note(found, nodes)}
 
 
 def collect(asked: Asked, cluster: Cluster) -> Collection:
@@ -122,25 +126,38 @@ def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> 
         spool.drop()
 
 
-def index(job: str, asked: Asked, found: Collection) -> str:
+def write_nodes(nodes: NodeLogs, job: str, asked: Asked, archive: Archive) -> None:
+    """The same with the logs of the nodes, where these are wanted."""
+    for spool in nodes.read_all(job, asked.node_logs):
+        log = spool.log
+        if log.bytes or not log.error:
+            log.file = log.name
+            archive.add(log.file, log.bytes, spool.pieces)
+        say.log(f"{log.kind} of node {log.node}: {log.error or f'{log.bytes} bytes'}")
+        spool.drop()
+
+
+def index(job: str, asked: Asked, found: Collection, nodes: NodeLogs) -> str:
     described = {
         "jobId": job,
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "workloads": [{"namespace": workload.namespace, "name": workload.name} for workload in asked.workloads],
         "logs": [log.entry() for log in found.logs],
+        "nodeLogs": [log.entry() for log in sorted(nodes.found, key=lambda log: (log.node, log.kind))],
         "leftOut": [{"namespace": namespace, "pod": pod, "why": why} for namespace, pod, why in found.left_out],
     }
     return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
 
-def note(found: Collection) -> str:
+def note(found: Collection, nodes: NodeLogs) -> str:
     """What the job's last condition says beside that it finished; empty: everything is there."""
-    unread = found.unread()
-    if not unread:
-        return ""
-    return (
-        f"{len(unread)} of {len(found.logs) + len(found.missed)} logs are not, or not wholly, in it: {_listed(unread)}"
-    )
+    sentences = []
+    if unread := found.unread():
+        every = len(found.logs) + len(found.missed)
+        sentences.append(f"{len(unread)} of {every} logs are not, or not wholly, in it: {_listed(unread)}")
+    if unread := nodes.unread():
+        sentences.append(f"logs of nodes are not, or not wholly, in it: {_listed(unread)}")
+    return "; ".join(sentences)
 
 
 def _listed(sentences: Sequence[str]) -> str:

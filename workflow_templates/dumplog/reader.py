@@ -3,11 +3,12 @@
 import re
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
 from workflow_templates.dumplog.logs import Log
@@ -25,15 +26,20 @@ _GZIP = 31
 _TIME = re.compile(rb"^(\d{4}-\d\d-\d\dT\S+) ")
 
 
+L = TypeVar("L")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
 class FullError(Exception):
     """The scratch space of one log is used up."""
 
 
 @dataclass
-class Spool:
+class Spool(Generic[L]):
     """A compressed log on its way into the archive."""
 
-    log: Log
+    log: L
     file: Path
 
     @property
@@ -58,23 +64,11 @@ class Reader:
     #: Nodes whose kubelet did not answer, however often it was asked.
     _down: dict[str, str] = field(default_factory=dict)
 
-    def read_all(self, logs: Iterable[Log]) -> Iterator[Spool]:
+    def read_all(self, logs: Iterable[Log]) -> Iterator[Spool[Log]]:
         """Each log as soon as it is read, in whatever order; the caller drops the spool when it is written."""
-        pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        waiting, running = iter(logs), set[Future[Spool]]()
-        try:
-            while True:
-                running |= {pool.submit(self.read, log) for log in islice(waiting, SPOOLS - len(running))}
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for spool in finished:
-                    yield spool.result()
-        finally:
-            self._stopping.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+        return several_at_a_time(self.read, logs, self._stopping)
 
-    def read(self, log: Log) -> Spool:
+    def read(self, log: Log) -> Spool[Log]:
         """The log with all that could be had of it; what could not is told in its `error`."""
         spool = Spool(log, self.folder / f"{next(self._numbers)}.gz")
         for attempt in range(_TRIES):
@@ -104,7 +98,7 @@ class Reader:
         self._down[log.node] = f"node {log.node} did not answer: {fault}"
         return self._down[log.node]
 
-    def _read(self, spool: Spool) -> None:
+    def _read(self, spool: Spool[Log]) -> None:
         log, compressor, kept = spool.log, zlib.compressobj(_LEVEL, wbits=_GZIP), 0
         log.bytes = 0
         with spool.file.open("wb") as file:
@@ -131,6 +125,26 @@ class Reader:
         except ClusterError:
             return ""
         return found[1].decode() if found else ""
+
+
+def several_at_a_time(read: Callable[[T], R], items: Iterable[T], stopping: threading.Event) -> Iterator[R]:
+    """What `read` makes of each item, as soon as it is there; no more of it at a time than there is space for.
+
+    `stopping` is set when nobody takes any more.
+    """
+    pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+    waiting, running = iter(items), set[Future[R]]()
+    try:
+        while True:
+            running |= {pool.submit(read, item) for item in islice(waiting, SPOOLS - len(running))}
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for done in finished:
+                yield done.result()
+    finally:
+        stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def limit_of(scratch_bytes: int) -> int:

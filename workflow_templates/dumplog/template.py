@@ -2,7 +2,7 @@
 
 import json
 
-from hera.workflows import Parameter, WorkflowTemplate, models
+from hera.workflows import Container, Parameter, WorkflowTemplate, models
 
 from workflow_templates.parts import (
     RESTRICTED,
@@ -22,11 +22,18 @@ _SPOOL = {"name": "spool", "emptyDir": {"sizeLimit": "{{workflow.parameters.scra
 
 def build() -> WorkflowTemplate:
     """One pod that does it all: reads, compresses, uploads. Its memory does not grow with the logs."""
-    with WorkflowTemplate(
+    with workflow_template("dumplog") as template:
+        archive()
+    return template
+
+
+def workflow_template(entrypoint: str, *arguments: Parameter) -> WorkflowTemplate:
+    """What is around the steps; with_nodes.py has one more."""
+    return WorkflowTemplate(
         name="opsjob-dumplog",
-        entrypoint="dumplog",
+        entrypoint=entrypoint,
         service_account_name="opsjob-dumplog",
-        arguments=[Parameter(name="scratch-mebibytes")],
+        arguments=[Parameter(name="scratch-mebibytes"), *arguments],
         volumes=[
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
             models.Volume(name="spool", empty_dir=models.EmptyDirVolumeSource()),
@@ -34,30 +41,33 @@ def build() -> WorkflowTemplate:
             *STORE_VOLUMES,
         ],
         pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
-    ) as template:
-        step = {
-            **RESTRICTED,
-            "resources": models.ResourceRequirements(
-                requests={"cpu": models.Quantity("100m"), "memory": models.Quantity("128Mi")},
-                limits={"memory": models.Quantity("256Mi")},
-            ),
-            "volume_mounts": [
-                models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True),
-                models.VolumeMount(name="spool", mount_path="/spool"),
-                scratch(),
-                *STORE_MOUNTS,
-            ],
-        }
-        container(
-            name="dumplog",
-            command=["python3", "-m", "workflow_templates.dumplog.dump"],
-            args=["--job", job_id(), "--scratch-mebibytes={{workflow.parameters.scratch-mebibytes}}"],
-            env_from=STORE_ENV,
-            outputs=[_output(name) for name in ("endpoint", "log", "note")],
-            pod_spec_patch=json.dumps({"volumes": [_SPOOL]}),
-            **step,
-        )
-    return template
+    )
+
+
+def archive() -> Container:
+    """The step that reads, compresses and uploads."""
+    step = {
+        **RESTRICTED,
+        "resources": models.ResourceRequirements(
+            requests={"cpu": models.Quantity("100m"), "memory": models.Quantity("128Mi")},
+            limits={"memory": models.Quantity("256Mi")},
+        ),
+        "volume_mounts": [
+            models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True),
+            models.VolumeMount(name="spool", mount_path="/spool"),
+            scratch(),
+            *STORE_MOUNTS,
+        ],
+    }
+    return container(
+        name="dumplog",
+        command=["python3", "-m", "workflow_templates.dumplog.dump"],
+        args=["--job", job_id(), "--scratch-mebibytes={{workflow.parameters.scratch-mebibytes}}"],
+        env_from=STORE_ENV,
+        outputs=[_output(name) for name in ("endpoint", "log", "note")],
+        pod_spec_patch=json.dumps({"volumes": [_SPOOL]}),
+        **step,
+    )
 
 
 def _output(name: str) -> Parameter:

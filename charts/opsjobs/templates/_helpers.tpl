@@ -62,11 +62,14 @@ capabilities:
 {{- if .Values.objectStore.bucket }}yes{{ end -}}
 {{- end -}}
 
-{{/* Whether a WorkflowTemplate, given as text, has all that it needs here: (dict "root" $ "text" …). */}}
+{{/* Whether a WorkflowTemplate, given as text, has all that it needs here and is the one of its type that the values choose:
+(dict "root" $ "path" … "text" …). */}}
 {{- define "opsjobs.canRun" -}}
+{{- $withNodes := hasSuffix "/dumplog-with-nodes.yaml" .path -}}
+{{- $chosen := or (not (contains "/dumplog" .path)) (eq $withNodes .root.Values.dumplog.nodeLogs.enabled) -}}
 {{- $store := or (include "opsjobs.hasStore" .root) (not (contains "OPSJOBS_STORE_SECRET" .text)) -}}
 {{- $registry := or .root.Values.exportImage.registry (not (contains "OPSJOBS_REGISTRY_SECRET" .text)) -}}
-{{- if and $store $registry }}yes{{ end -}}
+{{- if and $store $registry $chosen }}yes{{ end -}}
 {{- end -}}
 
 {{/* Job type → name of its WorkflowTemplate, as JSON. The names are read out of the rendered files. */}}
@@ -74,8 +77,9 @@ capabilities:
 {{- $names := dict -}}
 {{- range $path, $_ := .Files.Glob "files/workflowtemplates/*.yaml" -}}
 {{- $text := $.Files.Get $path -}}
-{{- if include "opsjobs.canRun" (dict "root" $ "text" $text) -}}
-{{- $_ := set $names (base $path | trimSuffix ".yaml") ($text | fromYaml).metadata.name -}}
+{{- if include "opsjobs.canRun" (dict "root" $ "path" $path "text" $text) -}}
+{{- $metadata := ($text | fromYaml).metadata -}}
+{{- $_ := set $names (get $metadata.labels "opsjob.io/type") $metadata.name -}}
 {{- end -}}
 {{- end -}}
 {{- $names | toJson -}}

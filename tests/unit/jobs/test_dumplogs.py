@@ -1,14 +1,18 @@
 """What a dumplog job is handed: its pods as they were at submission, in a form that its step reads."""
 
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from service.domain.cluster import Workload
+from service.domain.cluster import Caller, Node, Workload
 from service.domain.faults import RefusedError
 from service.domain.job import JobType, Named, Plan
 from service.domain.selection import Selection
 from service.jobs.dumplogs import ASKED, Dumplogs
+from service.jobs.node_logs import NodeLogs
 from service.jobs.order import Order
 from service.jobs.work import MAX_FILES_BYTES, Work
 from service.main import wiring
@@ -73,3 +77,81 @@ async def test_without_an_object_store_the_refusal_names_the_value_that_is_missi
     submission = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(RefusedError, match=r"type: \w+ is not installed here: .* chart's value objectStore"):
         await submission.resolve(Order(name="d", type=job_type, inputs=()), permit)
+
+
+@dataclass
+class Known:
+    """A cluster of these nodes, in which the caller may read the logs of some."""
+
+    all_nodes: tuple[Node, ...]
+    readable: frozenset[str]
+
+    async def nodes(self) -> tuple[Node, ...]:
+        return self.all_nodes
+
+    async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
+        assert caller == ALICE
+        return self.readable & frozenset(nodes)
+
+
+ALICE = Caller("1", "alice")
+SPREAD = Workload("web", "team-a", "a", frozenset({"node-1", "node-2", "node-3"}), ("web-0",))
+
+
+async def with_nodes(
+    known: Known, *, nodes: tuple[str, ...] = (), caller: Caller | None = ALICE, **options: object
+) -> Work:
+    node_logs = NodeLogs(cluster=known, reviews=known, hours=24, mebibytes=16, seconds=180)  # type: ignore[arg-type]
+    kind = Dumplogs(workload_labels=(), scratch_mebibytes=100, node_logs=node_logs)
+    inputs = (Named("workload", "web"), *(Named("node", node) for node in nodes))
+    order = Order(name="d", type=JobType.DUMPLOG, inputs=inputs, options=options, caller=caller)
+    return await kind.prepare(order, Selection(plan=Plan(), workloads=(SPREAD,)))
+
+
+def every(*names: str) -> Known:
+    return Known(tuple(Node(name) for name in names), frozenset(names))
+
+
+def planned(work: Work) -> tuple[list[str], dict[str, str]]:
+    """Where there is a step, as the template and the archiving step are told, and why not elsewhere."""
+    told = json.loads(work.files[ASKED])["nodeLogs"]
+    assert json.loads(work.parameters["nodes"]) == told["nodes"]
+    return told["nodes"], told["leftOut"]
+
+
+async def test_a_step_runs_on_each_node_of_the_workload() -> None:
+    work = await with_nodes(every("node-1", "node-2", "node-3", "node-4"))
+    assert planned(work) == (["node-1", "node-2", "node-3"], {})
+    assert set(work.parameters) == {
+        "scratch-mebibytes",
+        "nodes",
+        "node-log-hours",
+        "node-log-mebibytes",
+        "node-log-seconds",
+    }
+    assert work.parallelism == 100
+
+
+async def test_nodes_are_narrowed_as_pods_are() -> None:
+    known = every("node-1", "node-2", "node-3")
+    assert planned(await with_nodes(known, nodes=("node-1", "node-2"), excludedNodes=["node-2"])) == (["node-1"], {})
+
+
+async def test_no_step_runs_where_the_caller_may_not_read_or_nobody_would_answer() -> None:
+    down = (Node("node-1"), Node("node-2", ready=False))
+    names, left_out = planned(await with_nodes(Known(down, frozenset({"node-2", "node-3"}))))
+    assert names == []
+    assert "may not get nodes/log" in left_out["node-1"]
+    assert left_out["node-2"] == "is NotReady"
+    assert left_out["node-3"] == "is not in the cluster any more"
+
+
+async def test_nobody_s_rights_are_none() -> None:
+    names, left_out = planned(await with_nodes(every("node-1", "node-2", "node-3"), caller=None))
+    assert (names, set(left_out)) == ([], {"node-1", "node-2", "node-3"})
+
+
+async def test_where_the_option_is_off_nothing_speaks_of_nodes() -> None:
+    work = await prepared(SPREAD)
+    assert "nodeLogs" not in json.loads(work.files[ASKED])
+    assert (set(work.parameters), work.parallelism) == ({"scratch-mebibytes"}, 0)

@@ -13,7 +13,7 @@ from service.settings import Settings
 
 
 async def work(**options: Any) -> Work:
-    kind = kinds(Settings(preflight_parallelism=50), cluster=None)[JobType.PREFLIGHT]  # type: ignore[arg-type]  # not asked
+    kind = kinds(Settings(preflight_parallelism=50), cluster=None, reviews=None)[JobType.PREFLIGHT]  # type: ignore[arg-type]  # not asked
     entry = base64.b64encode(str(options.pop("script", "true")).encode()).decode()
     order = Order(name="p", type=JobType.PREFLIGHT, inputs=(), options={"image": "i", "entryPoint": entry, **options})
     return await kind.prepare(order, Selection(plan=Plan((PlannedNode("n-2"), PlannedNode("n-1")))))

@@ -22,7 +22,7 @@ async def work(planned: int, kind: Reboots) -> Work:
 
 def reboots(**settings: object) -> Reboots:
     """As the service puts it together of its settings."""
-    kind = kinds(Settings(**settings), cluster=None)[JobType.REBOOT]  # type: ignore[arg-type]  # not asked for anything
+    kind = kinds(Settings(**settings), cluster=None, reviews=None)[JobType.REBOOT]  # type: ignore[arg-type]  # not asked for anything
     assert isinstance(kind, Reboots)
     return kind
 

@@ -136,6 +136,29 @@ async def test_rights_are_asked_for_the_whole_caller_and_kept_apart(served: Serv
     assert reviewer.asked[0]["extra"] == {"scopes": ["a"]}
 
 
+@pytest.mark.parametrize(
+    ("allowed", "readable", "asked"),
+    [({None}, {"a", "b"}, [None]), ({"b"}, {"b"}, [None, "a", "b"]), (set(), set(), [None, "a", "b"])],
+)
+async def test_logs_of_nodes_are_read_by_a_right_to_all_or_to_the_one(
+    served: Served, allowed: set[str | None], readable: set[str], asked: list[Any]
+) -> None:
+    class ByName(Reviewer):
+        async def __call__(self, request: web.Request) -> web.StreamResponse:
+            attributes = (await request.json())["spec"]["resourceAttributes"]
+            self.asked.append(attributes)
+            return web.json_response({"status": {"allowed": attributes.get("name") in allowed}}, status=201)
+
+    reviewer = ByName()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        for _ in range(2):
+            assert await asking.readable_nodes(Caller("u", "alice"), ["a", "b"]) == readable
+    names: list[Any] = [attributes.get("name") for attributes in reviewer.asked]
+    assert (names[0], sorted(names[1:])) == (asked[0], asked[1:])
+    assert {(a["verb"], a["resource"], a["subresource"]) for a in reviewer.asked} == {("get", "nodes", "log")}
+
+
 async def test_the_same_name_in_another_group_is_another_caller(served: Served) -> None:
     reviewer = Reviewer()
     async with served(reviewer) as api:

@@ -5,7 +5,7 @@ import json
 import random
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.cluster import Cluster
-from workflow_templates.dumplog import dump, reader
-from workflow_templates.dumplog.asked import Asked, Workload
+from workflow_templates.dumplog import dump, handed, reader
+from workflow_templates.dumplog.asked import Asked, AskedNodes, Workload
 from workflow_templates.dumplog.dump import NothingError
+from workflow_templates.dumplog.node_logs import NodeLogs
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.objects import Place, Store, StoreError
 from workflow_templates.sigv4 import Signer
@@ -51,12 +52,13 @@ class Bench:
     objects: S3Server
     store: Store
     reader: Reader
+    nodes: NodeLogs
 
     def dump(self, *pods: str) -> dict[str, str]:
         return self.dump_as(asked(*pods))
 
     def dump_as(self, asked: Asked) -> dict[str, str]:
-        return dump.dump("job-1", asked, self.cluster, self.store, self.reader)
+        return dump.dump("job-1", asked, self.store, self.reader, self.nodes)
 
     def unpacked(self, key: str = KEY) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(self.objects.objects[key]), mode="r:gz") as archive:
@@ -74,7 +76,8 @@ class Bench:
 
 @pytest.fixture
 def bench(server: ApiServer, cluster: Cluster, objects: S3Server, store: Store, tmp_path: Path) -> Bench:
-    return Bench(server, cluster, objects, store, Reader(cluster, tmp_path, limit=MIB, pause=0.01))
+    nodes = NodeLogs(cluster, tmp_path, limit=MIB, pause=0.01)
+    return Bench(server, cluster, objects, store, Reader(cluster, tmp_path, limit=MIB, pause=0.01), nodes)
 
 
 def asked(*pods: str, nodes: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> Asked:
@@ -227,6 +230,42 @@ def test_when_nothing_could_be_read_there_is_no_archive(bench: Bench) -> None:
     with pytest.raises(NothingError, match=r"none of the 1 logs could be read: .*400 gone"):
         bench.dump("web-0")
     assert bench.leaves_nothing
+
+
+def test_logs_of_nodes_are_in_the_same_archive_and_index(bench: Bench) -> None:
+    add_pod(bench.server, "web-0", main=b"hello\n")
+    labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node-log"}
+    metadata = {"labels": labels, "annotations": {"opsjob.io/node": "node-1"}}
+    bench.server.add_pod("step", node="node-1", metadata=metadata, status={"phase": "Succeeded"})
+    lines = [*handed.lines("journal", b"a journal\n", ""), *handed.lines("kernel", b"", "dmesg: not permitted")]
+    bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(lines))
+    wanted = replace(asked("web-0"), node_logs=AskedNodes(("node-1",), {"node-2": "is NotReady"}))
+    note = bench.dump_as(wanted)["note"]
+    found = bench.unpacked()
+    assert set(found) == {"web-0/main.log", "nodes/node-1/journal.log", "index.json"}
+    assert found["nodes/node-1/journal.log"] == b"a journal\n"
+    read, unread, *down = bench.index["nodeLogs"]
+    assert read == {
+        "file": "nodes/node-1/journal.log",
+        "node": "node-1",
+        "kind": "journal",
+        "bytes": 10,
+        "error": "",
+    }
+    assert (unread["kind"], unread["file"], unread["error"]) == ("kernel", "", "dmesg: not permitted")
+    assert [(log["node"], log["error"]) for log in down] == [("node-2", "is NotReady")] * 2
+    assert "logs of nodes are not, or not wholly, in it: node node-2: is NotReady; node node-1: dmesg" in note
+
+
+def test_a_node_s_log_is_worth_an_archive_where_the_workload_has_none(bench: Bench) -> None:
+    add_pod(bench.server, "web-0", main=b"")
+    bench.server.logs["team-a/web-0/main"] = ServedLog(status=400, message="gone")
+    labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node-log"}
+    metadata = {"labels": labels, "annotations": {"opsjob.io/node": "node-1"}}
+    bench.server.add_pod("step", node="node-1", metadata=metadata, status={"phase": "Succeeded"})
+    bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(handed.lines("journal", b"why\n", "")))
+    bench.dump_as(replace(asked("web-0"), node_logs=AskedNodes(("node-1",))))
+    assert set(bench.unpacked()) == {"nodes/node-1/journal.log", "index.json"}
 
 
 def test_a_store_that_goes_away_leaves_no_half_archive(bench: Bench) -> None:

@@ -1,0 +1,162 @@
+"""The logs of the workload's nodes: what a step on each has handed on (journal.py), and why one has not."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates.dumplog import handed
+from workflow_templates.dumplog.asked import AskedNodes
+from workflow_templates.dumplog.journal import KINDS
+from workflow_templates.dumplog.reader import Spool, several_at_a_time
+
+#: What the template gives the pods of these steps.
+STEP = "node-log"
+NODE_ANNOTATION = "opsjob.io/node"
+
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
+#: Of many nodes, as many as a sentence names.
+_NAMED = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeLog:
+    """One log of a node and what the index says of it. `error`: why it, or a part of it, could not be read."""
+
+    node: str
+    kind: str
+    file: str = ""
+    bytes: int = 0
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its place in the archive."""
+        return f"nodes/{self.node}/{self.kind}.log"
+
+    def entry(self) -> Object:
+        """Its line of the index."""
+        return {
+            "file": self.file,
+            "node": self.node,
+            "kind": self.kind,
+            "bytes": self.bytes,
+            "error": self.error,
+        }
+
+
+class _Step(NamedTuple):
+    """The step on one node: its pod, where it has begun, and why there is nothing to read otherwise."""
+
+    node: str
+    pod: str
+    why: str
+
+
+@dataclass
+class NodeLogs:
+    cluster: Cluster
+    folder: Path
+    #: Compressed bytes that one log may have.
+    limit: int
+    pause: float = _PAUSE_SECONDS
+    found: list[NodeLog] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def read_all(self, job: str, asked: AskedNodes) -> Iterator[Spool[NodeLog]]:
+        """Each log that was handed on; the caller drops the spool. Afterwards `found` has all that were wanted."""
+        self.found += [_unread(node, kind, why) for node, why in sorted(asked.left_out.items()) for kind in KINDS]
+        if not asked.names:
+            return
+        try:
+            pods = self._pods(job)
+        except ClusterError as fault:
+            self.found += [_unread(node, kind, str(fault)) for node in asked.names for kind in KINDS]
+            return
+        steps = [_step(node, pods.get(node)) for node in asked.names]
+        for spools in several_at_a_time(self._read, steps, self._stopping):
+            for spool in spools:
+                self.found.append(spool.log)
+                yield spool
+
+    def unread(self) -> list[str]:
+        """What is missing, in sentences; one for all nodes that miss the same for the same reason."""
+        whose: dict[str, list[str]] = {}
+        for log in self.found:
+            if log.error:
+                whose.setdefault(log.error, []).append(log.node)
+        return [f"{_named(list(dict.fromkeys(nodes)))}: {why}" for why, nodes in whose.items()]
+
+    def _pods(self, job: str) -> Mapping[str, Object]:
+        """The pods of the steps on nodes, by node."""
+        found = self.cluster.list(
+            f"/api/v1/namespaces/{self.cluster.namespace}/pods",
+            labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step={STEP}",
+        )
+        return {pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION, ""): pod for pod in found}
+
+    def _read(self, step: _Step) -> list[Spool[NodeLog]]:
+        spools = [
+            Spool(NodeLog(node=step.node, kind=kind, error=step.why), self.folder / f"{step.node}.{kind}.gz")
+            for kind in KINDS
+        ]
+        for attempt in range(_TRIES):
+            if step.why or self._stopping.is_set():
+                break
+            try:
+                self._take(step.pod, spools)
+            except UnavailableError as fault:
+                _blame(spools, f"node {step.node} did not answer: {fault}")
+                if attempt < _TRIES - 1:
+                    self._stopping.wait(self.pause * (attempt + 1))
+                continue
+            except handed.FullError:
+                _blame(
+                    spools, f"compressed it is more than {self.limit >> 20} MiB, which dumplog.scratchMebibytes decides"
+                )
+            except (ClusterError, ValueError) as fault:
+                _blame(spools, str(fault))
+            break
+        return spools
+
+    def _take(self, pod: str, spools: list[Spool[NodeLog]]) -> None:
+        path = f"/api/v1/namespaces/{self.cluster.namespace}/pods/{pod}/log"
+        with ExitStack() as stack:
+            logs = {
+                spool.log.kind: handed.Taken(stack.enter_context(spool.file.open("wb")), self.limit) for spool in spools
+            }
+            handed.take(stack.enter_context(self.cluster.stream(path, container="main")), logs)
+        for spool in spools:
+            taken = logs[spool.log.kind]
+            spool.log.bytes, spool.log.error = (taken.size if taken.is_whole else 0), taken.error
+
+
+def _step(node: str, pod: Object | None) -> _Step:
+    if pod is None:
+        return _Step(node, "", "its step did not start")
+    status = pod.get("status") or {}
+    name, phase, message = pod["metadata"]["name"], status.get("phase"), status.get("message") or ""
+    if phase == "Succeeded":
+        return _Step(node, name, "")
+    if phase == "Failed":
+        return _Step(node, name, f"its step failed{f': {message}' if message else ''}")
+    return _Step(node, name, "its step did not end in time: the node is down, or its image could not be had there")
+
+
+def _unread(node: str, kind: str, why: str) -> NodeLog:
+    return NodeLog(node=node, kind=kind, error=why)
+
+
+def _blame(spools: list[Spool[NodeLog]], why: str) -> None:
+    for spool in spools:
+        spool.log.bytes, spool.log.error = 0, why
+
+
+def _named(nodes: list[str]) -> str:
+    """The first few of them, for a sentence."""
+    first, beyond = ", ".join(nodes[:_NAMED]), len(nodes) - _NAMED
+    return f"node{'s' * (len(nodes) > 1)} {first}{f' and {beyond} more' if beyond > 0 else ''}"
