@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,10 +22,13 @@ class Proxy:
     cuts: int = 0
     #: It stays open and takes nothing more, until it is resumed.
     stalls: bool = False
+    #: Seconds that each piece of an answer of the store's is late.
+    late: float = 0
     resumed: threading.Event = field(default_factory=threading.Event)
     port: int = 0
     was_cut: int = 0
     was_stalled: int = 0
+    was_late: int = 0
 
     def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -50,6 +54,9 @@ class Proxy:
     def _back(self, store: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while piece := store.recv(_PIECE):
+                if self.late:
+                    self.was_late += 1
+                    time.sleep(self.late)
                 client.sendall(piece)
             client.shutdown(socket.SHUT_WR)
 

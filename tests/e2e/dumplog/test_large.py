@@ -75,7 +75,8 @@ def test_two_gigabytes_of_logs_in_256_mebibytes(cluster: Cluster, api: Api, work
     begun = time.monotonic()
     job = api.finished(api.create(name="large", type="dumplog", inputs=[{"name": "workload", "value": workload}]), 1200)
     by_job = time.monotonic() - begun
-    assert (job["phase"], job["conditions"][-1]["message"]) == ("Succeeded", "job finished successfully")
+    assert job["phase"] == "Succeeded"
+    assert " logs are not, or not wholly, in it" not in job["conditions"][-1]["message"]
     (step,) = cluster.step_pods(job["jobId"])
     main = next(container for container in step["spec"]["containers"] if container["name"] == "main")
     assert main["resources"]["limits"] == {"memory": "256Mi"}
