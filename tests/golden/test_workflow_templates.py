@@ -142,6 +142,18 @@ def test_argo_shows_the_picture_that_the_report_wrote_and_nothing_hangs_on_it() 
     assert step["when"] == "'OPSJOBS_STORE_SHOWN' == 'yes'"
 
 
+def test_no_node_can_hold_up_or_fail_a_dumplog_job_that_asks_for_its_logs() -> None:
+    (nodes,), (archive,) = template("dumplog-with-nodes", "with-nodes")["steps"]
+    assert (nodes["template"], archive["template"]) == ("node-log", "dumplog")
+    assert nodes["continueOn"] == {"error": True, "failed": True}
+    assert "continueOn" not in archive
+    step = template("dumplog-with-nodes", "node-log")
+    assert step["timeout"] == "{{workflow.parameters.node-log-seconds}}s"
+    assert step["metadata"]["annotations"]["opsjob.io/node"] == "{{inputs.parameters.node}}"
+    assert step["serviceAccountName"] == "opsjob-dumplog-node"
+    assert template("dumplog-with-nodes", "dumplog") == template("dumplog", "dumplog")
+
+
 def test_argo_signals_neither_the_hosts_init_nor_the_wait_container() -> None:
     annotations = template("addon", "node")["metadata"]["annotations"]
     main = json.loads(annotations["workflows.argoproj.io/kill-cmd-main"])
