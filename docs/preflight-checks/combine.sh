@@ -1,0 +1,34 @@
+#!/bin/sh
+# Makes one check of several, for one entryPoint: sh combine.sh disk.sh clock.sh >check.sh. Runs where you are, not in a
+# job.
+#
+# They run one after another. Their lines stand in one report, and the node is what the worst of them says: unhealthy if
+# one is, else not tested if one could not, else healthy. image, hostpath and resource must do for all of them.
+cat <<'HEAD'
+#!/bin/sh
+all=${OPSJOB_RESULT:-/dev/null} one=$(mktemp) rows="" worst=0
+export OPSJOB_RESULT="$one"
+after() {
+  # Each wrote a line for each thing it looked at, between a first and a last line.
+  more=$(sed '1d;$d' "$one")
+  rows="$rows${rows:+${more:+,
+}}$more"
+  : >"$one"
+  case $2 in
+    0) ;;
+    2) [ $worst -ne 0 ] || worst=2 ;;
+    *) worst=1 ;;
+  esac
+  echo "$1: exit code $2"
+}
+HEAD
+for check in "$@"; do
+  printf '(\n'
+  cat "$check" || exit 1
+  printf '\n)\nafter %s $?\n' "$(basename "$check")"
+done
+cat <<'TAIL'
+printf '{"checks": [\n%s\n]}\n' "$rows" >"$all"
+rm -f "$one"
+exit $worst
+TAIL
