@@ -2,7 +2,7 @@
 # How far is this node's clock off, and does anything keep it right? Needs no privilege, only python3.
 #
 # It asks an HTTP server for its Date several times within a second. Each answer says "my clock is in this second", and
-# together these say by how much ours is off, to some hundredths of a second. The kernel's own view (adjtimex: does
+# together these say by how much ours is off, to about a tenth of a second. The kernel's own view (adjtimex: does
 # something like chrony or systemd-timesyncd steer it) is read beside that; where chrony runs without `rtcsync` the
 # kernel says "not synchronised" of a clock that is right, so by itself that fails no node unless asked for.
 #

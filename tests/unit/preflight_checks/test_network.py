@@ -56,7 +56,7 @@ def test_a_network_that_is_too_slow(pods: Made, net: str) -> None:
 def test_one_that_nobody_reaches_is_alone_unhealthy(pods: Made, net: str) -> None:
     """Its own calls all arrive: it learns from the others that it is to blame."""
     hosts = [f"{net}.{number}" for number in range(1, 5)]
-    a, b, c, d = together(pods(4), hosts, [*hosts[:3], f"{net}.9"], NETWORK_WAIT_SECONDS=2)
+    a, b, c, d = together(pods(4), hosts, [*hosts[:3], f"{net}.9"], NETWORK_WAIT_SECONDS=4)
     for ended in (a, b, c):
         assert ended.code == 0, ended.output
         assert "most others too have trouble with d cannot be reached" in ended.reason
@@ -68,7 +68,7 @@ def test_one_that_nobody_reaches_is_alone_unhealthy(pods: Made, net: str) -> Non
 
 def test_one_that_never_starts_is_named_and_nobodys_fault(pods: Made, net: str) -> None:
     hosts = [f"{net}.1", f"{net}.2", "nobody.invalid"]
-    for ended in together(pods(2), hosts, hosts[:2], NETWORK_WAIT_SECONDS=1):
+    for ended in together(pods(2), hosts, hosts[:2], NETWORK_WAIT_SECONDS=3):
         assert ended.code == 0, ended.output
         assert ended.rows["peers"]["status"] == "error"
         assert "c has not started: nobody.invalid" in ended.rows["peers"]["reason"]
