@@ -48,8 +48,8 @@ def _node() -> Container:
         ],
         service_account_name=_ACCOUNT,
         labels={"opsjob.io/step": "node-log"},
-        # Pending counts: a pod on a node that is down would wait for ever.
-        timeout="{{workflow.parameters.node-log-seconds}}s",
+        # Its kubelet ends it then. Argo's own `timeout` would fail the whole job, whatever continueOn says.
+        active_deadline_seconds="{{workflow.parameters.node-log-seconds}}",
         volume_mounts=[scratch()],
         **step,
     )
