@@ -66,6 +66,15 @@ def report(store: Store, job: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {node["name"]: node for node in found["nodes"]}
 
 
+def shown_by_argo(cluster: Cluster, job_id: str) -> str:
+    """The picture as Argo's server hands it to its UI."""
+    workflow = cluster.get("workflow", job_id, "-n", cluster.jobs)
+    (step,) = (node for node in workflow["status"]["nodes"].values() if node.get("templateName") == "picture")
+    shown = httpx.get(f"{cluster.facts['argoUrl']}/artifacts/{cluster.jobs}/{job_id}/{step['id']}/matrix")
+    assert shown.status_code == 200, shown.text
+    return shown.text
+
+
 def given_back(cluster: Cluster, *nodes: str) -> bool:
     return all(cluster.cordon_of(node) == (False, {}) and cluster.lease_of(node) is None for node in nodes)
 
@@ -123,6 +132,7 @@ def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api,
     assert found["control-plane"]["status"] == "skip"
     assert len(ET.fromstring(stored(store, job, "junit.xml"))) == len(found)  # noqa: S314 - our own report
     assert ET.fromstring(stored(store, job, "matrix.svg")).tag.endswith("svg")  # noqa: S314 - our own report
+    assert shown_by_argo(cluster, job["jobId"]) == stored(store, job, "matrix.svg")
     wait_for("the nodes to be given back", lambda: given_back(cluster, *nodes))
 
 
@@ -171,17 +181,6 @@ def test_a_node_that_failed_is_marked_until_it_passes(cluster: Cluster, api: Api
         assert other in cluster.get("node", bad)["spec"]["taints"], "another's taint stays"
     finally:
         cluster.kubectl("taint", "node", bad, "e2e-", check=False)
-
-
-def test_argo_shows_the_picture(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    here = [{"name": "node", "value": cluster.nodes()[0]}]
-    job = api.finished(check(api, image, "true", inputs=here))
-    workflow = cluster.get("workflow", job["jobId"], "-n", cluster.jobs)
-    (step,) = (node for node in workflow["status"]["nodes"].values() if node.get("templateName") == "picture")
-    address = f"{cluster.facts['argoUrl']}/artifacts/{cluster.jobs}/{job['jobId']}/{step['id']}/matrix"
-    shown = httpx.get(address)
-    assert shown.status_code == 200, shown.text
-    assert shown.text == stored(store, job, "matrix.svg")
 
 
 #: Serves its node's name, and asks each peer for its own until all have answered and been answered.
