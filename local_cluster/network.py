@@ -2,6 +2,8 @@
 
 import ipaddress
 import json
+import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +20,8 @@ POD_PREFIX = "10.244"
 SERVICE_CIDR = "10.96.0.0/16"
 DNS_ADDRESS = "10.96.0.10"
 API_ADDRESS = "10.96.0.1"
+#: A NodePort answers only once kube-proxy has heard of it.
+PORT_SECONDS = 120.0
 
 
 def free_subnet(taken: Iterable[str]) -> str:
@@ -31,6 +35,21 @@ def free_subnet(taken: Iterable[str]) -> str:
         if not any(candidate.overlaps(other) for other in used if other.version == candidate.version):
             return str(candidate)
     raise StageError("every network from 172.30.0.0/24 to 172.30.255.0/24 is in use on this machine")
+
+
+def wait_for_port(address: str, port: int, stage: Stage, seconds: float = PORT_SECONDS) -> None:
+    """Wait until somebody listens there; raises StageError with what was said last where nobody does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=5).close()
+        except OSError as refused:
+            if time.monotonic() > deadline:
+                raise StageError(f"nobody listens at {address}:{port} after {seconds:g} s: {refused}") from refused
+            stage.note(str(refused))
+            time.sleep(0.5)
+        else:
+            return
 
 
 @dataclass(frozen=True)

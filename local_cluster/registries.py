@@ -12,6 +12,7 @@ from local_cluster.argo import CONTROL_PLANE_ROLE, MANIFESTS
 from local_cluster.binaries import CRANE
 from local_cluster.control_plane import CA_CERTIFICATE, authority_of
 from local_cluster.kubectl import Kubectl
+from local_cluster.network import wait_for_port
 from local_cluster.nodes import Node
 from local_cluster.pki import Authority
 from local_cluster.settings import JOBS_NAMESPACE, Settings
@@ -89,7 +90,9 @@ def _push_example(settings: Settings, control_plane: Node, authority: Authority,
         archive, trusted = Path(folder) / "image.tar", Path(folder) / "ca.crt"
         trusted.write_bytes(authority.identity.certificate)
         stage.run(["docker", "save", "-o", archive, EXAMPLE])
-        target = f"{control_plane.address.ip}:{DOCKER_HUB.node_port}/{EXAMPLE_NAME}"
+        address = str(control_plane.address.ip)
+        wait_for_port(address, DOCKER_HUB.node_port, stage)
+        target = f"{address}:{DOCKER_HUB.node_port}/{EXAMPLE_NAME}"
         environment = {**os.environ, "SSL_CERT_FILE": str(trusted)}
         stage.run([CRANE.folder(settings.cache) / "crane", "push", archive, target], env=environment)
 

@@ -1,11 +1,14 @@
 import ipaddress
+import socket
+import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_cluster.network import MAX_NODES, Address, free_subnet
-from local_cluster.stages import StageError
+from local_cluster.network import MAX_NODES, Address, free_subnet, wait_for_port
+from local_cluster.stages import Stage, StageError
 
 
 def test_the_first_network_is_taken_where_nothing_is_in_the_way() -> None:
@@ -39,3 +42,21 @@ def test_every_node_has_an_address_and_a_pod_range_of_its_own_inside_the_network
         len({address.ip for address in addresses}) == len({address.pod_cidr for address in addresses}) == MAX_NODES + 1
     )
     assert all(ipaddress.ip_address(one.ip) in ipaddress.ip_network(one.subnet) for one in addresses)
+
+
+def test_a_port_is_waited_for_until_somebody_listens(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        late = threading.Timer(0.7, listener.listen)
+        late.start()
+        wait_for_port("127.0.0.1", listener.getsockname()[1], Stage("Wait", tmp_path / "log"), seconds=60)
+        late.join()
+    assert "refused" in (tmp_path / "log").read_text()
+
+
+def test_a_port_at_which_nobody_listens_is_said_so(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        with pytest.raises(StageError, match=f"nobody listens at 127.0.0.1:{port}"):
+            wait_for_port("127.0.0.1", port, Stage("Wait", tmp_path / "log"), seconds=0)
