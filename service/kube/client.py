@@ -213,8 +213,7 @@ class Api:
             return None
         if response.status >= 400:  # noqa: PLR2004 - HTTP's border
             raise _refusal(method, path, response.status, data)
-        answer: Object = json.loads(data)
-        return answer
+        return _understood(f"{method} {path}", data)
 
     async def _send(  # noqa: PLR0913 - all of one request
         self,
@@ -251,6 +250,16 @@ class _failures:  # noqa: N801 - a context manager that reads as a word
             raise UnavailableError(f"Kubernetes does not answer in time ({self._asked})") from error
         if isinstance(error, (aiohttp.ClientError, OSError, ConfigException)):
             raise UnavailableError(f"Kubernetes cannot be reached ({self._asked}): {error}") from error
+
+
+def _understood(asked: str, data: bytes) -> Object:
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise UnavailableError(f"Kubernetes answers {asked} with what is no JSON: {data[:200]!r}") from error
+    if not isinstance(answer, dict):
+        raise UnavailableError(f"Kubernetes answers {asked} with what is no object: {data[:200]!r}")
+    return answer
 
 
 def _refusal(method: str, path: str, status: int, data: bytes) -> ApiError:

@@ -79,6 +79,13 @@ async def test_what_a_proxy_says_in_html_becomes_a_sentence(served: Served) -> N
             await api.get("/version")
 
 
+@pytest.mark.parametrize("text", ["", "<h1>Welcome</h1>", "[]", "null", '"ok"', '{"half":'])
+async def test_an_answer_that_is_no_object_is_unavailable(served: Served, text: str) -> None:
+    async with served(lambda _: _later(web.Response(text=text))) as api:
+        with pytest.raises(UnavailableError, match="Kubernetes answers GET /version with what is no"):
+            await api.get("/version")
+
+
 async def test_a_list_is_read_page_by_page(served: Served) -> None:
     async def paged(request: web.Request) -> web.StreamResponse:
         assert request.query["limit"] == "500"
