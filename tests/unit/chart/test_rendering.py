@@ -269,6 +269,20 @@ def test_a_changed_setting_makes_new_pods() -> None:
     assert checksum({}) == checksum({"service": {"port": 81}})
 
 
+def test_a_pod_waits_for_its_dependencies_once_and_stays_in_the_service_without_them() -> None:
+    """docs/decisions/0023: with the store away callers get the API's own 503, not a refused connection."""
+    container = render({}).service_container
+    paths = {
+        probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
+
+
+def test_records_are_kept_unless_a_number_of_days_is_set() -> None:
+    assert render({}).settings["OPSJOBS_RETENTION_DAYS"] == "0"
+    assert render({"database": {"retentionDays": 90}}).settings["OPSJOBS_RETENTION_DAYS"] == "90"
+
+
 def test_jobs_namespace_allows_what_steps_do_and_is_made_only_when_wanted() -> None:
     (namespace,) = render({}).kind("Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
