@@ -24,4 +24,4 @@ def cluster(server: ApiServer) -> Iterator[Cluster]:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     """This machine, without becoming root on it, its scripts in a folder of the test's."""
-    return Host("job-1", prefix=(), root=tmp_path / "run")
+    return Host("job-1", prefix=(), root=tmp_path / "run", marks=tmp_path / "lib")
