@@ -38,12 +38,6 @@ def test_they_run_in_order(host: Host, tmp_path: Path) -> None:
     assert [name for name, *_ in each] == ["c", "a", "b"]
 
 
-def test_the_same_template_twice_runs_twice(host: Host, tmp_path: Path) -> None:
-    once = addon("a", f"echo x >> {tmp_path}/log")
-    assert run(host, once, once)[0] == "succeeded"
-    assert (tmp_path / "log").read_text() == "x\nx\n"
-
-
 def test_the_first_required_failure_ends_the_node(host: Host, tmp_path: Path) -> None:
     result, message, each = run(
         host, addon("good", "true"), addon("bad", "echo disk full >&2; exit 3"), addon("never", f"touch {tmp_path}/ran")
