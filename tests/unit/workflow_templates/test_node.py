@@ -180,7 +180,7 @@ def test_a_failure_counts_whose_pod_is_gone(pod: Pod, tmp_path: Path) -> None:
 def test_a_node_that_waited_in_vain_is_given_back_at_once(pod: Pod) -> None:
     pod.server.add_pod("train-0", node="gpu-1", namespace="team")
     assert pod.run(security_upgrade=True) == 75
-    assert pod.cordoned
+    assert pod.server.objects[NODE]["spec"]["unschedulable"]
     fail(pod.server, "other-1", "other-2")
     assert pod.run(security_upgrade=True) == 76
     assert not pod.cordoned
