@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     retention_days: int = 0
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300
+    #: A step of an addon job that has not started on its node after this long is given up.
+    start_seconds: int = 600
     #: What reboot jobs run on the host, and how long they wait; the chart's `reboot` values.
     reboot_command: str = "systemd-run --on-active=10s --timer-property=AccuracySec=100ms systemctl reboot"
     reboot_evict_seconds: int = 600

@@ -25,6 +25,10 @@ STORE_OF_ARGO = models.ArtifactRepositoryRef(config_map="opsjobs-store-artifacts
 #: What a job of a thousand nodes may ask of the scheduler at once.
 TINY = models.ResourceRequirements(requests={"cpu": models.Quantity("10m"), "memory": models.Quantity("32Mi")})
 
+#: A step that must go to one node and no other fits on it though every other pod's requests fill it. As zeros, because
+#: a LimitRange would put its own in the place of none.
+NOTHING = models.ResourceRequirements(requests={"cpu": models.Quantity("0"), "memory": models.Quantity("0")})
+
 #: Exactly the node of that name; a hostname label may differ from it.
 NODE_PIN = models.Affinity(
     node_affinity=models.NodeAffinity(
@@ -80,7 +84,7 @@ ON_HOST: dict[str, Any] = {
     "tolerations": TOLERATE_EVERYTHING,
     "pod_spec_patch": json.dumps({"hostPID": True}),
     "security_context": PRIVILEGED,
-    "resources": TINY,
+    "resources": NOTHING,
     "annotations": {
         # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
         "workflows.argoproj.io/kill-cmd-main": json.dumps(

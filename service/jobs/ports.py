@@ -169,7 +169,8 @@ class Cluster(Protocol):
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
         """Give up step pods on nodes that were NotReady that long: mark them Failed; answers the node names.
 
-        Also has Argo go on where it waits for a step whose pod has ended, or is gone, without a report.
+        Also ends what did not start in time, and has Argo go on where it waits for a step whose pod has ended, or is
+        gone, without a report.
         """
         ...
 

@@ -52,6 +52,8 @@ class KubeSettings:
     workload_labels: tuple[str, ...] = ()
     #: ttlStrategy of jobs that name none.
     default_ttl_seconds: int = 86_400
+    #: How long the step of an addon job may take to start on its node.
+    start_seconds: int = 600
     #: Path of a kubeconfig; empty: the pod's ServiceAccount, or where there is none $KUBECONFIG.
     kubeconfig: str = field(default_factory=lambda: os.environ.get("KUBECONFIG", ""))
 

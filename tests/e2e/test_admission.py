@@ -254,7 +254,9 @@ def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(cluster: 
         step.close()
 
 
-def test_of_a_pod_a_step_sets_a_deadline_and_never_what_it_runs(cluster: Cluster) -> None:
+def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_never_what_it_runs(
+    cluster: Cluster, service: Apiserver
+) -> None:
     name = f"e2e-pod-{secrets.token_hex(3)}"
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": cluster.jobs}}
     container = {"name": "main", "image": "nowhere.invalid/none:1"}
@@ -263,11 +265,12 @@ def test_of_a_pod_a_step_sets_a_deadline_and_never_what_it_runs(cluster: Cluster
     step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
     path = f"/api/v1/namespaces/{cluster.jobs}/pods/{name}"
     try:
-        allowed = step.patch(path, {"spec": {"activeDeadlineSeconds": 1}})
-        assert allowed.status_code == 200, allowed.text
-        (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
-        other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
-        assert "a step changes nothing of what a pod runs" in refusal(step.patch(path, other))
+        for seconds, who in ((2, step), (1, service)):
+            allowed = who.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+            assert allowed.status_code == 200, allowed.text
+            (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
+            other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+            assert "changes anything of what a pod runs" in refusal(who.patch(path, other))
     finally:
         step.close()
         cluster.kubectl("delete", "pod", name, "-n", cluster.jobs, "--force", "--grace-period=0", "--ignore-not-found")

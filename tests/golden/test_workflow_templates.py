@@ -82,6 +82,7 @@ def test_a_nodes_pod_is_pinned_and_tolerates_everything() -> None:
     expression = {"key": "metadata.name", "operator": "In", "values": ["{{inputs.parameters.node}}"]}
     assert terms == [{"matchFields": [expression]}]
     assert node["tolerations"] == [{"operator": "Exists"}]
+    assert node["container"]["resources"] == {"requests": {"cpu": "0", "memory": "0"}}, "it fits on a full node"
 
 
 @pytest.mark.parametrize("job_type", render.TEMPLATES)
@@ -168,7 +169,32 @@ def test_only_a_node_that_was_not_touched_is_tried_again() -> None:
     assert retry["expression"] == "lastRetry.exitCode == '75'"
     assert retry["retryPolicy"] == "OnFailure"
     assert retry["limit"] >= 1_000_000
-    assert retry["backoff"] == {"duration": "5s", "factor": 2, "cap": "60s"}
+    assert retry["backoff"] == {"duration": "5s", "factor": 2, "cap": "300s"}
+
+
+@pytest.mark.parametrize("job_type", render.TEMPLATES)
+def test_no_step_that_waits_long_is_ever_tried_in_a_hot_loop(job_type: str) -> None:
+    """By the formula of Argo 4.0.7 (operator.go, processNodeRetries), which sets aside what int64 cannot hold."""
+    largest = 2**63 - 1
+    for entry in committed(job_type)["spec"]["templates"]:
+        if not (backoff := entry.get("retryStrategy", {}).get("backoff")):
+            continue
+        base, cap = (int(backoff[key].removesuffix("s")) * 10**9 for key in ("duration", "cap"))
+        waits = []
+        for attempts in range(1, 10_001):
+            exponent = min(attempts - 1, 1_000)  # beyond it Go's factor is +Inf, Python's an error
+            factor = float(backoff.get("factor", 1)) ** exponent
+            waits.append(min(largest if factor > largest / base else base * int(factor), cap))
+        assert waits == sorted(waits)
+        assert 5 * 10**9 <= waits[0] <= waits[-1] <= 300 * 10**9
+
+
+def test_argos_defaults_collect_no_pod_of_an_addon_job() -> None:
+    pod_gc = committed("addon")["spec"]["podGC"]
+    assert pod_gc["strategy"], "an empty one is none, and the defaults' would be taken"
+    (wanted,) = pod_gc["labelSelector"]["matchLabels"].items()
+    labels = [entry.get("metadata", {}).get("labels", {}) for entry in committed("addon")["spec"]["templates"]]
+    assert all(wanted not in each.items() for each in [committed("addon")["spec"]["podMetadata"]["labels"], *labels])
 
 
 def test_the_outcome_may_be_missing() -> None:

@@ -59,6 +59,8 @@ class ApiServer:
         self.logs: dict[str, ServedLog] = {}
         #: What the eviction of a pod is answered with, by the pod's name, where it is refused.
         self.refused_evictions: dict[str, tuple[int, Object]] = {}
+        #: Path → why a change of that object is forbidden.
+        self.refused_patches: dict[str, str] = {}
         self._version = 100
         self._lock = threading.RLock()
 
@@ -131,6 +133,8 @@ class ApiServer:
 
     def _patch(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         assert body is not None
+        if path in self.refused_patches:
+            return 403, {"message": self.refused_patches[path]}
         if path not in self.objects:
             return 404, {"message": "not found"}
         expected = body.get("metadata", {}).get("resourceVersion")

@@ -28,7 +28,7 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def signalling(host: Host) -> Host:
-    return Host(host.job, prefix=(), root=host.root, env={"OPSJOB_BOOT_ID": BOOT_ID})
+    return Host(host.job, prefix=(), root=host.root, marks=host.marks, env={"OPSJOB_BOOT_ID": BOOT_ID})
 
 
 def tell(cluster: Cluster, host: Host, command: str, boot_id: str = BOOT_ID) -> str:
@@ -65,7 +65,7 @@ def test_so_is_one_whose_kubelet_has_not_reported_its_reboot_yet(
 ) -> None:
     """Its /run is empty again, and the API still shows the old boot id: the host itself knows better."""
     server.put(NODE, {"status": {"nodeInfo": {"bootID": "of-before"}}})
-    of_before = Host(host.job, prefix=(), root=host.root, env={"OPSJOB_BOOT_ID": "of-before"})
+    of_before = Host(host.job, prefix=(), root=host.root, marks=host.marks, env={"OPSJOB_BOOT_ID": "of-before"})
     assert tell(cluster, of_before, f"echo >> {mark}\n", "of-before") == "node gpu-1 has rebooted already"
     assert not mark.exists()
 
@@ -77,7 +77,7 @@ def test_a_command_that_fails_says_how(cluster: Cluster, signalling: Host) -> No
 
 def test_a_host_that_takes_no_script_says_why(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file in the way")
-    host = Host("job-1", prefix=(), root=tmp_path / "run", env={"OPSJOB_BOOT_ID": BOOT_ID})
+    host = Host("job-1", prefix=(), root=tmp_path / "run", marks=tmp_path / "lib", env={"OPSJOB_BOOT_ID": BOOT_ID})
     with pytest.raises(stage.FailedError, match="the reboot command could not be put on the host"):
         tell(cluster, host, "true\n")
 
