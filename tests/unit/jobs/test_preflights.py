@@ -8,8 +8,11 @@ from service.domain.job import JobType, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.work import MAX_FILES_BYTES, Work
+from service.kube.client import KubeSettings
+from service.kube.manifest import workflow
 from service.main import kinds
 from service.settings import Settings
+from tests.unit.domain.argo import job
 
 
 async def work(**options: Any) -> Work:
@@ -32,6 +35,12 @@ async def test_a_job_without_environment_has_a_secret_too_so_that_one_that_was_l
 
 async def test_the_watch_has_a_place_of_its_own_beside_the_checks() -> None:
     assert (await work()).recorded()["parallelism"] == 51
+
+
+async def test_the_charts_parallelism_is_the_workflows() -> None:
+    prepared = (await work()).recorded()
+    made = workflow(job("n-1", "n-2", job_type=JobType.PREFLIGHT, work=prepared, template="t"), KubeSettings())
+    assert made["spec"]["parallelism"] == 51
 
 
 async def test_replica_narrows_plan_and_parameters_alike() -> None:
