@@ -1,6 +1,7 @@
 """The step that reports: whatever is wrong with one node, with the store or with the API, and what it ends with."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, 
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.cluster import Cluster
 from workflow_templates.objects import Place, Store
-from workflow_templates.preflight import report
+from workflow_templates.preflight import checks, report
 from workflow_templates.preflight.watch import NEVER_STARTED
 from workflow_templates.sigv4 import Signer
 
@@ -116,14 +117,14 @@ def test_one_nodes_result_file_costs_nobody_else_the_report(ready: Step) -> None
 
 def test_what_nobody_thought_of_in_one_node_is_its_own_error(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     job(ready.server, a=0, b=0)
-    of = report.checks.of
+    of = checks.of
 
     def surprised(name: str, *rest: Any) -> Any:
         if name == "b":
             raise KeyError("whatever\ud800")
         return of(name, *rest)
 
-    monkeypatch.setattr(report.checks, "of", surprised)
+    monkeypatch.setattr(checks, "of", surprised)
     assert ready.main() == 0
     assert ready.nodes["a"]["status"] == "pass"
     assert ready.nodes["b"]["status"] == "error"
@@ -175,7 +176,7 @@ def test_one_that_was_told_to_end_has_the_time_for_a_last_word(ready: Step, monk
         looked += 1
         pod(ready.server, "a")
 
-    monkeypatch.setattr(report.time, "sleep", lambda _: ends())
+    monkeypatch.setattr(time, "sleep", lambda _: ends())
     assert ready.main() == 0
     assert looked == 1
     assert ready.nodes["a"]["status"] == "error"
