@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     preflight_gpu_resource: str = "nvidia.com/gpu"
     preflight_security_context: dict[str, Any] = {}
     preflight_parallelism: int = 1000
-    preflight_start_seconds: int = 300
+    preflight_start_seconds: int = 900
     preflight_mark_taint: str = ""
     preflight_mark_label: str = ""
     log_level: str = "INFO"

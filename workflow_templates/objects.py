@@ -36,6 +36,10 @@ class StoreError(Exception):
     """The object store did not do what was asked; the message is for a person and says what to look at."""
 
 
+class StoreAwayError(StoreError):
+    """It did not answer well for as long as we had patience, and may do so later."""
+
+
 class _GoneError(StoreError):
     """The store does not know this upload (any more)."""
 
@@ -152,7 +156,7 @@ class Store:
                     raise self._refusal(answer)
                 why = f"{answer.status_code} {_said(answer, 'Code')} {_said(answer, 'Message')}".strip()
             if time.monotonic() + pause > end or (given_up and given_up.is_set()):
-                raise StoreError(
+                raise StoreAwayError(
                     f"the object store at {self.place.endpoint} did not take what it was sent "
                     f"for {self.patience:.0f} s ({why}): see whether it is up and reached from the jobs' namespace"
                 )

@@ -380,6 +380,13 @@ def test_who_starts_pods_is_checked_where_it_is_known() -> None:
     assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
 
 
+@pytest.mark.parametrize(("writable", "below"), [(False, True), (True, False)])
+def test_what_a_check_may_write_to_is_mounted_exactly(*, writable: bool, below: bool) -> None:
+    rules = admission({"preflight": {"hostPaths": ["/scratch"], "hostPathsWritable": writable}})["opsjobs-pods"]
+    (mounts,) = (rule for rule in rules if "hostPath.path" in rule and "/scratch" in rule)
+    assert ('startsWith(allowed + "/")' in mounts) is below
+
+
 def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
     def own(values: Object) -> list[str]:
         (policy,) = (

@@ -101,7 +101,7 @@ class ApiServer:
     def _get(self, path: str, query: dict[str, str], _body: Object | None) -> tuple[int, Object]:
         if path in self.objects:
             return 200, self.objects[path]
-        if path.endswith(("/pods", "/leases", "/nodes")):
+        if path.endswith(("/pods", "/leases", "/nodes", "/events")):
             return 200, self._page(path, query)
         return 404, {"message": f"{path} not found"}
 
@@ -170,7 +170,11 @@ def _selected(item: Object, query: dict[str, str]) -> bool:
     wanted = [term.split("=", 1) for term in query.get("labelSelector", "").split(",") if term]
     if any(labels.get(key) != value for key, value in wanted):
         return False
-    fields = {"spec.nodeName": item["spec"].get("nodeName"), "status.phase": item.get("status", {}).get("phase")}
+    fields = {
+        "spec.nodeName": item.get("spec", {}).get("nodeName"),
+        "status.phase": item.get("status", {}).get("phase"),
+        "involvedObject.uid": item.get("involvedObject", {}).get("uid"),
+    }
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         key, value = term.replace("!=", "=").split("=", 1)
         if (fields[key] == value) is ("!=" in term):
