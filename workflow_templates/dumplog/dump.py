@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--spool", type=Path, default=Path("/spool"))
     parser.add_argument("--outputs", type=Path, default=Path("/tmp"))  # noqa: S108 - the pod's own
     given = parser.parse_args()
+    store: Store | None = None
     try:
         with stop.heard():
             asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
@@ -71,14 +72,19 @@ def main() -> int:
             nodes = NodeLogs(cluster, given.spool, limit // len(KINDS), patience)
             outputs = dump(given.job, asked, store, reader, nodes)
     except stop.StoppedError:
-        say.last_word("stopped; nothing of the archive is in the object store")
+        say.last_word(f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}")
         return stop.EXIT_STOPPED
     except (NothingError, ClusterError, StoreError, OSError) as fault:
-        say.last_word(str(fault))
+        say.last_word("; ".join(filter(None, [str(fault), left_of(store)])))
         return 1
     for name, value in outputs.items():
         (given.outputs / name).write_text(value, encoding="utf-8")
     return 0
+
+
+def left_of(store: Store | None) -> str:
+    """What is in the store although the step did not end well; empty: nothing."""
+    return store.left if store else ""
 
 
 def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
@@ -86,7 +92,7 @@ def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) 
 
     Raises:
         NothingError: nothing could be read.
-        StoreError: the archive is not in the store, and nothing of it.
+        StoreError: the archive is not in the store; what is left of it is told in `store.left`.
     """
     begun = time.monotonic()
     found = collect(asked, reader.cluster)

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import signal
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -292,6 +293,35 @@ def test_a_stop_in_mid_upload_leaves_no_half_archive(bench: Bench, monkeypatch: 
         bench.dump("web-0")
     assert [method for method, _ in bench.objects.seen][-1] == "DELETE"
     assert bench.leaves_nothing
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("", "stopped; nothing of the archive is in the object store"),
+        ("the whole object may be still in the bucket", "stopped; the whole object may be still in the bucket"),
+    ],
+)
+def test_who_stopped_it_hears_what_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left: str, said: str
+) -> None:
+    def stopped(*_: Any) -> None:
+        bench.store.left = left
+        raise StoppedError
+
+    asked_for, word = tmp_path / "dumplog.json", tmp_path / "word"
+    asked_for.write_text(json.dumps({"workloads": [], "nodes": [], "excludedNodes": [], "lookedFor": ""}))
+    monkeypatch.setattr("sys.argv", ["dump", "--job=job-1", "--scratch-mebibytes=13", f"--asked={asked_for}"])
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(word))
+    monkeypatch.setattr(Cluster, "in_pod", lambda: bench.cluster)
+    monkeypatch.setattr(Store, "in_pod", lambda: bench.store)
+    monkeypatch.setattr(dump, "dump", stopped)
+    usual = signal.getsignal(signal.SIGTERM)
+    try:
+        assert dump.main() == 143
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    assert word.read_text() == said
 
 
 def test_an_api_server_that_is_away_for_a_moment_is_outlasted(bench: Bench) -> None:
