@@ -61,6 +61,11 @@ def several_at_a_time(read: Callable[[T], Iterator[R]], items: Iterable[T], stop
                     space.release()
                     return
                 finished.put(result)
+        except BaseException:
+            # A full disk, say, is no fault of one log's; it is told when the others have ended, which is soon.
+            stopping.set()
+            space.release()
+            raise
         finally:
             finished.put(None)
 

@@ -1,6 +1,7 @@
 """Reading one log, from an API server and kubelets that can be made to misbehave: whole, or as much as was ever had."""
 
 import gzip
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from workflow_templates.cluster import Cluster
 from workflow_templates.dumplog.logs import Log
 from workflow_templates.dumplog.patience import Patience
 from workflow_templates.dumplog.reader import Reader
+from workflow_templates.dumplog.spool import SPOOLS
 
 MIB = 1 << 20
 PATH = "/api/v1/namespaces/team-a/pods/web-0"
@@ -245,3 +247,23 @@ def test_a_pod_of_the_same_name_is_told_from_the_one_that_was_meant(server: ApiS
     gone = a_log(uid="old")
     read(reader, gone)
     assert gone.error == ""
+
+
+def test_a_disk_that_takes_nothing_fails_it_all_at_once(server: ApiServer, reader: Reader, tmp_path: Path) -> None:
+    serve(server)
+    reader.folder = tmp_path / "none"
+    with pytest.raises(FileNotFoundError):
+        list(reader.read_all([a_log() for _ in range(3 * SPOOLS)]))
+
+
+def test_who_takes_no_more_ends_the_reading(server: ApiServer, reader: Reader) -> None:
+    serve(server)
+    logs = reader.read_all([a_log() for _ in range(10 * SPOOLS)])
+    next(logs)
+    logs.close()  # type: ignore[attr-defined]
+    assert reader.patience.stopping.is_set()
+    readers = [thread for thread in threading.enumerate() if thread.name.startswith("reader")]
+    for thread in readers:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in readers)
+    assert len(list(reader.folder.iterdir())) <= SPOOLS
