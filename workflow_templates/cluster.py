@@ -15,6 +15,8 @@ Object = dict[str, Any]
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _PAGE = 500
+#: The apiserver itself gives a kubelet 30 s to be reached, and then says which one was not.
+_STREAMED = httpx.Timeout(60, connect=5)
 
 
 class ClusterError(Exception):
@@ -79,7 +81,7 @@ class Cluster:
         It is asked for once, because what a second try means is for the reader of the first to say. Raises
         UnavailableError, also in the middle, and ClusterError where it is refused or is not there.
         """
-        request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}})
+        request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}, "timeout": _STREAMED})
         try:
             with self._http.stream("GET", path, **request) as answer:
                 if answer.is_error:

@@ -128,14 +128,14 @@ RESTRICTED: dict[str, Any] = {
 }
 
 
-def retried(cap_seconds: int) -> models.RetryStrategy:
+def retried(cap_seconds: int, limit: int = 1_000_000) -> models.RetryStrategy:
     """For a step that can be repeated at any time.
 
     Exit code 1: it failed and said why; 2: it was called wrongly. All else (a lost pod, a node that went down, a wait)
     may become better.
     """
     return models.RetryStrategy(
-        limit=1_000_000,
+        limit=limit,
         retry_policy="Always",
         expression="lastRetry.exitCode != '1' && lastRetry.exitCode != '2'",
         backoff=models.Backoff(duration="5s", factor=2, cap=f"{cap_seconds}s"),

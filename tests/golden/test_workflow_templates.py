@@ -109,6 +109,14 @@ def test_what_must_run_in_the_end_is_tried_again_where_its_pod_was_lost(job_type
     assert retry["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
 
 
+@pytest.mark.parametrize("job_type", ["dumplog", "dumplog-with-nodes"])
+def test_an_archive_is_begun_again_where_its_pod_was_lost_but_not_for_ever(job_type: str) -> None:
+    retry = template(job_type, "dumplog")["retryStrategy"]
+    assert retry["retryPolicy"] == "Always"
+    assert retry["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
+    assert 1 <= retry["limit"] <= 10
+
+
 def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
     check = template("preflight", "check")
     container = check["container"]
