@@ -22,6 +22,9 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+#: HTTP's own methods (RFC 9110, RFC 5789). Anybody can send another one, and each label of a metric is kept for ever.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
 #: A caller's own X-Request-Id that is taken over: it stands in every log line of the request.
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -68,7 +71,8 @@ async def _observe(request: Request, call_next: Callable[[Request], Awaitable[Re
 
 def _measure(request: Request, response: Response, took: float) -> None:
     route = getattr(request.scope.get("route"), "path", "none")
-    SECONDS.labels(request.method, route, response.status_code).observe(took)
+    method = request.method if request.method in _METHODS else "other"
+    SECONDS.labels(method, route, response.status_code).observe(took)
     if route not in ("/healthz", "/readyz"):
         who = getattr(request.state, "caller", None)
         log.info(

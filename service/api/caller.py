@@ -1,6 +1,7 @@
 """Who asks, and what they may do (contract: Who may do what)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from service.api.wiring import Services
 from service.domain.cluster import Caller
 from service.domain.job import Job, JobType
 from service.domain.listing import Visible
+from service.domain.names import is_job_id
 from service.domain.selection import Selection
+from service.jobs import dumplogs
 
 #: What a job of that type reads on behalf of its caller.
 _READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
@@ -103,15 +106,36 @@ async def visible(services: Services, who: Caller) -> Visible:
     )
 
 
-async def job_for(services: Services, who: Caller, job_id: str, verb: str) -> Job:
-    """The job, if the caller may do `verb` with it.
+async def readable(services: Services, who: Caller, job: Job) -> Job:
+    """The job, without the link to logs that the caller neither asked for nor may read without it."""
+    if job.type is not JobType.DUMPLOG or job.user_id == who.user_id or await _may_read(services, who, job):
+        return job
+    return replace(job, outputs=tuple(output for output in job.outputs if output.name != dumplogs.LINK))
+
+
+async def _may_read(services: Services, who: Caller, job: Job) -> bool:
+    archived = dumplogs.Archived.of(job.work)
+    if archived is None:
+        return False
+    for namespace in sorted(archived.namespaces):
+        if not await services.reviews.may_get(who, namespace, "pods/log"):
+            return False
+    nodes = sorted(archived.nodes)
+    return not nodes or await services.reviews.readable_nodes(who, nodes) == archived.nodes
+
+
+async def job_for(
+    services: Services, who: Caller, job_id: str, verb: str, note: Callable[[Job], None] = lambda _job: None
+) -> Job:
+    """The job, if the caller may do `verb` with it; `note` hears of it also where they may not.
 
     Raises:
         Problem: 404 where there is none or the caller may not see it; 403 where they may see it but not more.
     """
-    job = await services.records.get(job_id)
+    job = await services.records.get(job_id) if is_job_id(job_id) else None
     if job is None:
         raise unknown_job(job_id)
+    note(job)
     if job.user_id == who.user_id or await services.may(who, verb, job):
         return job
     if verb != "get" and await services.may(who, "get", job):

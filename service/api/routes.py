@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.api import answers, audit, body, requests
-from service.api.caller import CallerDep, job_for, require_create, require_create_somewhere, turn, visible
+from service.api.caller import CallerDep, job_for, readable, require_create, require_create_somewhere, turn, visible
 from service.api.openapi import CREATE, CREATED, LIST, answer, empty, problems
 from service.api.problems import Problem
 from service.api.query import list_query
@@ -109,7 +110,7 @@ async def list_jobs(request: Request, services: Services, who: CallerDep) -> Res
 )
 async def show(job_id: str, services: Services, who: CallerDep) -> Response:
     """Everything that is known of one job, deleted ones included."""
-    job = await job_for(services, who, job_id, "get")
+    job = await readable(services, who, await job_for(services, who, job_id, "get"))
     return JSONResponse(detail(job, services.argo_ui_url, services.jobs_namespace))
 
 
@@ -122,7 +123,7 @@ async def show(job_id: str, services: Services, who: CallerDep) -> Response:
 )
 async def stop_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End what runs, let clean-up run; a finished job is left as it is."""
-    audit.about(request, await job_for(services, who, job_id, "update"))
+    await job_for(services, who, job_id, "update", partial(audit.about, request))
     await stop.stop(services.records, services.cluster, job_id, by=who.user_name)
     return Response()
 
@@ -136,7 +137,7 @@ async def stop_job(request: Request, job_id: str, services: Services, who: Calle
 )
 async def delete_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""
-    audit.about(request, await job_for(services, who, job_id, "delete"))
+    await job_for(services, who, job_id, "delete", partial(audit.about, request))
     await stop.delete(services.records, services.cluster, job_id, by=who.user_name)
     return Response()
 

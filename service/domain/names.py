@@ -13,6 +13,7 @@ MAX_LENGTH = 63
 FALLBACK = "opsjob"
 
 _ALPHABET = string.ascii_lowercase + string.digits
+_JOB_ID = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _OTHERS = re.compile(r"[^a-z0-9]+")
 
 
@@ -26,6 +27,11 @@ def job_id(name: str, choose: Callable[[str], str] = secrets.choice) -> str:
     suffix = "".join(choose(_ALPHABET) for _ in range(SUFFIX_LENGTH))
     prefix = _normalized(name)[: MAX_LENGTH - SUFFIX_LENGTH - 1].strip("-")
     return f"{prefix}-{suffix}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job could have that id; what cannot be one need not be looked for."""
+    return len(text) <= MAX_LENGTH and _JOB_ID.fullmatch(text) is not None
 
 
 def _normalized(name: str) -> str:

@@ -9,13 +9,29 @@ MASK = "***"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: Words that speak of a secret by themselves …
 _ALONE = re.compile(
-    r"auth(orization)?|bearer|cookie|creds?|jwt|passphrase|passwd|pat|pin|private|pwd|salt|session|signature"
+    r"auth(orization)?|bearer|cookie|creds?|dsn|jwt|passphrase|passwd|pat|pin|private|pwd|salt|session|signature|webhook"
+    r"|(db|pg|root|ssh|sudo|user)?pass"
 )
 #: … or beside another one (API_KEY, not KEY_COUNT) …
-_KEY = re.compile(r"keys?|cert|dsn|connstr")
-_BESIDE = re.compile(r"access|account|api|deploy|encryption|license|master|private|registry|sas|signing|ssh")
+_BESIDE = (
+    (
+        re.compile(r"keys?|cert"),
+        re.compile(r"access|account|api|deploy|encryption|license|master|private|registry|sas|signing|ssh"),
+    ),
+    (
+        re.compile(r"ur[li]"),
+        re.compile(r"amqp|broker|database|db|jdbc|mariadb|mongo|mongodb|mysql|postgres|postgresql|rabbitmq|redis"),
+    ),
+)
+#: … or at the end, where what stands before does not say that it is for all to see (OPENAI_KEY, not SORT_KEY) …
+_KEY = re.compile(r"keys?")
+_OPEN = re.compile(r"foreign|partition|primary|public|sort")
 #: … or in the middle of a longer one.
-_WITHIN = re.compile(r"password|passwd|passphrase|secret|token|credential|apikey|accesskey|privatekey|authkey|sshkey")
+_WITHIN = re.compile(
+    r"password|passwd|passphrase|secret|token|credential|(api|access|private|auth|ssh)key|conn(ection)?str(ing)?"
+)
+#: Values that give it away whatever their name: scheme://user:password@host, and private keys.
+_VALUE = re.compile(r"://[^\s/:@]*:[^\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 def looks_secret(name: str) -> bool:
@@ -25,9 +41,19 @@ def looks_secret(name: str) -> bool:
     def any_is(pattern: re.Pattern[str]) -> bool:
         return any(pattern.fullmatch(word) for word in words)
 
-    return any_is(_ALONE) or (any_is(_KEY) and any_is(_BESIDE)) or _WITHIN.search("".join(words)) is not None
+    return (
+        any_is(_ALONE)
+        or any(any_is(what) and any_is(whose) for what, whose in _BESIDE)
+        or _ends_in_a_key(words)
+        or _WITHIN.search("".join(words)) is not None
+    )
+
+
+def _ends_in_a_key(words: list[str]) -> bool:
+    spoken = [word for word in words if not word.isdigit()]
+    return len(spoken) > 1 and bool(_KEY.fullmatch(spoken[-1])) and not _OPEN.fullmatch(spoken[-2])
 
 
 def masked(env: Mapping[str, str]) -> dict[str, str]:
     """The variables as anybody may read them."""
-    return {name: MASK if looks_secret(name) else value for name, value in env.items()}
+    return {name: MASK if looks_secret(name) or _VALUE.search(value) else value for name, value in env.items()}

@@ -1,8 +1,9 @@
 """dumplog: which pods an order means, as they are now; what they wrote is for the job's step to collect."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from service.domain.cluster import Workload
 from service.domain.faults import Fault
@@ -13,6 +14,30 @@ from service.jobs.work import MAX_FILES_BYTES, Work
 
 #: The file that the step reads (workflow_templates/dumplog/asked.py).
 ASKED = "dumplog.json"
+
+
+#: The output that lets whoever has it read the archive.
+LINK = "endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Whose logs the archive of a job may hold."""
+
+    namespaces: frozenset[str]
+    nodes: frozenset[str]
+
+    @classmethod
+    def of(cls, work: Mapping[str, Any]) -> "Archived | None":
+        """As it was written down for the job's step; None: that is not known."""
+        text = work.get("files", {}).get(ASKED)
+        if text is None:
+            return None
+        asked = json.loads(text)
+        return cls(
+            namespaces=frozenset(workload["namespace"] for workload in asked["workloads"]),
+            nodes=frozenset(asked.get("nodeLogs", {}).get("nodes", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from service.domain.cluster import Caller
+from service.jobs.ports import UnavailableError
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings, Object, is_object_name
 
@@ -18,6 +19,9 @@ SECONDS = 8.0
 _TOKENS = 2_000
 _RIGHTS = 20_000
 _GRANTS = 500
+#: Token reviews under way at one time, and those that may wait for one of these to end.
+_REVIEWS_AT_ONCE = 32
+_REVIEWS_WAITING = 512
 #: Questions under way at one time for one caller's rights in many namespaces.
 _AT_ONCE = 16
 
@@ -28,17 +32,41 @@ class KubeReviews:
     def __init__(self, api: Api, settings: KubeSettings, seconds: float = SECONDS) -> None:
         self._api = api
         self._audience = settings.audience
-        self._callers: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
+        self._callers: BriefCache[Caller] = BriefCache(seconds, _TOKENS)
+        # Apart from them: who sends tokens of nobody, each another one, makes no caller unknown.
+        self._asked: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
+        self._asking = asyncio.Semaphore(_REVIEWS_AT_ONCE)
+        self._waiting = 0
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
         self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS)
         self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _GRANTS)
 
     async def caller(self, token: str) -> Caller | None:
-        """Who the token speaks for; None: Kubernetes does not accept it, or not for our audience."""
+        """Who the token speaks for; None: Kubernetes does not accept it, or not for our audience.
+
+        Raises:
+            UnavailableError: so many tokens are asked about that this one has to wait its turn elsewhere.
+        """
         if not token:
             return None  # the apiserver calls the question itself invalid
         key = hashlib.sha256(token.encode()).digest()
-        return await self._callers.get(key, lambda: self._ask_who(token))
+        if found := await self._callers.known(key):
+            return found
+        return await self._asked.get(key, lambda: self._ask_in_turn(key, token))
+
+    async def _ask_in_turn(self, key: bytes, token: str) -> Caller | None:
+        """Nobody is known yet who could be told to slow down, so all share one limit."""
+        if self._waiting >= _REVIEWS_WAITING:
+            raise UnavailableError("Kubernetes is asked about too many tokens at once")
+        self._waiting += 1
+        try:
+            async with self._asking:
+                found = await self._ask_who(token)
+        finally:
+            self._waiting -= 1
+        if found:
+            self._callers.keep(key, found)
+        return found
 
     async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
         """Contract: `verb` on opsjobs.opsjob.io/<job type> in the namespace; None: cluster-wide."""

@@ -14,6 +14,7 @@ from tests.e2e.live import Cluster
 TABLES = Path(__file__).parent / "rights"
 ACCOUNTS = (
     "opsjobs",
+    "opsjobs-release",
     "opsjob-addon",
     "opsjob-preflight",
     "opsjob-dumplog",
@@ -36,8 +37,14 @@ def rights(cluster: Cluster, account: str, namespace: str) -> list[str]:
 
 
 def table(cluster: Cluster, account: str) -> str:
-    """In the jobs' namespace, in the release's, and in one that has nothing to do with either."""
-    places = {"jobs": cluster.jobs, "release": cluster.facts["namespace"], "elsewhere": "kube-public"}
+    """In the jobs' namespace, the release's, one that has nothing to do with either, and two of Kubernetes'."""
+    places = {
+        "jobs": cluster.jobs,
+        "release": cluster.facts["namespace"],
+        "elsewhere": "kube-public",
+        "default": "default",
+        "kube-node-lease": "kube-node-lease",
+    }
     return "".join(
         f"# {place}\n" + "".join(f"{rule}\n" for rule in rights(cluster, account, namespace))
         for place, namespace in places.items()
@@ -59,8 +66,13 @@ def test_an_account_may_do_what_its_table_says_and_nothing_else(cluster: Cluster
 
 
 def test_there_is_no_other_account(cluster: Cluster) -> None:
-    found = {item["metadata"]["name"] for item in cluster.items("serviceaccounts", "-n", cluster.jobs)}
-    assert {name for name in found if name.startswith("opsjob")} <= set(ACCOUNTS)
+    """Of the release, in either of its namespaces; tests and the first job make accounts of their own."""
+    found = {
+        item["metadata"]["name"]
+        for namespace in (cluster.jobs, cluster.facts["namespace"])
+        for item in cluster.items("serviceaccounts", "-n", namespace, "-l", "app.kubernetes.io/part-of=opsjobs")
+    }
+    assert found == {account for account in ACCOUNTS if (TABLES / f"{account}.txt").exists()}
 
 
 @pytest.mark.parametrize("file", sorted(TABLES.glob("*.txt")), ids=lambda file: file.stem)

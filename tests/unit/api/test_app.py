@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from service.api import app as http
+from service.api import health
+from service.api import routes as routes_
+from service.api.caller import turn
 
 
 @contextlib.asynccontextmanager
@@ -90,3 +94,24 @@ async def test_a_surprise_is_a_500_without_a_trace(client: httpx.AsyncClient) ->
 async def test_every_answer_carries_a_request_id(client: httpx.AsyncClient) -> None:
     first, second = await client.get("/healthz"), await client.get("/nope")
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+async def test_made_up_methods_make_no_new_metrics(client: httpx.AsyncClient) -> None:
+    """Nobody need be known to send one, and every value of a label is kept for ever."""
+    for number in range(3):
+        assert is_problem(await client.request(f"EVIL{number}", "/api/v1/opsjobs"), 405)
+        await client.request(f"EVIL{number}", f"/evil-{number}")
+    labels = [sample.labels for family in http.SECONDS.collect() for sample in family.samples]
+    assert "other" in {label["method"] for label in labels}
+    assert not [label for label in labels if "EVIL" in label["method"] or "evil" in label["route"]]
+
+
+def test_every_route_but_the_probes_waits_for_a_turn() -> None:
+    open_to_all = {"/healthz", "/readyz"}
+    routes = [route for router in (routes_.router, health.router, health.guarded) for route in router.routes]
+    without = {
+        route.path
+        for route in routes
+        if isinstance(route, APIRoute) and turn not in {one.call for one in route.dependant.dependencies}
+    }
+    assert without == open_to_all

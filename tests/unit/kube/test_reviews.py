@@ -203,3 +203,45 @@ async def test_grants_are_nobody_elses_and_of_no_other_verb(served: Served) -> N
         asking = reviews(api)
         assert await asking.granted(Caller("u-1", "alice"), "list", ["addon"], [])
         assert not await asking.granted(Caller("u-1", "alice"), "delete", ["addon"], [])
+
+
+async def test_tokens_of_nobody_make_no_caller_unknown(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.kube.reviews._TOKENS", 4)
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        assert await asking.caller("good")
+        for number in range(20):
+            assert await asking.caller(f"bad-{number}") is None
+        assert await asking.caller("good")
+    assert [spec["token"] for spec in reviewer.asked].count("good") == 1
+
+
+async def test_kubernetes_is_asked_about_a_few_tokens_at_a_time(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.kube.reviews._REVIEWS_AT_ONCE", 3)
+    monkeypatch.setattr("service.kube.reviews._REVIEWS_WAITING", 10)
+    under_way, most = 0, 0
+    full, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way == 3:
+            full.set()
+        await gate.wait()
+        under_way -= 1
+        return web.json_response({"status": {"authenticated": False}}, status=201)
+
+    async with served(slow) as api:
+        asking = reviews(api)
+        first = [asyncio.create_task(asking.caller(f"bad-{number}")) for number in range(10)]
+        await full.wait()
+        with pytest.raises(UnavailableError, match="too many tokens"):
+            await asking.caller("one-more")
+        gate.set()
+        assert await asyncio.gather(*first) == [None] * 10
+        assert most == 3
+        assert await asking.caller("one-more") is None
