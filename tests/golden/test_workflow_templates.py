@@ -249,6 +249,17 @@ def test_only_the_stage_that_tells_the_host_runs_there_and_only_it_is_never_repe
         assert entry["metadata"]["labels"] == {"opsjob.io/step": "node"}, "the clean-up waits for it to end"
 
 
+def test_what_later_stages_stand_on_is_never_empty_by_default() -> None:
+    for name, noted in {"note-boot-id": "boot-id", "cordon": "cordoned-before"}.items():
+        (output,) = template("reboot", name)["outputs"]["parameters"]
+        assert output == {"name": noted, "valueFrom": {"path": f"/tmp/{noted}"}}
+
+
+def test_a_node_that_cannot_start_the_stage_that_tells_it_is_given_up() -> None:
+    assert template("reboot", "reboot")["activeDeadlineSeconds"] == 600
+    assert template("reboot", "clean-up")["container"]["command"][-1] == "workflow_templates.reboot.clean_up"
+
+
 def test_check_says_which_file_is_not_current(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -266,7 +266,7 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=5, trust_env=False) as client:
             cluster = Cluster(client, NAMESPACE, pause=0.01)
-            cluster.patience = 5.0
+            cluster.patience, cluster.refusal_patience = 5.0, 0.0
             yield cluster
     finally:
         http.shutdown()
