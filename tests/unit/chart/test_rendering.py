@@ -270,7 +270,7 @@ def test_a_changed_setting_makes_new_pods() -> None:
 
 
 def test_a_pod_waits_for_its_dependencies_once_and_stays_in_the_service_without_them() -> None:
-    """docs/decisions/0023: with the store away callers get the API's own 503, not a refused connection."""
+    """docs/decisions/0024: with the store away callers get the API's own 503, not a refused connection."""
     container = render({}).service_container
     paths = {
         probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
