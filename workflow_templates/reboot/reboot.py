@@ -66,9 +66,10 @@ def signal(cluster: Cluster, host: Host, name: str, boot_id: str, command: str) 
         return f"node {name} has rebooted already"
     refuse_unless_ours(cluster, name, host.job)
     events.tell(cluster, node, host.job, "RebootBegun", f"is told to reboot, its boot id is {boot_id}")
-    # Noted before it is asked for the last time: a clean-up that begins in between sees the note, and waits.
-    first = told.note(cluster, name, host.job, boot_id, stage.heartbeat(cluster, name)[0])
+    first = False
     try:
+        # Noted before it is asked for the last time: a clean-up that begins in between sees the note, and waits.
+        first = told.note(cluster, name, host.job, boot_id, stage.heartbeat(cluster, name)[0])
         refuse_unless_ours(cluster, name, host.job)
         ran = host.run("reboot", _GUARD + command, "/bin/sh", _COMMAND_SECONDS)
     except BegunBeforeError:
@@ -76,9 +77,9 @@ def signal(cluster: Cluster, host: Host, name: str, boot_id: str, command: str) 
     except (stage.FailedError, HostError) as fault:
         if first:
             told.forget(cluster, name, host.job)
-        if isinstance(fault, HostError):
-            raise stage.FailedError(f"the reboot command {fault}") from fault
-        raise
+        why = f"the reboot command {fault}" if isinstance(fault, HostError) else str(fault)
+        events.failed(cluster, name, host.job, f"node {name} could not be told to reboot: {why}")
+        raise stage.FailedError(why) from fault
     if ran.exit_code == _REBOOTED_ALREADY:
         return f"node {name} has rebooted already"
     if not ran.succeeded:

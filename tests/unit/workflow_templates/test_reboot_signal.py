@@ -92,12 +92,13 @@ def test_a_command_that_fails_says_how(cluster: Cluster, signalling: Host) -> No
         tell(cluster, signalling, "echo no such unit; exit 5\n")
 
 
-def test_a_host_that_takes_no_script_says_why(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_host_that_takes_no_script_says_why(server: ApiServer, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file in the way")
     host = Host("job-1", prefix=(), root=tmp_path / "run", marks=tmp_path / "lib", env={"OPSJOB_BOOT_ID": BOOT_ID})
     with pytest.raises(stage.FailedError, match="the reboot command could not be put on the host"):
         tell(cluster, host, "true\n")
     assert told.read(cluster, "gpu-1", "job-1") is None, "nothing is pending"
+    assert "could not be told" in server.objects[FAILED]["message"], "what was begun has an end"
 
 
 def test_that_it_is_told_is_noted_before_the_host_hears_of_it(
@@ -143,7 +144,7 @@ def out_of_time(server: ApiServer, cluster: Cluster) -> None:  # noqa: ARG001
 
 
 def deleted(server: ApiServer, cluster: Cluster) -> None:  # noqa: ARG001
-    del server.objects[f"{WORKFLOWS}/job-1"]
+    server.objects.pop(f"{WORKFLOWS}/job-1", None)
 
 
 @pytest.fixture
