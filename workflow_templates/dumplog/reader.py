@@ -12,7 +12,7 @@ from workflow_templates.dumplog.logs import Log
 from workflow_templates.dumplog.patience import BrokenOffError, NoLogError, Patience, SilentNodeError, Trouble
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
 from workflow_templates.dumplog.taking import OtherLogError, Taking
-from workflow_templates.dumplog.timed import TimedLines
+from workflow_templates.dumplog.timed import TimedLines, moment
 
 #: The kubelet sends each line by itself; so many bytes of them are looked through at once.
 _BLOCK_BYTES = 1 << 18
@@ -63,8 +63,10 @@ class Reader:
             with self.cluster.stream(_path(log), **_which(log)) as pieces:
                 for block in _blocks(pieces):
                     yield from taking.take(lines.feed(block))
-                    if not taking.is_passing:
-                        log.first_time, log.last_time = log.first_time or lines.first_time, lines.last_time
+                    if lines.first_time and not taking.is_passing:
+                        # Of a container's two streams the kubelet may write a later line first.
+                        times = log.first_time or lines.first_time, lines.last_time
+                        log.first_time, log.last_time = sorted(times, key=moment)
                     if self.patience.stopping.is_set():
                         return
         except UnavailableError as fault:

@@ -49,7 +49,7 @@ class TimedLines:
             return True
         if self.last_time == wanted.last_time:
             return self._end.endswith(wanted._end) if has_ended else self._line_bytes >= wanted._line_bytes  # noqa: SLF001
-        is_later = bool(self.last_time) and _moment(self.last_time) > _moment(wanted.last_time)
+        is_later = bool(self.last_time) and moment(self.last_time) > moment(wanted.last_time)
         is_whole = not has_ended or self._end.endswith(wanted._end)  # noqa: SLF001
         return is_later or (self._line_bytes > _WHOLE_LINE_BYTES and is_whole)
 
@@ -111,6 +111,6 @@ class TimedLines:
         self.first_time = self.first_time or self.last_time
 
 
-def _moment(time: str) -> tuple[datetime, str]:
-    """In order also where two of them differ by less than a microsecond."""
+def moment(time: str) -> tuple[datetime, str]:
+    """To compare times by: in order also where two of them differ by less than a microsecond."""
     return datetime.fromisoformat(time), time

@@ -61,6 +61,17 @@ def test_a_log_is_what_was_written_with_the_times_of_its_ends(
     assert (log.first_time, log.last_time) == times
 
 
+def test_the_later_of_two_streams_may_come_first(
+    server: ApiServer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = "2026-01-02T04:00:00.500000001Z"
+    monkeypatch.setattr("tests.unit.workflow_templates.apiserver.FIRST_TIME", later)
+    serve(server, b"error\nout\n")
+    log = a_log(has_ended=True)
+    assert read(reader, log) == b"error\nout\n"
+    assert (log.error, log.first_time, log.last_time) == ("", LAST_TIME, later)
+
+
 @pytest.mark.parametrize("has_ended", [True, False])
 @pytest.mark.parametrize("way", ["cuts", "ends"])
 def test_a_log_that_breaks_off_is_taken_up_where_it_did(
