@@ -65,8 +65,8 @@ class Reader:
                     yield from taking.take(lines.feed(block))
                     if lines.first_time and not taking.is_passing:
                         # Of a container's two streams the kubelet may write a later line first.
-                        times = log.first_time or lines.first_time, lines.last_time
-                        log.first_time, log.last_time = sorted(times, key=moment)
+                        times = {log.first_time, log.last_time, lines.first_time, lines.last_time} - {""}
+                        log.first_time, log.last_time = min(times, key=moment), max(times, key=moment)
                     if self.patience.stopping.is_set():
                         return
         except UnavailableError as fault:
