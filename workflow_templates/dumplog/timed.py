@@ -113,4 +113,5 @@ class TimedLines:
 
 def moment(time: str) -> tuple[datetime, str]:
     """To compare times by: in order also where two of them differ by less than a microsecond."""
-    return datetime.fromisoformat(time), time
+    # As text "….5Z" would come after "….500000001Z".
+    return datetime.fromisoformat(time), time.rstrip("Z")
