@@ -405,6 +405,8 @@ def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
 
 
 def test_limits_reach_the_service() -> None:
-    settings = render({"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4}}).settings
-    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER")
-    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4"]
+    settings = render(
+        {"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4, "workloads": 5}}
+    ).settings
+    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER", "WORKLOADS")
+    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4", "5"]
