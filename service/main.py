@@ -72,7 +72,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
         kinds=kinds(settings, cluster, reviews),
-        limits=Limits(inputs=settings.max_inputs, nodes=settings.max_nodes),
+        limits=Limits(inputs=settings.max_inputs, nodes=settings.max_nodes, workloads=settings.max_workloads),
     )
     return Wiring(
         records=records,

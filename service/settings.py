@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = 1024 * 1024
     max_inputs: int = 1_000
     max_nodes: int = 5_000
+    max_workloads: int = 50
     max_requests_per_caller: int = 64
     #: Space on its node that a dumplog job may use on the way to the store.
     dumplog_scratch_mebibytes: int = 8192

@@ -11,6 +11,8 @@ from service.domain.job import ExcludedNode, JobType, Named, Plan, PlannedNode
 #: Kinds of selector, the narrowest first.
 NODE, WORKLOAD, WORKSPACE, CLUSTER = "node", "workload", "workspace", "cluster"
 KINDS = (NODE, WORKLOAD, WORKSPACE, CLUSTER)
+#: What no selector says: the nodes that a job which keeps within one workspace may touch.
+_OWN = "own"
 
 #: These work on a workload's pods or image through APIs; no node is touched.
 _WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
@@ -37,13 +39,15 @@ class Facts:
 class Selection:
     """What the selectors come to. With any fault the plan is not to be run.
 
-    `workspace_id` is the one workspace that the job keeps within; empty: none, or more than one.
+    `workspace_id` is the one workspace that the job keeps within; empty: none, or more than one. `placed`: it is known
+    where the job would work, so that rights can be asked there, also where no node is left.
     """
 
     plan: Plan = field(default_factory=Plan)
     workspace_id: str = ""
     workloads: tuple[Workload, ...] = ()
     faults: tuple[Fault, ...] = ()
+    placed: bool = True
 
 
 class _Scope(NamedTuple):
@@ -69,11 +73,11 @@ def select(
     workloads, misplaced = _workloads(inputs, facts)
     faults += misplaced
     if faults:
-        return Selection(faults=tuple(faults))
+        return Selection(faults=tuple(faults), placed=False)
     workspace_id = _workspace_of(inputs, workloads)
     if job_type in _WITHOUT_NODES:
         return Selection(workspace_id=workspace_id, workloads=workloads)
-    scopes = _scopes(inputs, facts, workloads)
+    scopes = _scopes(inputs, facts, workloads, workspace_id)
     nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
@@ -107,15 +111,13 @@ def _workloads(inputs: Sequence[Named], facts: Facts) -> tuple[tuple[Workload, .
     faults = []
     for index, item in enumerate(inputs):
         found = facts.workloads.get(item.value, ()) if item.name == WORKLOAD else ()
-        homes = sorted({workload.workspace_id for workload in found})
         inside = [workload for workload in found if not wanted or workload.workspace_id in wanted]
         if found and not inside:
-            message = f"workload {item.value!r} is in workspace {_listed(homes)}, not in {_listed(sorted(wanted))}"
+            message = f"there is no workload {item.value!r} in workspace {_listed(sorted(wanted))}"
             faults.append(Fault(f"inputs[{index}].value", message))
         elif len({workload.workspace_id for workload in inside}) > 1:
-            message = (
-                f"workload {item.value!r} is in several workspaces ({_listed(homes)}): name one with a workspace input"
-            )
+            # Not in which: nobody knows yet what the caller may see.
+            message = f"workload {item.value!r} is in several workspaces: name one with a workspace input"
             faults.append(Fault(f"inputs[{index}].value", message))
         meant += inside
     return tuple(dict.fromkeys(meant)), faults
@@ -127,7 +129,9 @@ def _workspace_of(inputs: Sequence[Named], workloads: Sequence[Workload]) -> str
     return next(iter(homes)) if len(homes) == 1 else ""
 
 
-def _scopes(inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload]) -> dict[str, _Scope]:
+def _scopes(
+    inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload], workspace_id: str
+) -> dict[str, _Scope]:
     """The scope of each kind of selector that was given, the narrowest kind first."""
     named = {kind: _values(inputs, kind) for kind in KINDS}
     scopes = {}
@@ -141,6 +145,12 @@ def _scopes(inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload]
         scopes[WORKSPACE] = _Scope(labelled, f"is not in workspace {_listed(sorted(named[WORKSPACE]))}")
     if named[CLUSTER]:
         scopes[CLUSTER] = _Scope(frozenset(node.name for node in facts.nodes), "is not in the cluster")
+    if named[WORKLOAD] and workspace_id:
+        # A pod may run on another workspace's node; a right in its own is none to that node.
+        open_to_it = frozenset(
+            n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in (None, workspace_id)
+        )
+        scopes[_OWN] = _Scope(open_to_it, f"belongs to another workspace than {workspace_id!r}")
     return scopes
 
 

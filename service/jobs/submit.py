@@ -51,6 +51,8 @@ class Limits:
 
     inputs: int = 1_000
     nodes: int = 5_000
+    #: Different ones: for each, the pods of every workspace are looked through.
+    workloads: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,10 @@ class Submission:
         if len(order.inputs) > self.limits.inputs:
             # Each is looked up, so this is said before any is.
             raise RefusedError([Fault("inputs", f"are {len(order.inputs)}, a job has at most {self.limits.inputs}")])
+        workloads = tuple(dict.fromkeys(order.values("workload")))
+        if len(workloads) > self.limits.workloads:
+            message = f"name {len(workloads)} workloads, a job has at most {self.limits.workloads}"
+            raise RefusedError([Fault("inputs", message)])
         facts = Facts(
             cluster_id=self.cluster_id,
             workspace_label=self.workspace_label,
@@ -130,7 +136,7 @@ class Submission:
                 for workspace_id in dict.fromkeys(order.values("workspace"))
                 if (found := await self.cluster.workspace(workspace_id))
             },
-            workloads={name: await self.cluster.workloads(name) for name in dict.fromkeys(order.values("workload"))},
+            workloads={name: await self.cluster.workloads(name) for name in workloads},
         )
         selection = select(
             order.type,
@@ -139,12 +145,12 @@ class Submission:
             excluded_nodes=order.options.get("excludedNodes", ()),
             tolerate_all=order.options.get("isTolerateAll", False),
         )
+        if selection.placed:
+            await permit(selection)
         asked = preflight.narrowed(selection.plan, (order.options.get("resource") or {}).get("replica")).nodes
         if len(asked) > self.limits.nodes:
             message = f"come to {len(asked)} nodes, a job works on at most {self.limits.nodes}"
             raise RefusedError([Fault("inputs", message)])
-        if not selection.faults:
-            await permit(selection)
         work = await kind.prepare(order, selection)
         if faults := [*work.faults, *selection.faults]:
             raise RefusedError(faults)

@@ -1,6 +1,7 @@
 """What a stolen token is good for: the service's, a step's, and one with rights in the jobs' namespace."""
 
 import copy
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, JobType
+from service.domain.preflight import Allowed, pod_spec_patch
 from service.kube import manifest
 from service.kube.client import KubeSettings
 from tests.e2e.apiserver import Apiserver, refusal
@@ -28,14 +30,13 @@ def service(cluster: Cluster) -> Iterator[Apiserver]:
 
 @pytest.fixture(scope="module")
 def editor(cluster: Cluster) -> Iterator[Apiserver]:
-    """Somebody whom Kubernetes' own role `edit` was bound to in the jobs' namespace, and Argo's rights with it."""
+    """Somebody whom Kubernetes' own role `edit` was bound to in the jobs' namespace, and Argo's rights beside it."""
     name = f"e2e-editor-{secrets.token_hex(3)}"
     cluster.kubectl("create", "serviceaccount", name, "-n", cluster.jobs)
     group = "rbac.authorization.k8s.io"
     everything = ["get", "list", "create", "update", "patch", "delete"]
     rules = [
-        {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": everything},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": everything},
+        {"apiGroups": ["argoproj.io"], "resources": ["workflows", "workflowtemplates"], "verbs": everything},
     ]
     metadata = {"name": name, "namespace": cluster.jobs}
     cluster.apply(
@@ -48,9 +49,12 @@ def editor(cluster: Cluster) -> Iterator[Apiserver]:
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": cluster.jobs}],
         },
     )
+    account = f"--serviceaccount={cluster.jobs}:{name}"
+    cluster.kubectl("create", "rolebinding", f"{name}-edit", "--clusterrole=edit", account, "-n", cluster.jobs)
     somebody = Apiserver(cluster, name, cluster.jobs)
     yield somebody
     somebody.close()
+    cluster.kubectl("delete", "rolebinding", f"{name}-edit", "-n", cluster.jobs)
     for kind in ("rolebinding", "role", "serviceaccount"):
         cluster.kubectl("delete", kind, name, "-n", cluster.jobs)
 
@@ -212,20 +216,166 @@ def test_who_may_edit_the_namespace_still_starts_nothing(
 ) -> None:
     made = workflow(cluster, templates["addon"])
     assert "only the OpsJobs service" in refusal(editor.create(f"{ARGO}/{cluster.jobs}/workflows", made))
-    container = {"name": "main", "image": "busybox", "securityContext": {"privileged": True}}
-    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "evil"}, "spec": {"containers": [container]}}
-    assert "only Argo's controller" in refusal(editor.create(f"/api/v1/namespaces/{cluster.jobs}/pods", pod))
+    own = pod(cluster, "opsjob-addon", cluster.image)
+    assert "only Argo's controller" in refusal(editor.create(f"/api/v1/namespaces/{cluster.jobs}/pods", own))
+
+
+def test_who_may_edit_the_namespace_changes_no_template(
+    cluster: Cluster, editor: Apiserver, templates: dict[str, str]
+) -> None:
+    place = f"{ARGO}/{cluster.jobs}/workflowtemplates"
+    changed = editor.patch(f"{place}/{templates['addon']}", {"spec": {"entrypoint": "evaluate"}})
+    assert "workflowtemplates.opsjob.io" in refusal(changed)
+    metadata = {"name": "opsjob-addon-00000000", "namespace": cluster.jobs}
+    own = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": metadata}
+    made = editor.create(place, {**own, "spec": {"templates": [PRIVILEGED], "entrypoint": "main"}})
+    assert "workflowtemplates.opsjob.io" in refusal(made)
+
+
+@pytest.fixture(scope="module")
+def argo(cluster: Cluster) -> Iterator[Apiserver]:
+    """What Argo's controller does with what a stolen token made it do."""
+    controller = Apiserver(cluster, "argo", "argo")
+    yield controller
+    controller.close()
+
+
+#: Argo's own parts of a pod.
+EXECUTOR = {"image": "quay.io/argoproj/argoexec:v0", "command": ["argoexec"]}
+
+
+def pod(cluster: Cluster, account: str, image: str, **labels: str) -> dict[str, Any]:
+    """A step's pod, as Argo makes it before it is patched."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "job-a1b2c3-1", "namespace": cluster.jobs, "labels": labels},
+        "spec": {
+            "serviceAccountName": account,
+            "restartPolicy": "Never",
+            "containers": [{**EXECUTOR, "name": "wait"}, {"name": "main", "image": image, "command": ["true"]}],
+            "initContainers": [{**EXECUTOR, "name": "init"}],
+            "volumes": [
+                {"name": "var-run-argo", "emptyDir": {}},
+                {"name": "tmp-dir-argo", "emptyDir": {}},
+                {"name": "files", "configMap": {"name": "job-a1b2c3"}},
+            ],
+        },
+    }
+
+
+def patched(made: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """The pod with what Argo's podSpecPatch says: lists of things with names are merged by these."""
+    spec = copy.deepcopy(made["spec"])
+    for key, value in patch.items():
+        if key not in ("containers", "initContainers", "volumes"):
+            spec[key] = value
+            continue
+        known = {item["name"]: item for item in spec[key]}
+        for item in value:
+            if item["name"] not in known:
+                known[item["name"]] = {}
+                spec[key].append(known[item["name"]])
+            merged = known[item["name"]]
+            for name, part in item.items():
+                merged[name] = merged.get(name, []) + part if isinstance(part, list) else part
+    return {**made, "spec": spec}
+
+
+def check(cluster: Cluster, **options: Any) -> dict[str, Any]:
+    """The pod of a preflight's check, with the service's own patch."""
+    labels = {"opsjob.io/job-id": "job-a1b2c3", "opsjob.io/type": "preflight", "opsjob.io/step": "node"}
+    made = pod(cluster, "opsjob-preflight", "example.com/a-check:1", **labels)
+    allowed = Allowed(host_paths=["/var/log"], security_context={"allowPrivilegeEscalation": False})
+    patch = json.loads(pod_spec_patch(options, allowed))
+    environment = [{"secretRef": {"name": "job-a1b2c3"}}]
+    return patched(patched(made, patch), {"containers": [{"name": "main", "envFrom": environment}]})
+
+
+def test_a_check_has_all_that_a_request_may_ask_for(cluster: Cluster, argo: Apiserver) -> None:
+    resource = {"cpu": "1", "gpu": "1", "sharedMemory": "1Gi"}
+    paths = [f"/var/log/{number}" for number in range(100)]
+    for options in ({}, {"hostpath": ["/var/log"], "resource": resource}, {"hostpath": paths}):
+        answer = argo.create(f"/api/v1/namespaces/{cluster.jobs}/pods", check(cluster, **options))
+        assert answer.status_code == 201, answer.text
+
+
+def main(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "main", **fields}]}
+
+
+HOST = {"name": "host", "hostPath": {"path": "/etc", "type": "Directory"}}
+LOGS = {"name": "logs", "hostPath": {"path": "/var/log", "type": "Directory"}}
+STORE = {"name": "store", "secret": {"secretName": "opsjobs-store"}}
+OTHERS = {"name": "others", "configMap": {"name": "another-job"}}
+CLAIM = {"name": "claim", "persistentVolumeClaim": {"claimName": "any"}}
+WITHIN = {"name": "within", "projected": {"sources": [{"secret": {"name": "opsjobs-store"}}]}}
+EVIL = {"name": "evil", "image": "evil:1", "command": ["true"]}
+WAIT = {"name": "wait", "image": "evil:1"}
+LIKE_OURS = {"name": "wait", "image": "quay.io/argoproj/argoexec:1/evil"}
+PRIVILEGE = {"privileged": True}
+STORES_KEY = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "opsjobs-store", "key": "secretKey"}}}
+#: What a stolen token of the service could patch a check with → what the refusal says.
+PATCHES: dict[str, tuple[dict[str, Any], str]] = {
+    "another account, and all at once": (
+        {"serviceAccountName": "opsjob-addon", "hostPID": True, **main(image="evil:1", securityContext=PRIVILEGE)},
+        "runs as opsjob-preflight",
+    ),
+    "another account alone": ({"serviceAccountName": "opsjob-reboot"}, "runs as opsjob-preflight"),
+    "a token for every container": ({"automountServiceAccountToken": True}, "given no token"),
+    "Argo's token": (main(volumeMounts=[{"name": "argo-token", "mountPath": "/token"}]), "given no token"),
+    "the host's processes": ({"hostPID": True}, "host's namespaces"),
+    "the host's network": ({"hostNetwork": True}, "host's namespaces"),
+    "the processes of Argo's containers": ({"shareProcessNamespace": True}, "host's namespaces"),
+    "privilege": (main(securityContext=PRIVILEGE), "no privilege"),
+    "a capability": (main(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}), "no privilege"),
+    "privilege at the start": ({"initContainers": [{"name": "init", "securityContext": PRIVILEGE}]}, "no privilege"),
+    "a container of its own": ({"containers": [EVIL]}, "admission.stepImages"),
+    "an init container of its own": ({"initContainers": [EVIL]}, "admission.stepImages"),
+    "another image for Argo's": ({"containers": [WAIT]}, "admission.stepImages"),
+    "an image that begins like Argo's": ({"containers": [LIKE_OURS]}, "admission.stepImages"),
+    "a directory of the host": ({"volumes": [HOST]}, "preflight.hostPaths"),
+    "writing to one": (
+        {"volumes": [LOGS], **main(volumeMounts=[{"name": "logs", "mountPath": "/logs"}])},
+        "writes to no host directory",
+    ),
+    "the keys of the store": ({"volumes": [STORE]}, "nothing else"),
+    "the keys of the store within": ({"volumes": [WITHIN]}, "nothing else"),
+    "the keys of the store as variables": (main(envFrom=[{"secretRef": {"name": "opsjobs-store"}}]), "no Secret"),
+    "one of them": (main(env=[STORES_KEY]), "no Secret"),
+    "the files of another job": ({"volumes": [OTHERS]}, "nothing else"),
+    "a claim": ({"volumes": [CLAIM]}, "nothing else"),
+}
+
+
+@pytest.mark.parametrize(("patch", "why"), PATCHES.values(), ids=PATCHES)
+def test_no_patch_makes_more_of_a_check(cluster: Cluster, argo: Apiserver, patch: dict[str, Any], why: str) -> None:
+    spoiled = patched(check(cluster), patch)
+    assert why in refusal(argo.create(f"/api/v1/namespaces/{cluster.jobs}/pods", spoiled))
+
+
+@pytest.mark.parametrize("account", ["opsjob-addon", "opsjob-reboot", "opsjob-exportimage", "opsjob-preflight"])
+def test_every_other_step_runs_the_image_of_the_product(cluster: Cluster, argo: Apiserver, account: str) -> None:
+    pods = f"/api/v1/namespaces/{cluster.jobs}/pods"
+    answer = argo.create(pods, pod(cluster, account, cluster.image))
+    assert answer.status_code == 201, answer.text
+    for image in ("evil:1", f"evil.example/{cluster.image}", f"{cluster.image}/evil"):
+        assert "admission.stepImages" in refusal(argo.create(pods, pod(cluster, account, image)))
+    within = patched(pod(cluster, account, cluster.image), {"initContainers": [EVIL]})
+    assert "admission.stepImages" in refusal(argo.create(pods, within))
 
 
 @pytest.mark.parametrize(
     "patch",
     [
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "gone", "uid": "0-0"}]}},
+        {"metadata": {"finalizers": ["example.com/never"]}},
         {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}},
         {"metadata": {"annotations": {"example.com/other": "x"}}},
         {"spec": {"taints": [{"key": "evil", "effect": "NoExecute"}]}},
         {"spec": {"providerID": "evil"}},
     ],
-    ids=["label", "annotation", "taint", "field"],
+    ids=["owner", "finalizer", "label", "annotation", "taint", "field"],
 )
 @pytest.mark.parametrize("account", ["opsjobs", "opsjob-addon"])
 def test_of_a_node_only_the_cordon_and_our_marks_change(cluster: Cluster, account: str, patch: dict[str, Any]) -> None:
@@ -254,23 +404,26 @@ def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(cluster: 
         step.close()
 
 
-def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_never_what_it_runs(
-    cluster: Cluster, service: Apiserver
+def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_nobody_what_it_runs(
+    cluster: Cluster, service: Apiserver, editor: Apiserver
 ) -> None:
     name = f"e2e-pod-{secrets.token_hex(3)}"
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": cluster.jobs}}
+    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": cluster.jobs}}
     container = {"name": "main", "image": "nowhere.invalid/none:1"}
     # Bound to no node that exists, it never runs.
-    cluster.apply({**pod, "spec": {"nodeName": "nowhere", "containers": [container]}})
+    cluster.apply({**bare, "spec": {"nodeName": "nowhere", "containers": [container]}})
     step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
     path = f"/api/v1/namespaces/{cluster.jobs}/pods/{name}"
     try:
         for seconds, who in ((2, step), (1, service)):
             allowed = who.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
             assert allowed.status_code == 200, allowed.text
-            (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
-            other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
-            assert "changes anything of what a pod runs" in refusal(who.patch(path, other))
+        (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
+        other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+        for thief in (step, service, editor):
+            assert "nobody changes what the pod of a step runs" in refusal(thief.patch(path, other))
+        for entry in ("exec", "attach"):
+            assert "only Argo's controller enters" in refusal(editor.create(f"{path}/{entry}", {}))
     finally:
         step.close()
         cluster.kubectl("delete", "pod", name, "-n", cluster.jobs, "--force", "--grace-period=0", "--ignore-not-found")

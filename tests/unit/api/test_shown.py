@@ -172,7 +172,7 @@ async def test_who_has_all_their_turns_under_way_is_answered_429() -> None:
 
 
 async def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_limit() -> None:
-    sent = []
+    sent: list[int] = []
 
     async def endless() -> AsyncIterator[bytes]:
         while len(sent) < 1000:

@@ -70,7 +70,7 @@ def test_with_them_the_step_that_is_root_on_a_node_has_an_account_that_may_nothi
 @pytest.mark.parametrize("values", [STORE, with_nodes()], ids=["off", "on"])
 def test_the_step_that_has_the_keys_of_the_store_never_touches_a_host(values: Object) -> None:
     (rule,) = (rule for rule in admitted_pods(render(values)) if 'serviceAccountName != "opsjob-dumplog"' in rule)
-    assert all(word in rule for word in ("hostPID", "hostIPC", "hostNetwork", "hostPath", "privileged"))
+    assert all(word in rule for word in ("hostPID", "hostIPC", "hostNetwork", "hostDirectories", "privileged"))
 
 
 def test_without_a_store_nothing_of_it_is_there() -> None:

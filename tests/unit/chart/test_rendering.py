@@ -1,6 +1,7 @@
 """What helm makes of the chart."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -350,19 +351,42 @@ def admission(values: Object) -> dict[str, list[str]]:
 
 
 def test_every_admission_policy_is_bound_and_denies() -> None:
-    rendered = render({})
+    in_the_jobs_namespace = ("workflows", "pods", "pod-changes", "pod-entry", "templates", "secrets")
+    rendered = render({"argo": {"controller": "argo:argo"}})
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in rendered.kind("ValidatingAdmissionPolicy")}
     bindings = {one["spec"]["policyName"]: one["spec"] for one in rendered.kind("ValidatingAdmissionPolicyBinding")}
-    assert (
-        set(policies)
-        == set(bindings)
-        == {f"opsjobs-{of}" for of in ("workflows", "pods", "pod-changes", "secrets", "nodes")}
-    )
+    assert set(policies) == set(bindings) == {f"opsjobs-{of}" for of in (*in_the_jobs_namespace, "nodes")}
     assert all(policy["failurePolicy"] == "Fail" for policy in policies.values())
     assert all(binding["validationActions"] == ["Deny"] for binding in bindings.values())
-    for of in ("workflows", "pods", "pod-changes", "secrets"):
+    for of in in_the_jobs_namespace:
         labels = bindings[f"opsjobs-{of}"]["matchResources"]["namespaceSelector"]["matchLabels"]
         assert labels == {"kubernetes.io/metadata.name": "opsjobs-jobs"}
+
+
+@pytest.mark.parametrize(
+    ("image", "runs"),
+    [
+        ("registry.example.com/ops/opsjobs:0.1.0", True),
+        ("registry.example.com/ops/opsjobs", True),
+        (f"registry.example.com/ops/opsjobs@sha256:{'a' * 64}", True),
+        (f"registry.example.com/ops/opsjobs:1@sha256:{'a' * 64}", True),
+        ("mirror.example.com/argoproj/argoexec:v4.0.7", True),
+        ("quay.io/argoproj/argoexec:v4.0.7", False),
+        ("registry.example.com/ops/opsjobs:5000/evil", False),
+        ("registry.example.com/ops/opsjobs-evil:1", False),
+        ("evil.example.com/registry.example.com/ops/opsjobs:1", False),
+        ("registryXexample.com/ops/opsjobs:1", False),
+        ("", False),
+    ],
+)
+def test_steps_run_images_of_the_repositories_that_the_chart_names(image: str, *, runs: bool) -> None:
+    values = {
+        "image": {"repository": "registry.example.com/ops/opsjobs"},
+        "admission": {"stepImages": ["mirror.example.com/argoproj/argoexec"]},
+    }
+    (rule,) = (rule for rule in admission(values)["opsjobs-pods"] if "container.?image" in rule)
+    pattern = json.loads(rule[rule.index("matches(") + len("matches(") : rule.rindex('")') + 1])
+    assert (re.fullmatch(pattern, image) is not None) == runs
 
 
 def test_admission_can_be_left_out() -> None:
@@ -402,6 +426,8 @@ def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
 
 
 def test_limits_reach_the_service() -> None:
-    settings = render({"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4}}).settings
-    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER")
-    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4"]
+    settings = render(
+        {"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4, "workloads": 5}}
+    ).settings
+    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER", "WORKLOADS")
+    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4", "5"]

@@ -35,6 +35,7 @@ FACTS = Facts(
             Workload("twin", "ns-a", "team-a", frozenset({"n2"})),
             Workload("twin", "ns-b", "team-b", frozenset({"n3"})),
         ],
+        "abroad": [Workload("abroad", "ns-a", "team-a", frozenset({"n1", "n3", "n4"}))],
         "ghostly": [Workload("ghostly", "ns-a", "team-a", frozenset({"n1", "gone"}))],
         "nothing": [],
     },
@@ -194,15 +195,35 @@ def test_everything_unknown_is_named_at_once_where_it_stands() -> None:
 
 def test_a_workload_of_several_workspaces_must_be_told_apart() -> None:
     assert messages(chosen("workload=twin")) == {
-        "inputs[0].value": "workload 'twin' is in several workspaces ('team-a' or 'team-b'): "
-        "name one with a workspace input"
+        "inputs[0].value": "workload 'twin' is in several workspaces: name one with a workspace input"
     }
 
 
 def test_a_workload_outside_the_named_workspace_is_refused() -> None:
     assert messages(chosen("workspace=team-b", "workload=train")) == {
-        "inputs[1].value": "workload 'train' is in workspace 'team-a', not in 'team-b'"
+        "inputs[1].value": "there is no workload 'train' in workspace 'team-b'"
     }
+
+
+@pytest.mark.parametrize("job_type", [JobType.ADDON, JobType.PREFLIGHT, JobType.REBOOT])
+@pytest.mark.parametrize("named", [(), ("node=n1", "node=n3", "node=n4"), ("cluster=prod",)])
+def test_a_workloads_job_touches_no_node_of_another_workspace(job_type: JobType, named: tuple[str, ...]) -> None:
+    """Its rights were asked in the workload's workspace alone."""
+    selection = chosen("workload=abroad", *named, job_type=job_type)
+    assert selection.workspace_id == "team-a"
+    assert selection.plan.names == ("n1", "n4")
+    assert reasons(selection) == {"n3": "belongs to another workspace than 'team-a'"}
+
+
+def test_a_job_on_workloads_of_several_workspaces_has_rights_in_the_whole_cluster() -> None:
+    assert chosen("workload=abroad", "workload=serve").plan.names == ("n1", "n3", "n4")
+
+
+def test_where_a_job_would_work_is_known_unless_a_selector_names_nothing() -> None:
+    assert not chosen("workload=lost").placed
+    assert not chosen("workload=twin").placed
+    assert chosen("workload=train").placed
+    assert chosen("node=closed").placed, "no node is left, and rights can be asked all the same"
 
 
 @pytest.mark.parametrize(
