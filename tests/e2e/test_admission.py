@@ -153,9 +153,24 @@ def test_the_service_has_no_right_to_anything_that_starts_pods(
     assert "cannot create" in refusal(service.create(place, {"kind": kind, "metadata": {"name": "evil"}}))
 
 
-@pytest.mark.parametrize("path", ["/api/v1/secrets", "/api/v1/namespaces/{own}/secrets", "/api/v1/configmaps"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/secrets",
+        "/api/v1/namespaces/{own}/secrets",
+        "/api/v1/namespaces/kube-system/secrets",
+        "/api/v1/namespaces/{jobs}/secrets/opsjobs-store",
+        "/api/v1/configmaps",
+    ],
+)
 def test_the_service_reads_no_secret_of_others(cluster: Cluster, service: Apiserver, path: str) -> None:
-    assert service.get(path.format(own=cluster.facts["namespace"])).status_code == 403
+    """It lists those of the jobs' namespace (docs/security.md: A stolen token), and no others."""
+    assert service.get(path.format(own=cluster.facts["namespace"], jobs=cluster.jobs)).status_code == 403
+
+
+def test_the_service_changes_no_secret_of_others(cluster: Cluster, service: Apiserver) -> None:
+    path = f"/api/v1/namespaces/{cluster.jobs}/secrets/opsjobs-store"
+    assert "ValidatingAdmissionPolicy" in refusal(service.patch(path, {"metadata": {"annotations": {"a": "b"}}}))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def _ended(api: httpx.Client, job_id: str) -> bool:
     return api.get(f"{JOBS}/{job_id}").json()["phase"] in ("Succeeded", "Failed")
 
 
-def fuzz(cluster: Cluster, token: str, accepted: str, *options: str) -> str:
+def fuzz(cluster: Cluster, token: str, accepted: str, *options: str, seconds: int = 800) -> str:
     """The report of schemathesis with all checks and phases, stateful ones too; fails with what it found."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", "--no-color"]
     command += [f"{cluster.facts['url']}/openapi.json", "--header", f"Authorization: Bearer {token}"]
@@ -52,7 +52,7 @@ def fuzz(cluster: Cluster, token: str, accepted: str, *options: str) -> str:
     command += ["--continue-on-failure", *options]
     environment = os.environ | {"FUZZ_ACCEPTED": accepted}
     done = subprocess.run(
-        command, env=environment, cwd=CONFIG.parent, capture_output=True, text=True, check=False, timeout=3000
+        command, env=environment, cwd=CONFIG.parent, capture_output=True, text=True, check=False, timeout=seconds
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     return done.stdout
@@ -69,6 +69,8 @@ def test_nothing_it_describes_or_forbids_surprises_it(cluster: Cluster, token: s
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(9000)
 def test_nor_in_twenty_thousand_cases(cluster: Cluster, token: str, accepted: str) -> None:
-    assert cases(fuzz(cluster, token, accepted, "--max-examples", "5000", "--generation-database", "none")) >= 20_000
+    """Five calls have something to vary: five times 5,000 are enough. Three a second would do."""
+    thorough = ("--max-examples", "5000", "--generation-database", "none")
+    assert cases(fuzz(cluster, token, accepted, *thorough, seconds=8000)) >= 20_000

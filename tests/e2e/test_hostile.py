@@ -172,3 +172,31 @@ def test_a_hostile_name_runs_as_text_and_is_kept_as_it_was(
     assert cluster.on_host(node, "sh", "-c", f"ls {proof} 2>/dev/null || true").strip() == ""
     listed = api.client.get(JOBS, params={"jobName": f"$(touch {proof})"}).json()["items"]
     assert [item["jobName"] for item in listed] == [name]
+
+
+def test_a_hostile_check_is_handed_its_text_as_it_was(cluster: Cluster, api: Api) -> None:
+    """What a preflight job is given reaches its script byte for byte, and nothing of it is run on the way."""
+    node, proof = cluster.nodes()[0], f"pwned-{secrets.token_hex(4)}"
+    evil = f"{{{{workflow.uid}}}} $(touch /tmp/{proof}) `touch /tmp/{proof}` '\"; {{{{=1+1}}}} <b>\\n"
+    wanted = base64.b64encode(evil.encode()).decode()
+    compare = f'import base64, os, sys; sys.exit(base64.b64encode(os.environ["EVIL"].encode()).decode() != "{wanted}")'
+    script = f"python3 -c '{compare}' && test ! -e /tmp/{proof} && echo '{{{{workflow.name}}}}'"
+    body: dict[str, Any] = {
+        "type": "preflight",
+        "name": f"check {evil}",
+        "inputs": [{"name": "node", "value": node}],
+        "image": cluster.image,
+        "entryPoint": base64.b64encode(script.encode()).decode(),
+        "env": {"EVIL": evil},
+        "timeoutSecond": 240,
+    }
+    job = api.finished(api.create(**body))
+    assert job["phase"] == "Succeeded", job["conditions"]
+    assert (job["jobName"], job["env"]) == (f"check {evil}", {"EVIL": evil})
+
+
+def test_a_body_of_unknown_length_ends_at_the_limit(api: Api) -> None:
+    """Sent in chunks, without a Content-Length."""
+    chunks = (b" " * 65_536 for _ in range(17))
+    answer = api.client.post(JOBS, content=chunks)
+    assert answer.status_code == 413, answer.text

@@ -92,6 +92,31 @@ def test_a_seeded_secret_is_nowhere_but_in_its_pod(cluster: Cluster, api: Api) -
     assert [where for where, text in written.items() if seed in text] == []
 
 
+def test_a_seeded_secret_of_a_refused_request_is_nowhere(cluster: Cluster, api: Api) -> None:
+    seed = f"seed{secrets.token_hex(12)}"
+    body = {
+        "type": "preflight",
+        "name": "refused",
+        "inputs": [{"name": "node", "value": "there-is-no-such-node"}],
+        "image": cluster.image,
+        "entryPoint": "dHJ1ZQ==",
+        "env": {"HF_TOKEN": f"{seed}a", "1 bad name": f"{seed}b", "DATABASE_URL": f"redis://:{seed}c@cache"},
+    }
+    said = []
+    for env in (body["env"], {"HF_TOKEN": f"{seed}d"}, {"PASSWORD": [f"{seed}e"]}):
+        answer = api.client.post(JOBS, json={**body, "env": env})
+        assert answer.status_code == 400, answer.text
+        said.append(answer.text)
+    objects = "workflows,configmaps,secrets,events"
+    written = {
+        "answers": "".join(said),
+        "log": log_of_the_service(cluster),
+        "objects": cluster.kubectl("get", objects, "-n", cluster.jobs, "-o", "json"),
+        "records": records(cluster),
+    }
+    assert [where for where, text in written.items() if seed in text] == []
+
+
 def label(job_id: str) -> str:
     return f"opsjob.io/job-id={job_id}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.domain.job import JobType
 from tests.e2e import tokens
-from tests.e2e.live import SLEEPER, Cluster, wait_for
+from tests.e2e.live import CLUSTER_ID, SLEEPER, Cluster, wait_for
 from tests.e2e.registries import BASE
 from tests.kube.conftest import namespace
 
@@ -53,6 +53,7 @@ ON_A_JOB: dict[str, dict[str, tuple[bool, int, int, int]]] = {
         "admin": (True, 200, 200, 200),
     },
 }
+SELECTORS = ("workload", "node", "workspace", "cluster")
 NOBODY = ("no token", "bad token", "expired", "wrong audience", "wrong signer", "not a bearer")
 
 
@@ -74,9 +75,17 @@ class World:
         headers = {"Authorization": token if who == "not a bearer" else f"Bearer {token}"} if token else {}
         return httpx.request(method, self.cluster.facts["url"] + path, headers=headers, timeout=60, **given)
 
-    def order(self, kind: str) -> dict[str, Any]:
-        """A request for a job of that type on the workload, and so in workspace A."""
-        inputs = [{"name": "workload", "value": self.workload}]
+    def order(self, kind: str, selector: str = "workload") -> dict[str, Any]:
+        """A request for a job of that type on the workload, and so in workspace A; or on what else is named."""
+        places = {
+            "workload": self.workload,
+            "node": self.cluster.nodes()[-1],
+            "workspace": self.home,
+            "cluster": CLUSTER_ID,
+        }
+        # These two are about a workload, whatever else narrows them.
+        kinds = {selector, "workload"} if kind in ("dumplog", "exportimage") else {selector}
+        inputs = [{"name": name, "value": places[name]} for name in sorted(kinds)]
         if kind == "addon":
             inputs.append({"name": "addon.template", "value": self.template})
         return {"name": f"{self.home} {kind}", "type": kind, "inputs": inputs, **FIELDS.get(kind, {})}
@@ -218,6 +227,23 @@ def test_create(world: World, who: str, kind: str) -> None:
     assert kind in CREATE[who] or "docker.io" not in answer.text
 
 
+#: Who may not create which type anywhere; and, of those who may in workspace A, what they may not beyond it.
+REFUSED = [
+    (who, kind, selector) for who in CREATE for kind in TYPES if kind not in CREATE[who] for selector in SELECTORS
+]
+REFUSED += [("workspace user", "preflight", selector) for selector in ("node", "cluster")]
+REFUSED += [("owner", "addon", selector) for selector in ("node", "cluster")]
+
+
+@pytest.mark.parametrize(("who", "kind", "selector"), REFUSED)
+def test_who_may_not_create_a_job_gets_none(world: World, who: str, kind: str, selector: str) -> None:
+    order = world.order(kind, selector)
+    answer = world.ask(who, "POST", JOBS, json={**order, "name": f"{world.home} refused"})
+    assert answer.status_code == 403, answer.text
+    query = {"jobName": f"{world.home} refused", "includeDeleted": "true"}
+    assert world.ask("admin", "GET", JOBS, params=query).json()["totalCount"] == 0
+
+
 @pytest.mark.parametrize("kind", ON_A_JOB)
 @pytest.mark.parametrize("who", ON_A_JOB["addon"])
 def test_list_get_stop_delete(world: World, who: str, kind: str) -> None:
@@ -262,3 +288,21 @@ def test_there_is_nothing_else(world: World, who: str, path: str) -> None:
 def test_probes_ask_nobody_who_they_are_and_say_nothing(world: World, path: str) -> None:
     answer = world.ask("no token", "GET", path)
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_the_link_to_logs_is_for_their_owner_and_for_who_may_read_them(world: World) -> None:
+    """The last test: the owner has a job more after it."""
+    answer = world.ask("owner", "POST", JOBS, json={**world.order("dumplog"), "name": f"{world.home} link"})
+    assert answer.status_code == 200, answer.text
+    job = answer.json()["jobId"]
+    try:
+        wait_for(f"the end of {job}", lambda: world.ended(job))
+        readers, shown = {"owner", "workspace user", "admin"}, {}
+        for who in (*readers, "viewer", "operator"):
+            found = world.ask(who, "GET", f"{JOBS}/{job}").json()
+            assert found["phase"] == "Succeeded", found["conditions"]
+            shown[who] = {output["name"] for output in found["outputs"]}
+        assert {who for who, outputs in shown.items() if outputs == {"endpoint", "log"}} == readers
+        assert all(outputs == {"log"} for who, outputs in shown.items() if who not in readers)
+    finally:
+        world.ask("admin", "DELETE", f"{JOBS}/{job}")
