@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.live import Api, Cluster
+from tests.e2e.live import Api, Cluster, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +52,15 @@ def api(session: httpx.Client) -> Iterator[Api]:
         if session.get(f"/api/v1/opsjobs/{job_id}").json()["phase"] not in ("Succeeded", "Failed"):
             service.delete(job_id)
             service.finished(job_id)
+
+
+@pytest.fixture
+def idle_nodes(cluster: Cluster) -> None:
+    """What an earlier test ran goes with its namespace, some time later; until then its node is busy."""
+    wait_for(
+        "the end of namespaces that were deleted",
+        lambda: not [one for one in cluster.items("namespaces") if one["status"]["phase"] == "Terminating"],
+    )
 
 
 @pytest.fixture

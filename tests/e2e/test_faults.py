@@ -11,6 +11,8 @@ import pytest
 
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
+pytestmark = pytest.mark.usefixtures("idle_nodes")
+
 
 def ready_services(cluster: Cluster) -> set[str]:
     """The uids of the service's pods that are Ready and not on their way out."""

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.live import SLEEPER, Api, Cluster, inputs, wait_for
 
+pytestmark = pytest.mark.usefixtures("idle_nodes")
+
 
 @pytest.fixture
 def workload(cluster: Cluster) -> Iterator[Callable[[str], str]]:

@@ -1,7 +1,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.e2e.live import Api, Cluster, inputs, wait_for
+
+pytestmark = pytest.mark.usefixtures("idle_nodes")
 
 #: Long enough that only a stop can end it within a test.
 FOR_EVER = "touch /run/opsjobs-e2e-begun; sleep 3000"
