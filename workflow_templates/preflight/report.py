@@ -108,10 +108,15 @@ def _node(cluster: Cluster, name: str, step: Object | None, pod: Object | None) 
 
 def never_started(nodes: Iterable[Node]) -> str:
     """Node → why its check was given up, as JSON for the record, of as many as an output parameter may hold."""
-    given_up = {node.name: node.reason for node in nodes if node.reason.startswith(watch.NEVER_STARTED)}
-    while len(text := json.dumps(given_up, ensure_ascii=False).encode()) > _GIVEN_UP_BYTES:
-        given_up.popitem()
-    return text.decode()
+    given_up: dict[str, str] = {}
+    room = _GIVEN_UP_BYTES
+    for node in nodes:
+        if node.reason.startswith(watch.NEVER_STARTED):
+            room -= len(json.dumps({node.name: node.reason}, ensure_ascii=False).encode())
+            if room < 0:
+                break
+            given_up[node.name] = node.reason
+    return json.dumps(given_up, ensure_ascii=False)
 
 
 def left_out(plan: Any) -> list[Node]:
