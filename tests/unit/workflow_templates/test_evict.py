@@ -20,8 +20,12 @@ OWNED = {"ownerReferences": [{"kind": "ReplicaSet", "name": "web", "controller":
 def quick(monkeypatch: pytest.MonkeyPatch, server: ApiServer) -> None:
     monkeypatch.setattr(evict, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(evict, "_BLOCKED_SECONDS", 0.05)
-    monkeypatch.setattr(evict, "_LEAVING_SECONDS", 0.2)
     server.put(NODE, {"spec": {"unschedulable": True}, "status": READY})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evict, "_LEAVING_SECONDS", 0.2)
 
 
 def eviction(**changes: Any) -> Eviction:
@@ -113,6 +117,7 @@ def test_two_budgets_over_one_pod_are_named_too(server: ApiServer, cluster: Clus
         evict.empty(cluster, eviction())
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_pod_that_takes_its_time_is_waited_for_and_named(server: ApiServer, cluster: Cluster) -> None:
     path = pod(server, "slow", deletionTimestamp="2026-01-01T00:00:00Z")
     with pytest.raises(stage.WaitError, match="pod team/slow has not ended yet"):
@@ -131,6 +136,7 @@ def test_on_a_node_whose_kubelet_is_silent_nobody_is_waited_for(
     assert evict.empty(cluster, eviction()) == "node gpu-1 is empty"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_kubelet_that_speaks_and_is_not_ready_gets_the_pods_grace_and_little_more(
     server: ApiServer, cluster: Cluster
 ) -> None:
