@@ -134,6 +134,15 @@ def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == {"files", "result"}, "no key of the store"
 
 
+@pytest.mark.parametrize("kind", ["addon", "preflight", "reboot"])
+def test_what_gives_nodes_back_is_a_step_of_the_exit_handler(kind: str) -> None:
+    """Argo 4.0.7 has the job's deadline end the attempts of an exit handler that is itself a retried container."""
+    handler = template(kind, committed(kind)["spec"]["onExit"])
+    (first,) = handler["steps"][0]
+    assert template(kind, first["template"])["container"]["command"][0] == "python3"
+    assert "retryStrategy" not in handler
+
+
 def test_a_preflight_job_reports_after_its_nodes_were_given_back() -> None:
     steps = template("preflight", "finish")["steps"]
     assert [[step["name"] for step in group] for group in steps] == [["restore"], ["report"], ["picture"]]

@@ -6,6 +6,7 @@ from workflow_templates.parts import (
     ON_HOST,
     RESTRICTED,
     container,
+    finish,
     job_id,
     retried,
     scratch,
@@ -26,7 +27,7 @@ def build() -> WorkflowTemplate:
     with WorkflowTemplate(
         name="opsjob-addon",
         entrypoint="addon",
-        on_exit="restore",
+        on_exit="finish",
         service_account_name="opsjob-addon",
         arguments=[
             Parameter(name="nodes"),
@@ -44,7 +45,7 @@ def build() -> WorkflowTemplate:
     ) as template:
         node = _node()
         evaluate = _evaluate()
-        container(
+        restore = container(
             name="restore",
             command=["python3", "-m", "workflow_templates.restore"],
             args=["--job", job_id()],
@@ -63,6 +64,7 @@ def build() -> WorkflowTemplate:
             # have one, so that a job without a failure pays for no pod that counts them.
             Step(name="nodes", template=nodes, continue_on=models.ContinueOn(failed=True, error=True))
             Step(name="evaluate", template=evaluate, when="{{steps.nodes.status}} != Succeeded")
+        finish(restore)
     return template
 
 

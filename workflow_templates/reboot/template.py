@@ -9,6 +9,7 @@ from workflow_templates.parts import (
     ON_HOST,
     RESTRICTED,
     container,
+    finish,
     job_id,
     retried,
     scratch,
@@ -56,7 +57,7 @@ def build() -> WorkflowTemplate:
     with WorkflowTemplate(
         name="opsjob-reboot",
         entrypoint="one-after-another",
-        on_exit="clean-up",
+        on_exit="finish",
         service_account_name="opsjob-reboot",
         arguments=[
             Parameter(name="nodes"),
@@ -81,13 +82,14 @@ def build() -> WorkflowTemplate:
                 arguments=[Parameter(name="node", value="{{item}}")],
                 with_param="{{workflow.parameters.nodes}}",
             )
-        container(
+        clean_up = container(
             name="clean-up",
             command=["python3", "-m", "workflow_templates.reboot.clean_up"],
             args=["--job", job_id(), f"--come-back-seconds={_COME_BACK_SECONDS}"],
             retry_strategy=retried(60),
             **RESTRICTED,
         )
+        finish(clean_up)
     return template
 
 

@@ -61,6 +61,11 @@ def test_a_node_whose_work_is_open(pods: list[Pod], phase: NodePhase, message: s
         ([failed(76, "too many nodes failed")], NodePhase.SKIPPED, "not begun: too many nodes failed"),
         ([failed(76, "not begun: 2 nodes failed")], NodePhase.SKIPPED, "not begun: 2 nodes failed"),
         ([busy()], NodePhase.SKIPPED, "not begun: node n1 is held by job other-xyz789"),
+        (
+            [busy(), Pod("Failed", 75, "Pod was active on the node longer than the specified deadline", 30, 35)],
+            NodePhase.SKIPPED,
+            "not begun: node n1 is held by job other-xyz789",
+        ),
         ([cut_off(SHUTDOWN, host=True)], NodePhase.FAILED, "was stopped while it worked"),
         ([cut_off(SHUTDOWN, host=False)], NodePhase.SKIPPED, "not begun"),
         ([cut_off(DEADLINE, host=True)], NodePhase.FAILED, "was still working when the job's timeout passed"),
