@@ -51,8 +51,8 @@ lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint, kn
 	@$(UV) audit --frozen --quiet; status=$$?; if [ $$status -eq 2 ]; then \
 	  echo "uv audit cannot reach osv.dev: dependencies were NOT audited (docs/security.md)"; else exit $$status; fi
 
-bench: setup ## Measure: make bench ONLY=list runs one part
-	@$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY),)
+bench: setup ## Measure: make bench ONLY=list runs one part (RECORDS=1000000: with so many)
+	@$(RUN) python -m tests.bench $(if $(ONLY),--only $(ONLY),) $(if $(RECORDS),--records $(RECORDS),)
 
 image: setup ## Rebuild the product image and roll it out on the local cluster
 	@$(RUN) python -m local_cluster image

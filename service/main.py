@@ -58,6 +58,7 @@ def kube_settings(settings: Settings) -> KubeSettings:
         workspace_label=settings.workspace_label,
         workload_labels=tuple(settings.workload_labels),
         default_ttl_seconds=settings.default_ttl_seconds,
+        start_seconds=settings.start_seconds,
     )
 
 

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     retention_days: int = 0
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300
+    #: A step of an addon job that has not started on its node after this long is given up.
+    start_seconds: int = 600
     #: What reboot jobs run on the host, and how long they wait; the chart's `reboot` values.
     reboot_command: str = "systemd-run --on-active=10s --timer-property=AccuracySec=100ms systemctl reboot"
     reboot_evict_seconds: int = 600
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     preflight_gpu_resource: str = "nvidia.com/gpu"
     preflight_security_context: dict[str, Any] = {}
     preflight_parallelism: int = 1000
-    preflight_start_seconds: int = 300
+    preflight_start_seconds: int = 900
     preflight_mark_taint: str = ""
     preflight_mark_label: str = ""
     log_level: str = "INFO"

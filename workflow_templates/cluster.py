@@ -5,6 +5,8 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ Object = dict[str, Any]
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PASSING = frozenset({429, 500, 502, 503, 504})
+#: An apiserver that starts answers these to everybody until it has read the cluster's rights (kubernetes#121635).
+_PERHAPS_PASSING = frozenset({401, 403})
 _PAGE = 500
+#: The apiserver itself gives a kubelet 30 s to be reached, and then says which one was not.
+_STREAMED = httpx.Timeout(60, connect=5)
 
 
 class ClusterError(Exception):
@@ -39,9 +45,12 @@ class Cluster:
     def __init__(self, http: httpx.Client, namespace: str, *, token: Path | None = None, pause: float = 0.2) -> None:
         self.namespace = namespace
         self.patience = 300.0
+        #: For what may pass, and may as well be a right that is really not there, which people are to hear of soon.
+        self.refusal_patience = 60.0
         self._http = http
         self._token = token
         self._pause = pause
+        self._date = ""
 
     @classmethod
     def in_pod(cls) -> "Cluster":
@@ -79,7 +88,7 @@ class Cluster:
         It is asked for once, because what a second try means is for the reader of the first to say. Raises
         UnavailableError, also in the middle, and ClusterError where it is refused or is not there.
         """
-        request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}})
+        request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}, "timeout": _STREAMED})
         try:
             with self._http.stream("GET", path, **request) as answer:
                 if answer.is_error:
@@ -120,11 +129,15 @@ class Cluster:
         }
         self._call("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", json=eviction)
 
+    def now(self) -> datetime:
+        """When the API answered last, by its own clock and in whole seconds: hosts' clocks differ."""
+        return parsedate_to_datetime(self._date) if self._date else datetime.now(UTC)
+
     def _call(self, method: str, path: str, **request: Any) -> Object | None:
-        end = time.monotonic() + self.patience
+        begun = time.monotonic()
         pause = self._pause
         while True:
-            asked_to_wait = 0.0
+            asked_to_wait, refused = 0.0, None
             try:
                 answer = self._http.request(method, path, **self._signed(request))
             except httpx.TransportError as fault:
@@ -132,12 +145,17 @@ class Cluster:
             else:
                 if budget := _budget(answer):
                     raise BudgetError(budget)
-                if answer.status_code not in _PASSING:
+                self._date = answer.headers.get("Date", "")
+                refused = answer if _perhaps_passes(answer) else None
+                if answer.status_code not in _PASSING and not refused:
                     return _read(method, path, answer)
                 why = _reason(answer)
                 asked_to_wait = _retry_after(answer)
             wait = max(pause, asked_to_wait)
-            if time.monotonic() + wait > end:
+            patience = min(self.patience, self.refusal_patience) if refused else self.patience
+            if time.monotonic() + wait > begun + patience:
+                if refused:
+                    return _read(method, path, refused)
                 raise UnavailableError(f"the Kubernetes API did not answer {method} {path}: {why}")
             time.sleep(wait)
             pause = min(pause * 2, 5.0)
@@ -168,15 +186,23 @@ def _reason(answer: httpx.Response) -> str:
         return f"{answer.status_code} {answer.reason_phrase}"
 
 
+def _perhaps_passes(answer: httpx.Response) -> bool:
+    """A refusal that names its cause, such as a namespace that is being deleted, is meant."""
+    return answer.status_code in _PERHAPS_PASSING and not _causes(answer)
+
+
 def _budget(answer: httpx.Response) -> str:
     """What a PodDisruptionBudget says against an eviction; empty: the answer is about something else."""
     if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
         return ""
+    return "; ".join(cause.get("message", "") for cause in _causes(answer) if cause.get("reason") == "DisruptionBudget")
+
+
+def _causes(answer: httpx.Response) -> list[Object]:
     try:
-        causes = answer.json()["details"]["causes"]
+        return list(answer.json()["details"]["causes"] or ())
     except (ValueError, KeyError, TypeError):
-        return ""
-    return "; ".join(cause.get("message", "") for cause in causes if cause.get("reason") == "DisruptionBudget")
+        return []
 
 
 def _retry_after(answer: httpx.Response) -> float:

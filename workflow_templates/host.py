@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workflow_templates import say
 from workflow_templates.tail import Tail
 
 _LAST_BYTES = 1000
@@ -26,11 +27,20 @@ _REMEMBERED_DAYS = 30
 HOST = ("/usr/local/bin/host-nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-S", "0", "-G", "0", "--")
 
 # The small shell lines are fixed; everything that varies is an argument or standard input.
-_PLACE = f'umask 077; mkdir -p "$1" || exit; ! test -e "$1/$2" || exit {_BEGUN_BEFORE}; set -C; cat > "$1/$2"'
-_CLEAN = (
-    'for script in "$1"/*; do test ! -e "$script" || : > "$script"; done; '
-    f'find "${{1%/*}}" -mindepth 1 -maxdepth 1 -mtime +{_REMEMBERED_DAYS} -exec rm -rf {{}} +'
-)
+# The mark comes before the script, and onto the disk: whatever happens from here on, the script was begun.
+_PLACE = f"""umask 077
+mkdir -p "$1" || exit
+if test -e "$1/$3" || test -e "$2/$3"; then exit {_BEGUN_BEFORE}; fi
+set -C
+why=$({{ mkdir -p "$2" && : > "$2/$3"; }} 2>&1) || printf %s "$why"
+sync "$2/$3" 2>/dev/null
+cat > "$1/$3"
+"""
+_CLEAN = f"""for script in "$1"/*; do test ! -e "$script" || : > "$script"; done
+for folder in "${{1%/*}}" "${{2%/*}}"; do
+  test ! -d "$folder" || find "$folder" -mindepth 1 -maxdepth 1 -mtime +{_REMEMBERED_DAYS} -exec rm -rf {{}} +
+done
+"""
 _SIGNAL = 'kill -s "$1" -- "-$2"'
 
 
@@ -57,22 +67,31 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The host as a pod with hostPID reaches it; tests put a folder of theirs and no prefix in its place."""
+    """The host as a pod with hostPID reaches it; tests put folders of theirs and no prefix in its place.
+
+    Scripts lie in `root`, in memory, for their text is nobody's to find after a power cut. That one was begun is marked
+    in `marks` as well, which outlives a reboot.
+    """
 
     job: str
     prefix: Sequence[str] = HOST
     root: Path = Path("/run/opsjobs")
+    marks: Path = Path("/var/lib/opsjobs/begun")
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def _folder(self) -> str:
         return str(self.root / self.job)
 
+    @property
+    def _marks(self) -> str:
+        return str(self.marks / self.job)
+
     def run(self, name: str, script: str, shell: str, timeout: int | None) -> Ran:
         """Run a script to its end, its output to our own stdout.
 
-        The text goes to the host as the bytes of a file, never through a command line. A file that is there already
-        means it was begun before: BegunBeforeError. Stopped from outside, the script is ended first.
+        The text goes to the host as the bytes of a file, never through a command line. A file or a mark that is there
+        already means it was begun before: BegunBeforeError. Stopped from outside, the script is ended first.
         """
         self._place(name, script)
         process = subprocess.Popen(
@@ -96,18 +115,20 @@ class Host:
     def clean(self) -> None:
         """Take the text of this job's scripts off the host.
 
-        Their empty files stay until the host reboots, or for a month: Argo makes a pod again that was deleted with
-        force, and it must find that its scripts were begun.
+        Their marks stay for a month: Argo makes a pod again that was deleted with force, and it must find that its
+        scripts were begun.
         """
-        self._shell(_CLEAN, self._folder)
+        self._shell(_CLEAN, self._folder, self._marks)
 
     def _place(self, name: str, script: str) -> None:
-        placed = self._shell(_PLACE, self._folder, name, text=script.encode())
+        placed = self._shell(_PLACE, self._folder, self._marks, name, text=script.encode())
         if placed.returncode == _BEGUN_BEFORE:
             raise BegunBeforeError("was begun on this node before and is not run twice")
         if placed.returncode != 0:
             why = placed.stderr.decode(errors="replace").strip()
             raise HostError(f"could not be put on the host: {why or f'exit code {placed.returncode}'}")
+        if why := placed.stdout.decode(errors="replace").strip():
+            say.log(f"that this was begun is not remembered beyond a reboot of the host: {why}")
 
     def _end(self, process: subprocess.Popen[bytes], tail: Tail) -> None:
         """Leave nothing of a script that has not ended by itself, and no output of it unread."""

@@ -42,6 +42,16 @@ def release(cluster: Cluster, name: str, job: str, kind: str = NODE) -> None:
         return
 
 
+def own(cluster: Cluster, name: str, job: str) -> Object | None:
+    """The node's Lease; None: this job does not hold it (any more)."""
+    lease = cluster.get(path(cluster, name))
+    return lease if lease and _holder(lease) == job else None
+
+
+def path(cluster: Cluster, name: str) -> str:
+    return f"{_folder(cluster)}/{NODE}-{name}"
+
+
 def held(cluster: Cluster, job: str, kind: str = NODE) -> list[str]:
     """What this job holds."""
     prefix = f"{kind}-"

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx
 
 from workflow_templates import say
-from workflow_templates.sigv4 import Signer, encoded_path
+from workflow_templates.sigv4 import Signer, encoded_path, host_of
 
 #: Where the chart mounts the Secret and the authority of the store.
 SECRET = Path("/etc/opsjobs-store/secret")
@@ -26,6 +26,8 @@ AUTHORITY = Path("/etc/opsjobs-store/authority/ca.crt")
 #: As long as S3 lets a link live.
 _WEEK_SECONDS = 604_800
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+#: What S3 says of a request that was cut or slow on its way, or came in a bad moment, whatever the status.
+_PASSING_CODES = frozenset({"RequestTimeout", "IncompleteBody", "OperationAborted", "SlowDown", "InternalError"})
 #: S3 takes 10,000 parts: with these an object may have 160 GB. Two of them are in memory at a time.
 _PART_BYTES = 16 << 20
 #: Of the 30 s that a stopped pod has.
@@ -34,6 +36,10 @@ _ABORT_SECONDS = 10.0
 
 class StoreError(Exception):
     """The object store did not do what was asked; the message is for a person and says what to look at."""
+
+
+class StoreAwayError(StoreError):
+    """It did not answer well for as long as we had patience, and may do so later."""
 
 
 class _GoneError(StoreError):
@@ -70,7 +76,8 @@ class Place:
 
     def url(self, key: str, endpoint: str = "") -> str:
         base = urlsplit(endpoint or self.endpoint)
-        host = base.netloc if self.path_style else f"{self.bucket}.{base.netloc}"
+        host = host_of(base.geturl())
+        host = host if self.path_style else f"{self.bucket}.{host}"
         bucket = f"/{self.bucket}" if self.path_style else ""
         path = f"{base.path.rstrip('/')}{bucket}/{encoded_path(self.name(key))}"
         return urlunsplit((base.scheme, host, path, "", ""))
@@ -83,6 +90,8 @@ class Store:
         self.place = place
         self.patience = patience
         self.part_bytes = _PART_BYTES
+        #: What of the last upload is in the bucket, in a sentence; empty: nothing.
+        self.left = ""
         self._http = http
         self._signer = signer
 
@@ -118,6 +127,7 @@ class Store:
         try:
             yield upload
             upload.complete()
+            self.left = f"the whole object is in the bucket: {self.address(key)}"
         except BaseException:
             upload.abort()
             raise
@@ -145,20 +155,28 @@ class Store:
                         f"trusted here: name its authority in the chart's value objectStore.caConfigMap ({why})"
                     ) from fault
             else:
+                passes = answer.status_code in _PASSING or _said(answer, "Code") in _PASSING_CODES
                 # S3 may say 200 first and then find that it could not complete an upload.
-                if answer.status_code not in _PASSING and "<Error>" not in answer.text[:500] and answer.is_success:
+                if answer.is_success and "<Error>" not in answer.text[:500]:
                     return answer
-                if answer.status_code not in _PASSING and not answer.is_success:
+                if not passes and not answer.is_success:
                     raise self._refusal(answer)
                 why = f"{answer.status_code} {_said(answer, 'Code')} {_said(answer, 'Message')}".strip()
             if time.monotonic() + pause > end or (given_up and given_up.is_set()):
-                raise StoreError(
+                raise StoreAwayError(
                     f"the object store at {self.place.endpoint} did not take what it was sent "
                     f"for {self.patience:.0f} s ({why}): see whether it is up and reached from the jobs' namespace"
                 )
             say.log(f"the object store did not answer well ({why}), trying again")
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
+
+    def strange(self, what: str) -> StoreError:
+        """For an answer that no S3 gives."""
+        return StoreError(
+            f"what answers at {self.place.endpoint} is no S3: it answered {what}; see the chart's value "
+            f"objectStore.endpoint"
+        )
 
     def _refusal(self, answer: httpx.Response) -> StoreError:
         place, code = self.place, _said(answer, "Code")
@@ -194,8 +212,11 @@ class Upload:
         self._sending: Future[str] | None = None
         self._filling = bytearray()
         self._tags: list[str] = []
+        self._may_be_complete = False
         begun = store.request("POST", f"{self._url}?uploads=", headers={"Content-Type": content_type})
         self._id = _said(begun, "UploadId")
+        if not self._id:
+            raise store.strange("an upload it was asked to begin without an UploadId")
 
     def write(self, data: bytes) -> int:
         """Raises StoreError, also for what was written before."""
@@ -215,6 +236,7 @@ class Upload:
             for number, tag in enumerate(self._tags, 1)
         )
         whole = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        self._may_be_complete = True
         try:
             self._call("POST", f"uploadId={quote(self._id, safe='')}", whole)
         except _GoneError:
@@ -227,16 +249,22 @@ class Upload:
         self._given_up.set()
         self._store.patience = min(self._store.patience, _ABORT_SECONDS)
         try:
+            self._remove_parts()
+            if self._may_be_complete:
+                # Its answer was lost, or nobody waited for it: then there is an object that nobody will hear of.
+                self._call("DELETE")
+        except StoreError as fault:
+            what = "the whole object may be" if self._may_be_complete else "parts of an upload are"
+            self._store.left = f"{what} still in the bucket, for its own rules to remove: {fault}"
+            say.log(self._store.left)
+
+    def _remove_parts(self) -> None:
+        with suppress(_GoneError):
             self._call("DELETE", f"uploadId={quote(self._id, safe='')}")
             if self._sending:
                 wait([self._sending], _ABORT_SECONDS)
             # That part may have come in after the upload was gone.
-            with suppress(_GoneError):
-                self._call("DELETE", f"uploadId={quote(self._id, safe='')}")
-        except _GoneError:
-            return
-        except StoreError as fault:
-            say.log(f"parts of an upload stay in the bucket until it removes them: {fault}")
+            self._call("DELETE", f"uploadId={quote(self._id, safe='')}")
 
     def _send(self, part: bytes) -> None:
         self._await_part()
@@ -250,6 +278,8 @@ class Upload:
 
     def _put_part(self, number: int, part: bytes) -> str:
         answer = self._call("PUT", f"partNumber={number}&uploadId={quote(self._id, safe='')}", part)
+        if "ETag" not in answer.headers:
+            raise self._store.strange("a part without an ETag")
         return answer.headers["ETag"]
 
     def _call(self, method: str, query: str = "", content: bytes = b"") -> httpx.Response:

@@ -25,6 +25,10 @@ STORE_OF_ARGO = models.ArtifactRepositoryRef(config_map="opsjobs-store-artifacts
 #: What a job of a thousand nodes may ask of the scheduler at once.
 TINY = models.ResourceRequirements(requests={"cpu": models.Quantity("10m"), "memory": models.Quantity("32Mi")})
 
+#: A step that must go to one node and no other fits on it though every other pod's requests fill it. As zeros, because
+#: a LimitRange would put its own in the place of none.
+NOTHING = models.ResourceRequirements(requests={"cpu": models.Quantity("0"), "memory": models.Quantity("0")})
+
 #: Exactly the node of that name; a hostname label may differ from it.
 NODE_PIN = models.Affinity(
     node_affinity=models.NodeAffinity(
@@ -80,7 +84,7 @@ ON_HOST: dict[str, Any] = {
     "tolerations": TOLERATE_EVERYTHING,
     "pod_spec_patch": json.dumps({"hostPID": True}),
     "security_context": PRIVILEGED,
-    "resources": TINY,
+    "resources": NOTHING,
     "annotations": {
         # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
         "workflows.argoproj.io/kill-cmd-main": json.dumps(
@@ -124,14 +128,14 @@ RESTRICTED: dict[str, Any] = {
 }
 
 
-def retried(cap_seconds: int) -> models.RetryStrategy:
+def retried(cap_seconds: int, limit: int = 1_000_000) -> models.RetryStrategy:
     """For a step that can be repeated at any time.
 
     Exit code 1: it failed and said why; 2: it was called wrongly. All else (a lost pod, a node that went down, a wait)
     may become better.
     """
     return models.RetryStrategy(
-        limit=1_000_000,
+        limit=limit,
         retry_policy="Always",
         expression="lastRetry.exitCode != '1' && lastRetry.exitCode != '2'",
         backoff=models.Backoff(duration="5s", factor=2, cap=f"{cap_seconds}s"),

@@ -8,8 +8,10 @@ import sys
 import time
 
 from workflow_templates import cordon, lease, say
-from workflow_templates.cluster import Cluster, ClusterError
+from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
 
+#: Not now: Argo takes the step up again.
+EXIT_WAITING = 75
 #: A stopped pod has 30 s to end; the kubelet then needs a moment to say so.
 _PODS_END_SECONDS = 45.0
 _LOOK_SECONDS = 1.0
@@ -21,6 +23,9 @@ def main() -> int:
     job = parser.parse_args().job
     try:
         restore(Cluster.in_pod(), job)
+    except UnavailableError as fault:
+        say.last_word(f"the nodes of job {job} are given back later: {fault}")
+        return EXIT_WAITING
     except ClusterError as fault:
         say.last_word(f"not every node of job {job} could be given back: {fault}")
         return 1
@@ -31,13 +36,31 @@ def restore(cluster: Cluster, job: str) -> None:
     """Put back the cordons and free the Leases that this job still has, once its pods on nodes have ended.
 
     A step cordons only under the node's Lease and gives the Lease back last: the Leases name every node that is left.
-    Of a thousand planned nodes that is seldom one, so the plan is not gone through.
+    Of a thousand planned nodes that is seldom one, so the plan is not gone through. A node that cannot be given back
+    holds up no other, and keeps its Lease.
+
+    Raises:
+        UnavailableError: the API stayed away; what is left can be given back later.
+        ClusterError: nodes that were refused, each with the reason.
     """
     _wait_for_pods(cluster, job)
+    refused = []
     for node in lease.held(cluster, job):
-        if cordon.restore(cluster, node, job):
-            say.log(f"node {node}: its cordon is what it was before")
-        lease.release(cluster, node, job)
+        try:
+            _give_back(cluster, node, job)
+        except UnavailableError:
+            raise
+        except ClusterError as fault:
+            say.log(f"node {node} is not given back: {fault}")
+            refused.append(f"node {node}: {fault}")
+    if refused:
+        raise ClusterError("; ".join(refused))
+
+
+def _give_back(cluster: Cluster, node: str, job: str) -> None:
+    if cordon.restore(cluster, node, job):
+        say.log(f"node {node}: its cordon is what it was before")
+    lease.release(cluster, node, job)
 
 
 def _wait_for_pods(cluster: Cluster, job: str) -> None:

@@ -17,6 +17,11 @@ def log(sentence: str) -> None:
 def last_word(sentence: str) -> None:
     """The termination message: Argo shows it at the step, GET at the node."""
     log(sentence)
+    leave(sentence)
+
+
+def leave(sentence: str) -> None:
+    """A termination message in advance: it stands where the step is killed before it has its last word."""
     target = Path(os.environ.get("OPSJOB_TERMINATION_LOG", _TERMINATION_LOG))
     target.write_bytes(cut(sentence, _SENTENCE_BYTES).encode())
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Signer:
         payload_hash = hashlib.sha256(payload).hexdigest()
         proven = {
             **{name.lower(): value for name, value in headers.items()},
-            "host": urlsplit(url).netloc,
+            "host": host_of(url),
             "x-amz-content-sha256": payload_hash,
             "x-amz-date": _stamp(now),
         }
@@ -36,7 +37,7 @@ class Signer:
 
     def presigned(self, method: str, url: str, seconds: int, now: datetime) -> str:
         """A URL that needs no other proof for so many seconds."""
-        proven = {"host": urlsplit(url).netloc}
+        proven = {"host": host_of(url)}
         query = {
             "X-Amz-Algorithm": _ALGORITHM,
             "X-Amz-Credential": f"{self.access_key}/{self._scope(now)}",
@@ -63,6 +64,13 @@ class Signer:
 
     def _scope(self, now: datetime) -> str:
         return f"{now:%Y%m%d}/{self.region}/s3/aws4_request"
+
+
+def host_of(url: str) -> str:
+    """The host as clients send it, whatever the URL says: in lower case, and without the scheme's own port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return host if parts.port in (None, _PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
 
 
 def encoded_path(path: str) -> str:

@@ -9,9 +9,13 @@ from typing import Any
 from workflow_templates.cluster import Cluster, Object
 
 
-def read(cluster: Cluster, job: str) -> Object | None:
-    """The Workflow object; None: somebody deleted it."""
-    return cluster.get(f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}")
+def read(cluster: Cluster, job: str, *, cached: bool = False) -> Object | None:
+    """The Workflow object; None: somebody deleted it.
+
+    `cached`: as the apiserver has it in memory, a moment old perhaps. That spares it reading a large one from etcd.
+    """
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}"
+    return cluster.get(f"{path}?resourceVersion=0" if cached else path)
 
 
 def planned(workflow: Object) -> list[str]:

@@ -13,6 +13,8 @@ from service.domain.listing import ListQuery, SortField, Visible
 
 #: The document: since defaults to until-720h.
 WINDOW = timedelta(hours=720)
+#: What "now" comes to for until: a job of a replica whose clock is ahead is in the list as soon as it is accepted.
+NO_END = datetime.max.replace(tzinfo=UTC)
 MAX_LIMIT = 1000
 MAX_OFFSET = 2**31 - 1
 
@@ -41,9 +43,10 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
             faults.append(Fault(name, str(error)))
             return default
 
-    until = read("until", lambda text: _moment(text, up=False), now)
-    since = read("since", lambda text: _moment(text, up=True), _earlier(until))
-    if since > until and not faults:
+    until = read("until", lambda text: _moment(text, up=False), NO_END)
+    end = now if until == NO_END else until
+    since = read("since", lambda text: _moment(text, up=True), _earlier(end))
+    if since > end and not faults:
         faults.append(Fault("since", "is after until"))
     query = ListQuery(
         since=since,

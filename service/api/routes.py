@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -19,7 +20,9 @@ from service.api.wiring import Services
 from service.domain.answers import detail, plan_answer
 from service.domain.selection import Selection
 from service.jobs import stop
-from service.jobs.ports import IdempotencyKey
+from service.jobs.ports import IdempotencyKey, Records, UnavailableError
+
+log = structlog.get_logger()
 
 PREFIX = "/api/v1/opsjobs"
 #: Contract: Idempotency-Key.
@@ -77,7 +80,7 @@ async def create(
             job_id = await submission.submit(order, who, resolved, key)
         except BaseException:
             if key:
-                await services.records.release(key)
+                await _given_back(services.records, key)
             raise
     audit.note(request, job_id=job_id)
     return JSONResponse({"jobId": job_id}, headers={"Location": f"{PREFIX}/{job_id}"})
@@ -137,6 +140,14 @@ async def delete_job(request: Request, job_id: str, services: Services, who: Cal
     await job_for(services, who, job_id, "delete", partial(audit.about, request))
     await stop.delete(services.records, services.cluster, job_id, by=who.user_name)
     return Response()
+
+
+async def _given_back(records: Records, key: IdempotencyKey) -> None:
+    """As far as the store takes it; what the request failed of is still its answer, and a claim ends by itself."""
+    try:
+        await records.release(key)
+    except UnavailableError as error:
+        log.warning("an Idempotency-Key was not given back; it is free in a minute", reason=str(error))
 
 
 def _key(text: str | None, user_id: str, content: dict[str, Any]) -> IdempotencyKey | None:

@@ -9,6 +9,8 @@ DEFAULT_FOLDER = "library"
 
 #: So many of a source's path parts are kept in the target's name.
 _KEPT_PARTS = 2
+#: Registries take no longer path (github.com/distribution/reference).
+_LONGEST_PATH = 255
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -31,9 +33,13 @@ class Reference:
     tag: str = ""
     digest: str = ""
 
+    @property
+    def repository(self) -> str:
+        return f"{self.registry}/{self.path}"
+
     def __str__(self) -> str:
         tag, digest = f":{self.tag}" if self.tag else "", f"@{self.digest}" if self.digest else ""
-        return f"{self.registry}/{self.path}{tag}{digest}"
+        return f"{self.repository}{tag}{digest}"
 
 
 def parse(text: str) -> Reference:
@@ -47,6 +53,8 @@ def parse(text: str) -> Reference:
     if _DIGEST.fullmatch(text):
         raise NoReferenceError(f"{text!r} is an image's id, no name")
     name, at, digest = text.partition("@")
+    if digest.startswith("sha512:"):
+        raise NoReferenceError(f"{text!r} has a digest by SHA-512, which cannot be copied: only SHA-256 can")
     if at and not _DIGEST.fullmatch(digest):
         raise NoReferenceError(f"{text!r} has no sha256 digest behind its @")
     folders, slash, last = name.rpartition("/")
@@ -75,11 +83,18 @@ def ran(image_id: str) -> Reference:
 
 
 def exported_path(project: str, image: Reference) -> str:
-    """Where an image goes in the team's registry: the project, then its last two path parts in lower case."""
+    """Where an image goes in the team's registry: the project, then its last two path parts in lower case.
+
+    Raises:
+        NoReferenceError: no registry would take that path.
+    """
     parts = image.path.lower().split("/")[-_KEPT_PARTS:]
     if len(parts) < _KEPT_PARTS:
         parts.insert(0, DEFAULT_FOLDER)
-    return "/".join([project, *parts])
+    path = "/".join([project, *parts])
+    if len(path) > _LONGEST_PATH:
+        raise NoReferenceError(f"{path!r} would be longer than the {_LONGEST_PATH} characters that registries take")
+    return path
 
 
 def _split(name: str) -> tuple[str, str]:

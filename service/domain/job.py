@@ -123,6 +123,8 @@ class Job:
     #: The Workflow that was seen; stale objects of another uid are dropped.
     workflow_uid: str = ""
     workflow_version: str = ""
+    #: Why Kubernetes refuses the Workflow, or something it needs; empty: nothing is missing.
+    refused: str = ""
     #: The Workflow is gone (TTL, delete): nothing is left to do in the cluster.
     workflow_gone: bool = False
 

@@ -15,6 +15,8 @@ _ENDED = re.compile(r"^(?:[\w-]+: )?(?P<reason>\w+) \(exit code (?P<code>-?\d+)\
 #: Reasons the kubelet gives for containers it lost sight of, and the exit code that goes with them.
 _LOST = re.compile(r"ContainerStatusUnknown|imminent node shutdown|NodeShutdown|^Unknown$")
 _EXIT_LOST = 255
+#: What an addon's step leaves behind in case that it cannot say more (workflow_templates/addon/addons.py).
+_AT_WORK = re.compile(r"^addon template \S+ was being run$")
 #: What every pod says on its way up: no reason to tell anybody that it waits.
 _ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")
 
@@ -30,10 +32,11 @@ def cause(step: Step) -> str:
     if ended is None:
         return _from_outside(step)
     text, code, reason = (ended["text"] or "").strip(), int(ended["code"]), ended["reason"]
-    if _LOST.search(reason) or (code == _EXIT_LOST and not text):
-        return WENT_AWAY
+    at_work = f": {text}" if _AT_WORK.match(text) else ""
+    if _LOST.search(reason) or (code == _EXIT_LOST and (at_work or not text)):
+        return f"{WENT_AWAY}{at_work}"
     if reason == "OOMKilled":
-        return f"ran out of memory (exit code {code})"
+        return f"ran out of memory (exit code {code}){at_work}"
     if not text:
         return f"failed with exit code {code}"
     return text if code in (EXIT_WAITING, EXIT_NOT_BEGUN) or "exit code" in text else f"{text} (exit code {code})"

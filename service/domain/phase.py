@@ -48,6 +48,14 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
     return _ended(replace(job, outputs=outputs(job, seen, nodes)), verdict, seen.finished or now)
 
 
+def held_up(job: Job, refused: str, at: datetime) -> Job:
+    """The job while Kubernetes refuses what it needs, in its own words; empty: it refuses nothing."""
+    if job.phase.final or job.refused == refused:
+        return job
+    job = replace(job, refused=refused)
+    return _waits_for(job, refused, at) if refused else job
+
+
 def vanished(job: Job, now: datetime) -> Job:
     """The job after its Workflow went: by TTL, by DELETE, or by a hand that took the finalizer off."""
     if job.workflow_gone:
@@ -82,17 +90,23 @@ def _waiting(job: Job, seen: Workflow) -> Job:
     reasons = _reasons(job, seen)
     if not reasons:
         return job
-    message = messages.listed(reasons)
+    at = max((at for step in seen.steps for at in (step.started, step.finished) if at), default=job.created)
+    return _waits_for(job, messages.listed(reasons), at)
+
+
+def _waits_for(job: Job, message: str, at: datetime) -> Job:
+    """The history with this as what the job waits for now, in place of what it waited for before."""
     last = job.conditions[-1] if job.conditions else None
     in_place = last is not None and last.reason == _WAITING and last.type is job.phase
     if last is not None and in_place and last.message == message:
         return job
     kept = job.conditions[:-1] if in_place else job.conditions
-    at = max((at for step in seen.steps for at in (step.started, step.finished) if at), default=job.created)
     return _with(replace(job, conditions=kept), Condition(job.phase, _WAITING, message, at))
 
 
 def _reasons(job: Job, seen: Workflow) -> list[str]:
+    if job.refused:
+        return [job.refused]
     held_up = [
         messages.on_node(node)
         for node in job.plan.nodes
@@ -110,7 +124,7 @@ def _reasons(job: Job, seen: Workflow) -> list[str]:
 def _ended(job: Job, verdict: Verdict, at: datetime) -> Job:
     ended = max(at, job.started or job.created)
     condition = Condition(verdict.phase, verdict.reason, verdict.message, ended)
-    return _with(replace(job, phase=verdict.phase, ended=ended), condition)
+    return _with(replace(job, phase=verdict.phase, ended=ended, refused=""), condition)
 
 
 def _without_workflow(job: Job, nodes: Sequence[PlannedNode]) -> Verdict:

@@ -20,6 +20,11 @@ _MAX_ENV_NAME = 253
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": "ephemeral-storage"}
 
+#: Where the pod of a check has something of its own: a mount there, above or below would hide it or could not be made.
+#: /run, because images mostly have /var/run lead there.
+_TAKEN = ("/etc/opsjob", "/opsjob", "/var/run/argo", "/run/argo", "/dev/termination-log")
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the pod
+
 #: The chart's headless Service, which gives every check a name that the others reach it by.
 _PEERS_SERVICE = "opsjob-peers"
 _PEER_DIGITS = 12
@@ -46,7 +51,8 @@ _TOKEN_MOUNT = {
 class Allowed:
     """What whoever runs OpsJobs lets a check have (the chart's values preflight.*)."""
 
-    #: These host directories, and what is below them.
+    #: These host directories, and what is below them where a check may not write: else one job could make a link there
+    #: that leads the mount of the next one anywhere on the host.
     host_paths: Sequence[str] = ()
     host_paths_writable: bool = False
     gpu_resource: str = "nvidia.com/gpu"
@@ -64,17 +70,10 @@ def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:
         script(options["entryPoint"])
     except ValueError as error:
         yield Fault("entryPoint", str(error))
+    taken = (*_TAKEN, _SHARED_MEMORY) if (options.get("resource") or {}).get("sharedMemory") else _TAKEN
     for index, path in enumerate(options.get("hostpath") or ()):
-        # YAML, as which the patch is read, knows no other characters.
-        if (
-            not path.isprintable()
-            or not _PATH.fullmatch(path)
-            or not any(_is_within(path, root) for root in allowed.host_paths)
-        ):
-            may = f"only {', '.join(allowed.host_paths)} and what is below" if allowed.host_paths else "no host path"
-            yield Fault(
-                f"hostpath[{index}]", f"{path!r} may not be mounted: {may} (the chart's value preflight.hostPaths)"
-            )
+        if why := _not_mounted(path, allowed, taken):
+            yield Fault(f"hostpath[{index}]", f"{path!r} may not be mounted: {why}")
     gpus = (options.get("resource") or {}).get("gpu")
     if gpus is not None and not gpus.isdecimal():
         yield Fault("resource.gpu", f"{gpus!r} must be a whole number: a device is not shared")
@@ -122,7 +121,7 @@ def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
     ]
     if shared := resource.get("sharedMemory"):
         volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": shared}})
-        mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108 - in the pod
+        mounts.append({"name": "shared-memory", "mountPath": _SHARED_MEMORY})
     main: dict[str, Any] = {
         "name": "main",
         "resources": {"requests": limits, "limits": limits},
@@ -137,6 +136,22 @@ def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
         "containers": [{"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}, main],
     }
     return json.dumps(patch, ensure_ascii=False)
+
+
+def _not_mounted(path: str, allowed: Allowed, taken: Iterable[str]) -> str:
+    """Why a host path is not for a check; empty: it is."""
+    # YAML, as which the patch is read, knows no other characters.
+    known = path.isprintable() and _PATH.fullmatch(path)
+    if not known or not any(_is_allowed(path, root, allowed) for root in allowed.host_paths):
+        below = "" if allowed.host_paths_writable else " and what is below"
+        may = f"only {', '.join(allowed.host_paths)}{below}" if allowed.host_paths else "no host path"
+        return f"{may} (the chart's value preflight.hostPaths)"
+    ours = next((place for place in taken if _is_within(path, place) or _is_within(place, path)), "")
+    return f"the pod of a check has its own {ours}" if ours else ""
+
+
+def _is_allowed(path: str, root: str, allowed: Allowed) -> bool:
+    return path == root if allowed.host_paths_writable else _is_within(path, root)
 
 
 def _is_within(path: str, root: str) -> bool:

@@ -24,6 +24,14 @@ SUCCESS = Verdict(Phase.SUCCEEDED, "Succeed", "job finished successfully")
 
 def judge(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
     """The verdict on a completed Workflow; Argo alone may call Succeeded what was stopped or ran out of time."""
+    verdict = _judged(job, workflow, nodes)
+    lacking = _lacking_report(job, workflow)
+    if not lacking or lacking in verdict.message:
+        return verdict
+    return verdict._replace(message=f"{verdict.message}; {lacking}")
+
+
+def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
     if _was_stopped(job, workflow):
         return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
     if _ran_out_of_time(workflow):
@@ -47,6 +55,18 @@ def stopped(job: Job, nodes: Sequence[PlannedNode], *, by: str = "", deleted: bo
     else:
         how = f"job was stopped by {by}" if by else "job was stopped"
     return Verdict(Phase.FAILED, "Stopped", _sentence(how, messages.tally(nodes)))
+
+
+def _lacking_report(job: Job, workflow: Workflow) -> str:
+    """Why a preflight job has no report, in the words of the step that should have written it."""
+    if job.type is not JobType.PREFLIGHT or dict(workflow.outputs).get("report"):
+        return ""
+    steps = [step for step in workflow.steps if step.clean_up and ".report" in step.name]
+    if not steps:
+        return "there is no report, because the job never came to its clean-up"
+    failed = [messages.cause(step) for step in last_attempts(steps) if step.failed]
+    lacking = "the report was not written"
+    return failed[-1] if failed and failed[-1].startswith(lacking) else ": ".join((lacking, *failed[-1:]))
 
 
 def _was_stopped(job: Job, workflow: Workflow) -> bool:

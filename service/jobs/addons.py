@@ -34,15 +34,17 @@ class Addons:
 
 
 async def _templates(order: Order, cluster: Cluster, faults: list[Fault]) -> list[AddonTemplate]:
-    """The addons in the order they run: addon.template inputs first, then those of node.template."""
-    found: list[AddonTemplate] = []
+    """The addons in the order they run: addon.template inputs first, then those of node.template; each of them once."""
+    found: dict[str, AddonTemplate] = {}
     async for path, name, origin in _names(order, cluster, faults):
+        if name in found:
+            continue
         template = await cluster.addon_template(name)
         if template:
-            found.append(template)
+            found[name] = template
         else:
             faults.append(Fault(path, f"there is no addon template {name!r}{origin}"))
-    return found
+    return list(found.values())
 
 
 async def _names(order: Order, cluster: Cluster, faults: list[Fault]) -> AsyncIterator[tuple[str, str, str]]:

@@ -34,27 +34,34 @@ class Exports:
             names = ", ".join(workload.name for workload in selection.workloads)
             return Work(faults=(Fault("inputs", f"a job exports one workload's image, these are several: {names}"),))
         (workload,) = selection.workloads
-        pod = await self._first_pod(workload)
+        pod = await self._pod(workload)
         if pod is None:
             return Work(faults=(Fault(path, f"workload {workload.name!r} has no pod, so nothing says what it runs"),))
         try:
-            source = _source(pod, pod.containers[0])
+            return self._work(pod)
         except images.NoReferenceError as error:
             return Work(faults=(Fault(path, str(error)),))
-        return self._work(pod, source)
 
-    async def _first_pod(self, workload: Workload) -> Pod | None:
-        """The oldest that is still there."""
+    async def _pod(self, workload: Workload) -> Pod | None:
+        """The oldest whose image is known; where there is none, the oldest, which can say why."""
+        oldest = None
         for name in workload.pods:
             if pod := await self.cluster.pod(workload.namespace, name):
-                return pod
-        return None
+                if pod.containers[0].image_id:
+                    return pod
+                oldest = oldest or pod
+        return oldest
 
-    def _work(self, pod: Pod, source: images.Reference) -> Work:
+    def _work(self, pod: Pod) -> Work:
         exported, *others = pod.containers
+        ran = _ran(pod, exported)
+        named = _named(exported, ran)
         export = {
-            "source": str(source),
-            "target": f"{self.registry}/{images.exported_path(self.project, _named(exported, source))}",
+            "digest": ran.digest,
+            # A node that has one digest under several names says any of them; the pod's own is whom its pull secrets
+            # are for. A runtime may have completed a short name with a registry of its own choice.
+            "sources": list(dict.fromkeys([named.repository, ran.repository])),
+            "target": f"{self.registry}/{images.exported_path(self.project, named)}",
             # Of the submission: a job that waits over midnight keeps its day.
             "date": f"{datetime.now(UTC):%Y%m%d}",
             "namespace": pod.namespace,
@@ -67,7 +74,7 @@ class Exports:
         )
 
 
-def _source(pod: Pod, container: Container) -> images.Reference:
+def _ran(pod: Pod, container: Container) -> images.Reference:
     """What to copy: by the digest the pod really ran, whatever its tag means by now.
 
     Raises:
@@ -83,12 +90,12 @@ def _source(pod: Pod, container: Container) -> images.Reference:
         raise images.NoReferenceError(f"the image {container.image!r} of {where} {error}") from None
 
 
-def _named(container: Container, source: images.Reference) -> images.Reference:
+def _named(container: Container, ran: images.Reference) -> images.Reference:
     """The name people know the image by: the spec's, unless that is only an image id."""
     try:
         return images.parse(container.image)
     except images.NoReferenceError:
-        return source
+        return ran
 
 
 def _note(pod: Pod, exported: Container, others: list[Container]) -> str:

@@ -1,6 +1,7 @@
 """What the leader keeps in order: jobs without a Workflow, nodes nobody works on any more, lost pods, old records."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -52,7 +53,7 @@ class Keeper:
             # Cordon marks are cluster-wide: what no record knows belongs to another installation.
             if job is not None and job.phase.final:
                 log.info("freeing a node of a job that ended", node=node, job_id=job_id)
-                await self._cluster.restore_node(node, job_id)
+                await _alone(self._cluster.restore_node(node, job_id), node=node, job_id=job_id)
 
     async def _lose_pods(self) -> None:
         for node in await self._cluster.lose_pods(self._lost_node_seconds):
@@ -64,10 +65,18 @@ class Keeper:
             job = await self._records.get(job_id)
             if job is None or job.workflow_gone:
                 log.info("dropping the Secret of a job that was not accepted, or is gone", job_id=job_id)
-                await self._cluster.delete_secret(job_id)
+                await _alone(self._cluster.delete_secret(job_id), job_id=job_id)
 
     async def _forget(self) -> None:
         if self._retention_days:
             gone = await self._records.forget(datetime.now(UTC) - timedelta(days=self._retention_days))
             if gone:
                 log.info("dropped old records", count=gone)
+
+
+async def _alone(done: Awaitable[None], **of: str) -> None:
+    """One of many like it: where it fails the others have their turn, and it has another in the next round."""
+    try:
+        await done
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
+        log.warning("that failed and will be tried again", reason=str(error), **of)

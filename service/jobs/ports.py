@@ -14,6 +14,10 @@ class UnavailableError(Exception):
     """A dependency (Kubernetes, the store) does not answer: 503, nothing was done. The message names which one."""
 
 
+class RefusedByClusterError(UnavailableError):
+    """Kubernetes refuses an object (a right, a quota, an admission rule): asking again helps once that has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """A caller's Idempotency-Key with the fingerprint (sha256 hex) of the body it came with."""
@@ -67,8 +71,8 @@ class Records(Protocol):
     async def unsettled(self) -> Sequence[str]:
         """Ids of the jobs that ask for something in the cluster that was not seen done.
 
-        That is: workflow_gone is false, and no Workflow was seen yet (workflow_uid empty), or a stop is requested
-        and the phase is not final, or the job is hidden.
+        That is: workflow_gone is false, and no Workflow was seen yet (workflow_uid empty), or Kubernetes refuses
+        what the job needs, or a stop is requested and the phase is not final, or the job is hidden.
         """
         ...
 
@@ -85,6 +89,7 @@ class WorkflowEvent:
     uid: str = ""
     resource_version: str = ""
     deleted: bool = False
+    listed: bool = False  # it stands in a list and need not have changed
     seen: frozenset[str] = frozenset()
 
 
@@ -114,7 +119,11 @@ class Cluster(Protocol):
         ...
 
     async def create_workflow(self, job: Job) -> None:
-        """Create the job's Workflow and its files (ConfigMap owned by it); what exists already is success."""
+        """Create the job's Workflow and its files (ConfigMap owned by it); what exists already is success.
+
+        Raises:
+            RefusedByClusterError: in Kubernetes' own words. A Workflow of that name that is not this job's is none.
+        """
         ...
 
     async def create_secret(self, job: Job, values: Mapping[str, str]) -> None:
@@ -160,7 +169,8 @@ class Cluster(Protocol):
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
         """Give up step pods on nodes that were NotReady that long: mark them Failed; answers the node names.
 
-        Also has Argo go on where it waits for a step whose pod has ended, or is gone, without a report.
+        Also ends what did not start in time, and has Argo go on where it waits for a step whose pod has ended, or is
+        gone, without a report.
         """
         ...
 

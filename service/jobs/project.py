@@ -1,16 +1,18 @@
 """The projector: the one writer that turns what Workflows do into records (design: rules 1 to 3)."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 
 import structlog
 
 from service.domain.job import Job
-from service.domain.phase import observe, vanished
-from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
+from service.domain.phase import held_up, observe, vanished
+from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 
 log = structlog.get_logger()
 
@@ -24,19 +26,30 @@ REST = 0.2
 REST_SHARE = 3.0
 
 
+class Urgency(IntEnum):
+    """Which readings go ahead of others: what just happened before what a relist, or the keeper, only looks over."""
+
+    CHANGED = 0
+    LISTED = 1
+
+
 class Projector:
     """Reads each Workflow that changed and writes its record.
 
     The first change is read at once; all that come while that is done, and in the short rest after it, are read
     together then. A job of a thousand nodes changes many times a second, and each reading is of the whole of it.
+    What a relist shows as it was when it was last read, with nothing left to do, is not read again.
     """
 
     def __init__(self, records: Records, cluster: Cluster) -> None:
         self._records = records
         self._cluster = cluster
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._waiting: set[str] = set()
+        self._queue: asyncio.PriorityQueue[tuple[Urgency, int, str]] = asyncio.PriorityQueue()
+        self._turns = itertools.count()
+        self._waiting: dict[str, Urgency] = {}
         self._held_back: set[str] = set()
+        #: Job → uid and resourceVersion of its Workflow when a reading left nothing to do; only of live Workflows.
+        self._settled: dict[str, tuple[str, str]] = {}
 
     async def run(self) -> None:
         """Watch and write, for ever."""
@@ -46,38 +59,46 @@ class Projector:
             async for event in self._cluster.watch_workflows():
                 await self._take(event)
 
-    def look_at(self, job_id: str) -> None:
-        """Have a job's Workflow read soon."""
-        if job_id in self._waiting:
+    def look_at(self, job_id: str, urgency: Urgency = Urgency.LISTED) -> None:
+        """Have a job's Workflow read soon, whether or not it changed."""
+        if self._waiting.get(job_id, len(Urgency)) <= urgency:
             return
-        self._waiting.add(job_id)
+        self._waiting[job_id] = urgency
         if job_id not in self._held_back:
-            self._queue.put_nowait(job_id)
+            self._queue_up(job_id)
+
+    def _queue_up(self, job_id: str) -> None:
+        self._queue.put_nowait((self._waiting[job_id], next(self._turns), job_id))
 
     async def _take(self, event: WorkflowEvent) -> None:
         if event.name is not None:
-            self.look_at(event.name)
+            if event.deleted or self._settled.get(event.name) != (event.uid, event.resource_version):
+                self.look_at(event.name, Urgency.LISTED if event.listed else Urgency.CHANGED)
             return
         # A relist: whatever has a record and was not seen has gone, or was never created.
+        for job_id in self._settled.keys() - event.seen:
+            del self._settled[job_id]
         for job_id in set(await self._records.unfinished()) - event.seen:
             self.look_at(job_id)
 
     async def _write(self) -> None:
         while True:
-            job_id = await self._queue.get()
-            self._waiting.discard(job_id)
+            _, _, job_id = await self._queue.get()
+            if job_id in self._held_back or job_id not in self._waiting:
+                continue  # it became urgent while it waited, and had its turn then
+            urgency = self._waiting.pop(job_id)
             self._held_back.add(job_id)
-            rest = await self._project_timed(job_id)
+            rest = await self._project_timed(job_id, urgency)
             asyncio.get_running_loop().call_later(rest, self._let_on, job_id)
 
-    async def _project_timed(self, job_id: str) -> float:
+    async def _project_timed(self, job_id: str, urgency: Urgency) -> float:
         """Project one job; answers for how many seconds it is left alone."""
         begun = time.monotonic()
         try:
             await self.project(job_id)
         except UnavailableError as error:
             log.warning("a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error))
-            self.look_at(job_id)
+            self.look_at(job_id, urgency)
             return AGAIN
         except Exception:
             # One job's surprise must not end the projection of all others.
@@ -87,44 +108,74 @@ class Projector:
     def _let_on(self, job_id: str) -> None:
         self._held_back.discard(job_id)
         if job_id in self._waiting:
-            self._queue.put_nowait(job_id)
+            self._queue_up(job_id)
 
     async def project(self, job_id: str) -> None:
         """Bring one job's record, and then its Workflow, to where they should be. Safe to repeat at any time."""
+        self._settled.pop(job_id, None)
         workflow = await self._cluster.workflow(job_id)
         if workflow is None:
             await self._absent(job_id)
             return
         known = await self._records.get(job_id)
         if known is None:
-            log.warning("a Workflow without a record is left alone", job_id=job_id)
+            await self._unknown(job_id, workflow)
             return
-        if not known.workflow_uid:
-            await self._cluster.create_workflow(known)  # finishes what a killed submission began
+        unfinished = not known.workflow_uid or bool(known.refused)
+        # What a killed submission began is finished before the record says that the Workflow is there.
+        refused = await self._created(known) if unfinished and not _completed(workflow) else ""
         now = datetime.now(UTC)
-        job = await self._records.change(job_id, lambda job: observe(job, workflow, now))
-        if job is not None:
-            await self._carry_out(job, workflow)
+        job = await self._records.change(job_id, lambda job: held_up(observe(job, workflow, now), refused, now))
+        if job is not None and not await self._carry_out(job, workflow) and not refused:
+            self._settled[job_id] = (workflow["metadata"]["uid"], workflow["metadata"]["resourceVersion"])
 
     async def _absent(self, job_id: str) -> None:
         job = await self._records.get(job_id)
         if job is None or job.workflow_gone:
             return
+        now = datetime.now(UTC)
         never_created = not job.workflow_uid and not job.phase.final
         if never_created and not job.stop_requested:
             log.info("creating the Workflow that an accepted job lacks", job_id=job_id)
-            await self._cluster.create_workflow(job)
+            refused = await self._created(job)
+            await self._records.change(job_id, lambda job: held_up(job, refused, now))
             return
-        now = datetime.now(UTC)
         await self._records.change(job_id, lambda job: vanished(job, now))
 
-    async def _carry_out(self, job: Job, workflow: Mapping[str, Any]) -> None:
-        """Do to the Workflow what its record asks for: stop it, delete it, let it go."""
-        deleting = "deletionTimestamp" in workflow["metadata"]
-        completed = workflow.get("status", {}).get("phase") in ("Succeeded", "Failed", "Error")
-        if not completed and (job.stop_requested or deleting) and not workflow["spec"].get("shutdown"):
+    async def _created(self, job: Job) -> str:
+        """Create what the job lacks in the cluster; answers why Kubernetes refuses it, which the keeper tries again."""
+        try:
+            await self._cluster.create_workflow(job)
+        except RefusedByClusterError as error:
+            log.warning("Kubernetes refuses what a job needs", job_id=job.job_id, reason=str(error))
+            return str(error)
+        return ""
+
+    async def _unknown(self, job_id: str, workflow: Mapping[str, Any]) -> None:
+        if _completed(workflow) and _deleting(workflow):
+            log.warning("letting a deleted Workflow go that has no record: was the store lost?", job_id=job_id)
+            await self._cluster.let_go(job_id)
+        else:
+            log.warning("a Workflow without a record is left alone", job_id=job_id)
+
+    async def _carry_out(self, job: Job, workflow: Mapping[str, Any]) -> bool:
+        """Do to the Workflow what its record asks for: stop it, delete it, let it go. Whether there was any of it."""
+        completed, deleting = _completed(workflow), _deleting(workflow)
+        stops = not completed and (job.stop_requested or deleting) and not workflow["spec"].get("shutdown")
+        deletes = job.hidden and not deleting
+        lets_go = completed and deleting
+        if stops:
             await self._cluster.stop_workflow(job.job_id, by="opsjobs")
-        if job.hidden and not deleting:
+        if deletes:
             await self._cluster.delete_workflow(job.job_id)
-        if completed and deleting:
+        if lets_go:
             await self._cluster.let_go(job.job_id)
+        return bool(stops or deletes or lets_go)
+
+
+def _completed(workflow: Mapping[str, Any]) -> bool:
+    return workflow.get("status", {}).get("phase") in ("Succeeded", "Failed", "Error")
+
+
+def _deleting(workflow: Mapping[str, Any]) -> bool:
+    return "deletionTimestamp" in workflow["metadata"]

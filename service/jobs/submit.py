@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from service.domain import names
+from service.domain import names, preflight
 from service.domain.cluster import Caller
 from service.domain.faults import Fault, RefusedError
 from service.domain.job import Job, JobType
@@ -147,8 +147,9 @@ class Submission:
         )
         if selection.placed:
             await permit(selection)
-        if len(selection.plan.nodes) > self.limits.nodes:
-            message = f"come to {len(selection.plan.nodes)} nodes, a job works on at most {self.limits.nodes}"
+        asked = preflight.narrowed(selection.plan, (order.options.get("resource") or {}).get("replica")).nodes
+        if len(asked) > self.limits.nodes:
+            message = f"come to {len(asked)} nodes, a job works on at most {self.limits.nodes}"
             raise RefusedError([Fault("inputs", message)])
         work = await kind.prepare(order, selection)
         if faults := [*work.faults, *selection.faults]:

@@ -18,7 +18,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
-from service.jobs.ports import UnavailableError
+from service.jobs.ports import RefusedByClusterError, UnavailableError
 
 #: An answer that takes longer is none: routes wait for it.
 ANSWER = aiohttp.ClientTimeout(total=10, connect=3)
@@ -29,6 +29,9 @@ ATTEMPTS = 5
 #: Asks for metadata only: a tenth of the bytes, a hundredth of a Workflow's.
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+#: Answers that do not change by themselves, as those about the service's own token (401) or a busy apiserver do.
+_REFUSALS = (400, 403, 405, 413, 415, 422)
 
 Object = dict[str, Any]
 Query = Mapping[str, str | int]
@@ -49,6 +52,8 @@ class KubeSettings:
     workload_labels: tuple[str, ...] = ()
     #: ttlStrategy of jobs that name none.
     default_ttl_seconds: int = 86_400
+    #: How long the step of an addon job may take to start on its node.
+    start_seconds: int = 600
     #: Path of a kubeconfig; empty: the pod's ServiceAccount, or where there is none $KUBECONFIG.
     kubeconfig: str = field(default_factory=lambda: os.environ.get("KUBECONFIG", ""))
 
@@ -67,6 +72,10 @@ class ConflictError(ApiError):
 
 class GoneError(ApiError):
     """410: the resourceVersion or the continue token is too old."""
+
+
+class RefusalError(ApiError, RefusedByClusterError):
+    """A right, a quota, an admission rule or the object's own fault: the same again would be refused again."""
 
 
 def is_object_name(text: str) -> bool:
@@ -206,8 +215,7 @@ class Api:
             return None
         if response.status >= 400:  # noqa: PLR2004 - HTTP's border
             raise _refusal(method, path, response.status, data)
-        answer: Object = json.loads(data)
-        return answer
+        return _understood(f"{method} {path}", data)
 
     async def _send(  # noqa: PLR0913 - all of one request
         self,
@@ -246,15 +254,25 @@ class _failures:  # noqa: N801 - a context manager that reads as a word
             raise UnavailableError(f"Kubernetes cannot be reached ({self._asked}): {error}") from error
 
 
+def _understood(asked: str, data: bytes) -> Object:
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise UnavailableError(f"Kubernetes answers {asked} with what is no JSON: {data[:200]!r}") from error
+    if not isinstance(answer, dict):
+        raise UnavailableError(f"Kubernetes answers {asked} with what is no object: {data[:200]!r}")
+    return answer
+
+
 def _refusal(method: str, path: str, status: int, data: bytes) -> ApiError:
     try:
         said = json.loads(data).get("message") or ""
     except (ValueError, AttributeError):
         said = data[:200].decode(errors="replace")
-    kinds: dict[int, type[ApiError]] = {409: ConflictError, 410: GoneError}
+    kinds: dict[int, type[ApiError]] = {409: ConflictError, 410: GoneError, **dict.fromkeys(_REFUSALS, RefusalError)}
     hints = {
         401: " The service's own token is not accepted: is its ServiceAccount still there?",
-        403: " The service's ServiceAccount lacks that right: compare its roles with the chart's.",
+        403: " If it is a right that the service's ServiceAccount lacks: compare its roles with the chart's.",
         429: " The apiserver is busy: try again later.",
     }
     sentence = f"Kubernetes answers {status} to {method} {path}: {said}.{hints.get(status, '')}"

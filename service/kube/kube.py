@@ -7,7 +7,7 @@ from typing import Any
 from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
-from service.kube import client, lost_pods, manifest, nodes, pods, templates, workloads, workspaces
+from service.kube import client, late_pods, lost_pods, manifest, nodes, pods, templates, workloads, workspaces
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader
@@ -94,6 +94,7 @@ class Kube:
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
         lost = await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)
+        await late_pods.give_up_late(self._api, self._settings)
         await lost_pods.close_results(self._api, self._settings)
         return lost
 

@@ -52,15 +52,23 @@ class KubeLeader:
         Work that ends or fails is begun again. When this is cancelled the Lease is given back at once.
         """
         while True:
-            while not await self._try_to_hold():  # noqa: ASYNC110 - others hold it in another process
-                await asyncio.sleep(self._terms.retry)
-            log.info("leading", identity=self.identity)
             try:
-                await self._while_held(work)
-            except asyncio.CancelledError:
-                await self._give_back()
-                raise
-            log.warning("no longer leading", identity=self.identity)
+                await self._lead_once(work)
+            except Exception:
+                # A replica that stopped trying would answer requests for ever and never project a Workflow again.
+                log.exception("the leader's Lease is not understood and is tried again", lease=self._path)
+                await asyncio.sleep(self._terms.retry)
+
+    async def _lead_once(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while not await self._try_to_hold():  # noqa: ASYNC110 - others hold it in another process
+            await asyncio.sleep(self._terms.retry)
+        log.info("leading", identity=self.identity)
+        try:
+            await self._while_held(work)
+        except asyncio.CancelledError:
+            await self._give_back()
+            raise
+        log.warning("no longer leading", identity=self.identity)
 
     async def _while_held(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = asyncio.create_task(_again_and_again(work))
@@ -95,11 +103,11 @@ class KubeLeader:
             await self._api.create(self._collection, self._new_lease(now))
             self._seen = ""
             return True
-        spec = lease.setdefault("spec", {})
+        spec = lease["spec"] = lease.get("spec") or {}
         if spec.get("holderIdentity") == self.identity:
             spec["renewTime"] = now
         elif self._free(lease):
-            spec.update(self._held_since(now), leaseTransitions=spec.get("leaseTransitions", 0) + 1)
+            spec.update(self._held_since(now), leaseTransitions=(spec.get("leaseTransitions") or 0) + 1)
         else:
             return False
         held = await self._api.replace(self._path, lease) is not None
@@ -134,7 +142,7 @@ class KubeLeader:
 
     async def _give_back(self) -> None:
         def freed(lease: Object) -> Object | None:
-            ours = lease.get("spec", {}).get("holderIdentity") == self.identity
+            ours = (lease.get("spec") or {}).get("holderIdentity") == self.identity
             return {"spec": {"holderIdentity": ""}} if ours else None
 
         try:

@@ -69,7 +69,7 @@ class WorkflowWatch:
         events: list[WorkflowEvent] = []
         version = ""
         async for page in self._api.pages(self._path, {"labelSelector": self._selector}, metadata=True):
-            events += [_event(item) for item in page["items"] or ()]
+            events += [_event(item, listed=True) for item in page["items"] or ()]
             version = page["metadata"]["resourceVersion"]
         if not version:
             raise UnavailableError("Kubernetes has no Workflows: is Argo Workflows installed?")
@@ -117,13 +117,14 @@ class WorkflowWatch:
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads replicas, hides nothing
 
 
-def _event(item: Object, *, deleted: bool = False) -> WorkflowEvent:
+def _event(item: Object, *, deleted: bool = False, listed: bool = False) -> WorkflowEvent:
     metadata = item["metadata"]
     return WorkflowEvent(
         name=metadata["name"],
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         deleted=deleted,
+        listed=listed,
     )
 
 

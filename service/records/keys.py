@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Delete, Select, Update, delete, select, update
+from sqlalchemy import Delete, Row, Select, Update, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,10 +19,17 @@ ABANDONED = timedelta(seconds=60)
 async def claim(connection: AsyncConnection, key: IdempotencyKey, now: datetime) -> Claim:
     """Contract: Idempotency-Key."""
     await connection.execute(_expired(now))
-    claimed = await connection.execute(_insert(connection)(keys).values(_row(key, now)).on_conflict_do_nothing())
-    if claimed.rowcount:
-        return Claim()
-    held = (await connection.execute(_held(key))).one()
+    while True:
+        claimed = await connection.execute(_insert(connection)(keys).values(_row(key, now)).on_conflict_do_nothing())
+        if claimed.rowcount:
+            return Claim()
+        if held := (await connection.execute(_held(key))).one_or_none():
+            return await _shared(connection, held, key, now)
+        # Whoever held it gave it back in between.
+
+
+async def _shared(connection: AsyncConnection, held: Row[Any], key: IdempotencyKey, now: datetime) -> Claim:
+    """What a key means that somebody claimed before."""
     if held.job_id is None and held.claimed_ms <= milliseconds(now - ABANDONED):
         await connection.execute(_taken_over(key, now))
         return Claim()

@@ -55,7 +55,7 @@ def to_item(job: Job) -> str:
 def unsettled(job: Job) -> bool:
     """Whether the job asks for something in the cluster that was not seen done (ports: unsettled)."""
     stopping = job.stop_requested is not None and not job.phase.final
-    return not job.workflow_gone and (not job.workflow_uid or stopping or job.hidden)
+    return not job.workflow_gone and (not job.workflow_uid or bool(job.refused) or stopping or job.hidden)
 
 
 def to_job_row(job: Job) -> dict[str, Any]:

@@ -47,19 +47,26 @@ class SqlRecords:
         """Write a new job, and complete its key, in one transaction.
 
         Raises:
-            UnavailableError: also where the id, or the key, was used in the same moment. Nothing was written, and
-                sending the request again is what helps.
+            UnavailableError: also where the id, or the key, was used in the same moment. Nothing was written (but for
+                a store that went while it committed, and stays away), and sending the request again is what helps.
         """
+        written = False
         try:
             async with self._database.writing() as connection:
-                if key is not None and not await keys.complete(connection, key, job.job_id, job.created):
-                    raise UnavailableError(
-                        f"another request with the Idempotency-Key {key.key!r} ended first; send the request again"
-                    )
-                await connection.execute(insert(jobs).values(to_job_row(job)))
-                await connection.execute(insert(listing).values(to_listing_row(job)))
+                await _write_new(connection, job, key)
+                written = True
         except IntegrityError as error:
             raise UnavailableError(f"the job id {job.job_id} is taken; send the request again") from error
+        except UnavailableError:
+            # The answer to a commit may be lost after the commit was done: then the job is accepted, and will run.
+            if not (written and await self._is_there(job)):
+                raise
+
+    async def _is_there(self, job: Job) -> bool:
+        try:
+            return await self.get(job.job_id) == job
+        except UnavailableError:
+            return False
 
     async def get(self, job_id: str) -> Job | None:
         async with self._database.reading() as connection:
@@ -112,6 +119,15 @@ class SqlRecords:
             forgotten += dropped.rowcount
             if dropped.rowcount < FORGET_BATCH:
                 return forgotten
+
+
+async def _write_new(connection: AsyncConnection, job: Job, key: IdempotencyKey | None) -> None:
+    if key is not None and not await keys.complete(connection, key, job.job_id, job.created):
+        raise UnavailableError(
+            f"another request with the Idempotency-Key {key.key!r} ended first; send the request again"
+        )
+    await connection.execute(insert(jobs).values(to_job_row(job)))
+    await connection.execute(insert(listing).values(to_listing_row(job)))
 
 
 async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> None:

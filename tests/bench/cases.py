@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -51,12 +52,25 @@ def cases(total: int, ids: Sequence[str]) -> Iterator[Case]:
     yield Case("page in the middle", [_list(offset=deepest // 2)], None)
     for name, query in FILTERS.items():
         yield Case(name, [_list(**query)], FILTER_TARGET)
+    yield Case("since and until, one day", [_list(**_day(14))], FILTER_TARGET)
+    # Half of all jobs are addons: this is the middle of theirs, which is as far from either end as a page can be.
+    yield Case("type=addon, deep page", [_list(type="addon", offset=total // 4)], FILTER_TARGET)
     yield Case("a caller with only their own", [_list()], FILTER_TARGET, "owner")
     yield Case("a member of 100 workspaces", [_list()], FILTER_TARGET, "member")
     yield Case("a member of 100 workspaces, type=addon", [_list(type="addon")], FILTER_TARGET, "member")
     yield Case("page 1 by each sortBy", [_list(sortBy=field) for field in sorts], PAGE_TARGET)
     yield Case("deepest page by each sortBy", [_list(sortBy=field, offset=deepest) for field in sorts], None)
     yield Case("get", [f"{PATH}/{job_id}" for job_id in chosen], GET_TARGET)
+
+
+def _day(ago: int) -> dict[str, str]:
+    """One whole day, that many days ago."""
+    end = datetime.now(UTC) - timedelta(days=ago)
+    return {"since": _rfc3339(end - timedelta(days=1)), "until": _rfc3339(end)}
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _list(**query: str | int) -> str:

@@ -25,7 +25,7 @@ from service.records.migrate import migrate
 from tests.bench.cases import PATH
 from tests.bench.control_plane import ControlPlane, control_plane
 from tests.bench.figures import HEADER, Amount, Figures, keep
-from tests.bench.processes import free_port, memory_megabytes, running
+from tests.bench.processes import free_port, peak_megabytes, running
 
 PART = "live"
 VISIBLE_TARGET_MS = 500
@@ -78,7 +78,7 @@ def _measure(sides: Sides, size: Size) -> Iterator[Figures | Amount]:
     for found in (
         Figures("a change until GET shows it, 1 at a time", alone, VISIBLE_TARGET_MS),
         Figures(f"a change until GET shows it, {SUBMITTERS} at a time", together),
-        Amount("memory of the service", memory_megabytes(sides.pid), "MB", MEMORY_TARGET_MB),
+        Amount("peak memory of the service", peak_megabytes(sides.pid), "MB", MEMORY_TARGET_MB),
         Amount(f"jobs accepted, {SUBMITTERS} at a time", pace, "a second"),
     ):
         print(found.line(), flush=True)

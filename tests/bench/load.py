@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 WARM_UP = 10
+#: An answer that takes longer is given up.
+TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Target:
 
     def connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
-        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
 
     def get(self, path: str) -> bytes:
         connection = self.connect()

@@ -21,6 +21,8 @@ from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes,
 from tests.bench.figures import Amount, keep
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
+from workflow_templates.objects import Place, Store
+from workflow_templates.sigv4 import Signer
 
 PART = "scale"
 #: The whole job against ⌈nodes / batchCount⌉ times what one step takes.
@@ -28,6 +30,7 @@ ALLOWED = 1.15
 _FACTS = Path(__file__).parents[2] / "build" / "cluster.json"
 _JOBS = "/api/v1/opsjobs"
 _NAME = "opsjobs-bench"
+_BUCKET = "opsjobs"
 #: How often the job and the service are looked at, in seconds.
 _LOOK = 2.0
 
@@ -87,7 +90,7 @@ async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size
     """Run one job, and say what it took.
 
     Raises:
-        RuntimeError: it did not succeed, or more nodes than batchCount were in work.
+        RuntimeError: it did not succeed, more nodes than batchCount were in work, or its report lacks one.
     """
     before, most = await usage(cluster, api), 0.0
     job = await _job(client, await _submit(client, size))
@@ -105,6 +108,7 @@ async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size
     # Only the size that issue 5 names has a target; shorter steps show what the machine can do.
     target = ALLOWED if size == Size() else None
     makespan = between(job["creationTime"], job["endTime"])
+    of_report = _report(cluster, job) if size.job_type == "preflight" else ()
     for amount in (
         Amount("from submission to the end", makespan, "s"),
         Amount(f"the same against {size.theory:g} s", makespan / size.theory, "times", target),
@@ -114,10 +118,32 @@ async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size
         Amount("the Workflow object", await _workflow_bytes(cluster, api, job["jobId"]) / 1000, "kB"),
         Amount("the service's processor", (after.cpu - before.cpu) / (after.at - before.at), "cores"),
         Amount("the service's working set, most", most, "MB"),
+        *of_report,
     ):
         found = replace(amount, case=f"{size}: {amount.case}")
         print(found.line(), flush=True)
         yield found
+
+
+def _report(cluster: Cluster, job: dict[str, Any]) -> Iterator[Amount]:
+    """The report of a preflight job, read from the store as its caller would; all the job's nodes are in it."""
+    keys = cluster.get("secret", "opsjobs-store", "-n", cluster.jobs)["data"]
+    access_key, secret_key = (base64.b64decode(keys[name]).decode() for name in ("accessKey", "secretKey"))
+    place = Place(endpoint=cluster.facts["storeUrl"], bucket=_BUCKET)
+    with httpx.Client(timeout=60) as http:
+        store = Store(http, place, Signer(access_key, secret_key, "us-east-1"))
+        for name in ("report.json", "junit.xml", "matrix.svg"):
+            content = store.request("GET", place.url(f"preflight/{job['jobId']}/{name}")).content
+            if name == "report.json":
+                check_report(json.loads(content), job)
+            yield Amount(name, len(content) / 1000, "kB")
+
+
+def check_report(report: dict[str, Any], job: dict[str, Any]) -> None:
+    """Raises RuntimeError: a planned node of a job that succeeded is not in the report, or not healthy there."""
+    healthy = {node["name"] for node in report["nodes"] if node["status"] == "pass"}
+    if lacking := sorted({node["name"] for node in job["plan"]["nodes"]} - healthy):
+        raise RuntimeError(f"{len(lacking)} nodes are not in the report as healthy, {lacking[0]} among them")
 
 
 @contextmanager

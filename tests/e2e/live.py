@@ -105,6 +105,18 @@ class Cluster:
         lease = self.get("lease", f"node-{node}", "-n", self.jobs)
         return lease["spec"].get("holderIdentity") if lease else None
 
+    def assert_given_back(self, job_id: str, node: str, *, cordoned: bool = False) -> None:
+        """The node is as it was before this job, and nothing of the job is at work."""
+        assert self.cordon_of(node) == (cordoned, {})
+        assert self.lease_of(node) is None
+        at_work = [pod for pod in self.step_pods(job_id) if pod["status"]["phase"] not in ("Succeeded", "Failed")]
+        assert not [pod["metadata"]["name"] for pod in at_work]
+
+    def assert_cordoned_by(self, job_id: str, node: str) -> None:
+        cordoned, marks = self.cordon_of(node)
+        assert cordoned
+        assert marks["opsjob.io/cordoned-by"] == job_id
+
     def step_pods(self, job_id: str) -> list[Any]:
         return self.items("pods", "-n", self.jobs, "-l", f"workflows.argoproj.io/workflow={job_id}")
 

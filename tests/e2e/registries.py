@@ -84,6 +84,12 @@ class Registries:
     def here(self, target: str) -> str:
         return target.replace(HARBOR.names[0], self.host(HARBOR), 1)
 
+    def empty(self, path: str) -> None:
+        """Take every image out of a repository of the team's registry."""
+        repository = f"{self.host(HARBOR)}/{path}"
+        for digest in {self.digest(f"{repository}:{tag}") for tag in self.tags(path)}:
+            self.crane("delete", f"{repository}@{digest}")
+
     def tags(self, path: str) -> list[str]:
         return self.crane("ls", f"{self.host(HARBOR)}/{path}", check=False).split()
 
@@ -140,6 +146,22 @@ class Space:
 
     def _object(self, kind: str, name: str) -> dict[str, Any]:
         return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": self.name}}
+
+
+@contextmanager
+def changed(cluster: Cluster, kind: str, name: str, key: str, value: str) -> Iterator[None]:
+    """Another value of a Secret or ConfigMap that steps mount, for the pods that start meanwhile."""
+    before = cluster.get(kind, name, "-n", cluster.jobs)["data"]
+    written = base64.b64encode(value.encode()).decode() if kind == "secret" else value
+
+    def write(data: dict[str, str]) -> None:
+        cluster.kubectl("patch", kind, name, "-n", cluster.jobs, "--type=merge", "-p", json.dumps({"data": data}))
+
+    write({key: written})
+    try:
+        yield
+    finally:
+        write(before)
 
 
 @contextmanager

@@ -4,22 +4,38 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.live import Api, Cluster, inputs
+from tests.e2e.live import Api, Cluster, inputs, wait_for
 
 
 def outputs(job: dict[str, Any]) -> dict[str, str]:
     return {output["name"]: output["value"] for output in job["outputs"]}
 
 
-def test_no_more_than_batch_count_nodes_are_in_work(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+def overlap(spans: list[tuple[float, float]]) -> int:
+    """How many of them there were at the same time, at most."""
+    return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
+
+
+def test_batch_count_nodes_are_in_work_at_a_time_and_never_more(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
     nodes = cluster.nodes()
     assert len(nodes) >= 4
-    job = api.finished(api.create(name="batches", inputs=inputs(addon("sleep 3"), nodes=nodes), batchCount=2))
-    assert job["phase"] == "Succeeded"
-    spans = [(node["start"], node["end"]) for node in job["plan"]["nodes"]]
-    assert all(start and end for start, end in spans)
-    for moment, _ in spans:
-        assert sum(start <= moment < end for start, end in spans) <= 2
+    for node in nodes:
+        cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-span*")
+    wait = "until test -e /run/e2e-span-go; do sleep 0.2; done"
+    template = addon(f"date +%s.%N > /run/e2e-span; {wait}; sleep 1; date +%s.%N >> /run/e2e-span")
+    job_id = api.create(name="batches", inputs=inputs(template, nodes=nodes), batchCount=2)
+
+    def begun() -> int:
+        return sum("e2e-span" in cluster.on_host(node, "ls", "/run") for node in nodes)
+
+    wait_for("two nodes to be in work", lambda: begun() == 2)
+    for node in nodes:
+        cluster.on_host(node, "touch", "/run/e2e-span-go")
+    assert api.finished(job_id)["phase"] == "Succeeded"
+    spans = [tuple(map(float, cluster.on_host(node, "cat", "/run/e2e-span").split())) for node in nodes]
+    assert overlap([(begin, end) for begin, end in spans]) == 2
 
 
 def test_three_of_four_are_enough_for_a_ratio_of_three_quarters(
@@ -59,6 +75,65 @@ def test_when_the_ratio_cannot_be_met_no_further_node_is_touched(
     assert outputs(job)["skipped"] == "2"
 
 
+def test_what_runs_when_the_ratio_is_lost_may_finish(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+    slow, second, third, last = nodes = cluster.nodes()[:4]
+    for node in nodes:
+        cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-slow* /run/e2e-last")
+    template = addon(
+        f"""case $(hostname) in
+        {slow}) touch /run/e2e-slow; until test -e /run/e2e-slow-go; do sleep 0.2; done ;;
+        {second} | {third}) exit 3 ;;
+        *) touch /run/e2e-last ;;
+        esac"""
+    )
+    job_id = api.create(name="in-flight", inputs=inputs(template, nodes=nodes), batchCount=2, availableRatio=0.75)
+    api.until(job_id, "the ratio to be lost", lambda job: api.node(job, last)["phase"] == "Skipped")
+    cluster.on_host(slow, "touch", "/run/e2e-slow-go")
+
+    job = api.finished(job_id)
+
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "RatioNotMet")
+    assert [node["phase"] for node in job["plan"]["nodes"]] == ["Succeeded", "Failed", "Failed", "Skipped"]
+    assert "e2e-last" not in cluster.on_host(last, "ls", "/run")
+
+
+def test_a_template_that_is_replaced_in_mid_job_changes_nothing_of_it(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
+    nodes = cluster.nodes()[:2]
+    first = nodes[0]
+    for node in nodes:
+        cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-text*")
+    wait = f"test $(hostname) != {first} || until test -e /run/e2e-text-go; do sleep 0.2; done"
+    template = addon(f"echo old > /run/e2e-text; {wait}")
+    job_id = api.create(name="snapshot", inputs=inputs(template, nodes=nodes), batchCount=1)
+    wait_for("the first node to begin", lambda: "e2e-text" in cluster.on_host(first, "ls", "/run"))
+    cluster.kubectl("delete", "addontemplate", template)
+    replaced = {"description": "made by a test", "script": "echo new > /run/e2e-text"}
+    cluster.apply(
+        {
+            "apiVersion": "opsjob.io/v1alpha1",
+            "kind": "AddonTemplate",
+            "metadata": {"name": template},
+            "spec": replaced,
+        }
+    )
+    cluster.on_host(first, "touch", "/run/e2e-text-go")
+
+    assert api.finished(job_id)["phase"] == "Succeeded"
+    assert [cluster.on_host(node, "cat", "/run/e2e-text").strip() for node in nodes] == ["old", "old"]
+
+
+def test_a_shipped_addon_is_in_place_the_second_time(cluster: Cluster, api: Api) -> None:
+    """The one that changes nothing of the machine below the node."""
+    node = cluster.nodes()[0]
+    for _ in range(2):
+        job = api.finished(api.create(name="shipped", inputs=inputs("disable-os-upgrade", nodes=[node])))
+        assert job["phase"] == "Succeeded"
+    (entry,) = json.loads(outputs(job)["report"])
+    assert [(done["result"], done["message"]) for done in entry["templates"]] == [("skipped", "already in place")]
+
+
 def test_a_script_arrives_as_it_was_written(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     node = cluster.nodes()[0]
     text = "{{workflow.name}} {{=1+1}} 'single' \"double\" `tick` $HOME \\n 升级 🚀 %s #{x}"
@@ -96,9 +171,13 @@ def test_a_script_over_its_time_is_ended_and_named(cluster: Cluster, api: Api, a
 
 def test_the_jobs_timeout_is_a_failure_that_cleans_up(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     node = cluster.nodes()[0]
-    job = api.finished(api.create(name="deadline", inputs=inputs(addon("sleep 2998"), nodes=[node]), timeoutSecond=15))
+    body: dict[str, Any] = {"timeoutSecond": 40, "securityUpgrade": True}
+    job_id = api.create(name="deadline", inputs=inputs(addon("sleep 2998"), nodes=[node]), **body)
+    wait_for("the script to begin", lambda: "sleep 2998" in cluster.on_host(node, "ps", "-eo", "args"))
+    cluster.assert_cordoned_by(job_id, node)
+    job = api.finished(job_id)
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
-    assert cluster.lease_of(node) is None
+    cluster.assert_given_back(job_id, node)
     assert "sleep 2998" not in cluster.on_host(node, "ps", "-eo", "args")
 
 

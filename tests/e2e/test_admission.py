@@ -285,7 +285,9 @@ def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(cluster: 
         step.close()
 
 
-def test_of_a_pod_a_step_sets_a_deadline_and_nobody_what_it_runs(cluster: Cluster, editor: Apiserver) -> None:
+def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_nobody_what_it_runs(
+    cluster: Cluster, service: Apiserver, editor: Apiserver
+) -> None:
     name = f"e2e-pod-{secrets.token_hex(3)}"
     bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": cluster.jobs}}
     container = {"name": "main", "image": "nowhere.invalid/none:1"}
@@ -294,12 +296,12 @@ def test_of_a_pod_a_step_sets_a_deadline_and_nobody_what_it_runs(cluster: Cluste
     step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
     path = f"/api/v1/namespaces/{cluster.jobs}/pods/{name}"
     try:
-        allowed = step.patch(path, {"spec": {"activeDeadlineSeconds": 1}})
-        assert allowed.status_code == 200, allowed.text
-        (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
-        other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
-        for thief in (step, editor):
-            assert "nobody changes what the pod of a step runs" in refusal(thief.patch(path, other))
+        for seconds, who in ((3, step), (2, service), (1, editor)):
+            allowed = who.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+            assert allowed.status_code == 200, allowed.text
+            (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
+            other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+            assert "nobody changes what the pod of a step runs" in refusal(who.patch(path, other))
         for entry in ("exec", "attach"):
             assert "only Argo's controller enters" in refusal(editor.create(f"{path}/{entry}", {}))
     finally:

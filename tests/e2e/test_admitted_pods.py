@@ -1,4 +1,4 @@
-"""What a stolen token of the service could have Argo's controller start, by the parameter that patches a check's pod."""
+"""What a stolen token of the service could have Argo's controller start, by the parameter that patches a pod."""
 
 from collections.abc import Iterator
 from typing import Any

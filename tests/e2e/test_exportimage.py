@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from local_cluster.registries import DOCKER_HUB, HARBOR
+from local_cluster.pki import Authority
+from local_cluster.registries import CONFIG_MAP, DOCKER_HUB, HARBOR, PASSWORD, SECRET, USER
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
-from tests.e2e.registries import Registries, Space, workspace
+from tests.e2e.registries import Registries, Space, changed, docker_config, workspace
 
 TARGET = HARBOR.names[0]
 PRIVATE = HARBOR.names[1]
@@ -45,11 +45,17 @@ def outputs(job: dict[str, Any]) -> dict[str, str]:
     return {output["name"]: output["value"] for output in job["outputs"]}
 
 
+def failure(job: dict[str, Any]) -> str:
+    assert (job["phase"], job["conditions"][-1]["reason"], job["outputs"]) == ("Failed", "Failed", [])
+    return str(job["conditions"][-1]["message"])
+
+
 def dates(job: dict[str, Any]) -> str:
     return str(job["creationTime"][:10].replace("-", ""))
 
 
 def test_the_documents_example(api: Api, space: Space, registries: Registries) -> None:
+    registries.empty("custom/library/busybox")
     space.run("pytorch-training-001", "docker.io/library/busybox:latest")
     answer = api.client.post(
         "/api/v1/opsjobs",
@@ -69,8 +75,7 @@ def test_the_documents_example(api: Api, space: Space, registries: Registries) -
         {"name": "image", "value": "docker.io/library/busybox:latest"},
     ]
     digest = registries.digest(f"{registries.host(DOCKER_HUB)}/library/busybox:latest")
-    assert outputs(job)["digest"] == digest
-    assert re.fullmatch(rf"{TARGET}/custom/library/busybox:{dates(job)}(-\d+)?", outputs(job)["target"])
+    assert outputs(job) == {"target": f"{TARGET}/custom/library/busybox:{dates(job)}", "digest": digest}
     assert registries.exported(outputs(job)["target"]) == digest
     assert (job["plan"]["nodes"], job["timeoutSecond"]) == ([], 3600)
 
@@ -121,36 +126,60 @@ def test_an_index_goes_over_with_all_its_platforms(
         registries.crane("validate", "--remote", registries.here(exported["target"]), "--platform", platform)
 
 
+@pytest.mark.parametrize("registry", [PRIVATE, TARGET])
 def test_a_private_source_is_read_with_the_workloads_own_pull_secret(
-    cluster: Cluster, api: Api, space: Space, registries: Registries, repository: str
+    api: Api, space: Space, registries: Registries, repository: str, registry: str
 ) -> None:
+    """Nor is it read with the target's account where source and target are one registry."""
+    cluster, secret = space.cluster, f"team-{registry.partition('.')[0]}"
     digest = registries.push(f"{repository}:1", to=HARBOR)
-    space.pull_secret("team-registry", PRIVATE)
-    secrets = [{"name": "team-registry"}]
-    space.run("private", f"{PRIVATE}/{repository}:1", imagePullSecrets=secrets)
+    space.pull_secret(secret, registry)
+    workload = space.run(f"of-{secret}", f"{registry}/{repository}:1", imagePullSecrets=[{"name": secret}])
 
-    refused = api.finished(export(api, "private"))
+    refused = api.finished(export(api, workload))
     assert (refused["phase"], refused["outputs"]) == ("Failed", [])
     message = refused["conditions"][-1]["message"]
-    assert f"the source registry {PRIVATE} refuses our credentials" in message
-    assert f"pull secret team-registry of namespace {space.name} may not be read" in message
+    assert f"the source registry {registry} refuses our credentials" in message
+    assert f"pull secret {secret} of namespace {space.name} may not be read" in message
+    assert registries.tags(f"custom/{repository}") == []
 
-    space.let_exports_read("team-registry")
-    job_id = export(api, "private")
+    space.let_exports_read(secret)
+    job_id = export(api, workload)
     assert outputs(api.finished(job_id))["digest"] == digest
     logs = cluster.kubectl("logs", "-n", cluster.jobs, "-l", f"opsjob.io/job-id={job_id}", "--all-containers")
     assert digest in logs
-    assert "b3BzamJ" not in logs
-    assert "opsjobs:" not in logs
+    for part in (json.loads(docker_config(registry))["auths"][registry]["auth"], USER, f":{PASSWORD}@"):
+        assert part not in logs
+
+
+def test_a_target_that_refuses_us_is_named(
+    cluster: Cluster, api: Api, space: Space, registries: Registries, repository: str
+) -> None:
+    registries.push(f"{repository}:1")
+    space.run("refused", f"docker.io/{repository}:1")
+    with changed(cluster, "secret", SECRET, "password", "yesterday's"):
+        message = failure(api.finished(export(api, "refused")))
+    assert f"the target registry {TARGET} refuses our credentials, or the lack of them: look at the Secret" in message
+    assert "yesterday" not in message
+
+
+def test_a_target_whose_authority_nobody_knows_is_named(
+    cluster: Cluster, api: Api, space: Space, registries: Registries, repository: str
+) -> None:
+    registries.push(f"{repository}:1")
+    space.run("stranger", f"docker.io/{repository}:1")
+    stranger = Authority.new().identity.certificate.decode()
+    with changed(cluster, "configmap", CONFIG_MAP, "ca.crt", stranger):
+        message = failure(api.finished(export(api, "stranger")))
+    assert f"the target registry {TARGET} shows a certificate of an authority that is not known here" in message
 
 
 def test_a_source_that_lost_the_image_is_named(api: Api, space: Space, registries: Registries, repository: str) -> None:
     digest = registries.push(f"{repository}:1")
     space.run("lost", f"docker.io/{repository}:1")
     registries.crane("delete", f"{registries.host(DOCKER_HUB)}/{repository}@{digest}")
-    job = api.finished(export(api, "lost"))
-    assert (job["phase"], job["conditions"][-1]["reason"], job["outputs"]) == ("Failed", "Failed", [])
-    assert "the source registry docker.io does not have the image any more" in job["conditions"][-1]["message"]
+    message = failure(api.finished(export(api, "lost")))
+    assert "the source registry docker.io does not have the image any more" in message
 
 
 def test_what_cannot_be_exported_is_refused_at_once(cluster: Cluster, api: Api, space: Space) -> None:
@@ -207,10 +236,12 @@ def test_what_was_exported_is_an_image_like_any(
 ) -> None:
     """Another client pulls it, and a node runs it."""
     digest = registries.push(f"{repository}:1")
-    space.run("origin", f"docker.io/{repository}:1")
+    # A node that has one content under two names says only one of them.
+    here, there, *_ = space.cluster.nodes()
+    space.run("origin", f"docker.io/{repository}:1", nodeName=here)
     exported = outputs(api.finished(export(api, "origin")))
     space.pull_secret("harbor", TARGET)
-    space.run("copy", exported["target"], imagePullSecrets=[{"name": "harbor"}])
+    space.run("copy", exported["target"], imagePullSecrets=[{"name": "harbor"}], nodeName=there)
     assert space.image_id("copy") == f"{TARGET}/custom/{repository}@{digest}"
 
     certificates = tmp_path / "certificates"

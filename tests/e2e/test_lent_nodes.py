@@ -97,6 +97,44 @@ def test_a_stop_while_a_node_waits_puts_its_cordon_back(
     assert cluster.lease_of(node) is None
 
 
+def test_a_timeout_while_a_node_waits_puts_its_cordon_back(
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+) -> None:
+    node = cluster.nodes()[0]
+    pod = workload(node)
+    body: dict[str, Any] = {"securityUpgrade": True, "timeoutSecond": 40}
+    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[node]), **body)
+    wait_for("the cordon", lambda: cluster.cordon_of(node)[0])
+    cluster.assert_cordoned_by(job_id, node)
+    job = api.finished(job_id)
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
+    assert api.node(job, node)["phase"] == "Skipped"
+    assert pod in api.node(job, node)["message"]
+    cluster.assert_given_back(job_id, node)
+
+
+def test_a_reboot_waits_for_the_addon_job_that_has_the_node(
+    cluster: Cluster, api: Api, addon: Callable[..., str]
+) -> None:
+    node = cluster.nodes()[0]
+    cluster.on_host(node, "sh", "-c", "rm -f /run/opsjobs-e2e-go /run/opsjobs-e2e-first")
+    script = "touch /run/opsjobs-e2e-first; until test -e /run/opsjobs-e2e-go; do sleep 0.2; done"
+    first = api.create(name="first", inputs=inputs(addon(script), nodes=[node]))
+    wait_for("the addon to begin", lambda: cluster.on_host(node, "ls", "/run").count("opsjobs-e2e-first"))
+    reboot = api.create(name="reboot", type="reboot", inputs=inputs(nodes=[node]))
+
+    api.until(reboot, "the reboot to wait", lambda job: first in api.node(job, node)["message"])
+
+    assert cluster.lease_of(node) == first
+    assert cluster.cordon_of(node) == (False, {})
+    api.stop(reboot)  # before the node is free: nothing reboots here
+    assert api.finished(reboot)["conditions"][-1]["reason"] == "Stopped"
+    assert cluster.lease_of(node) == first
+    cluster.on_host(node, "touch", "/run/opsjobs-e2e-go")
+    assert api.finished(first)["phase"] == "Succeeded"
+    cluster.assert_given_back(first, node)
+
+
 def test_a_node_that_a_person_cordoned_stays_cordoned(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     node = cluster.nodes()[0]
     cluster.kubectl("cordon", node)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,15 @@ import jsonschema_rs
 import pytest
 
 from service.api.examples import PREFLIGHT
-from tests.e2e.live import CLUSTER_ID, Api, Cluster, wait_for
+from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, wait_for
 from workflow_templates.objects import Place, Store
 from workflow_templates.sigv4 import Signer
 
 BUCKET = "opsjobs"
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "preflight-report.schema.json"
 IN_THE_CLUSTER = [{"name": "cluster", "value": CLUSTER_ID}]
+#: A time as answers write it.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 #: The fields of the document's answer to GET.
 DOCUMENTED = {
     *("jobId", "jobName", "clusterId", "workspaceId", "userId", "userName", "type", "phase", "creationTime"),
@@ -96,6 +99,42 @@ def test_the_documents_example(cluster: Cluster, api: Api, image: str) -> None:
     wait_for("the nodes to be given back", lambda: given_back(cluster, *cluster.nodes()))
 
 
+def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: Api, image: str) -> None:
+    """It asks for less, its directory is made, and the quote is closed that its command leaves open."""
+    nodes = cluster.nodes()
+    for node in nodes:
+        cluster.on_host(node, "mkdir", "-p", "/nfs_models")
+    lowered = {"cpu": "50m", "memory": "32Mi"}
+    command = base64.b64encode(b"sh -c 'echo '").decode()
+    body = {"image": image, "inputs": IN_THE_CLUSTER, "resource": lowered, "entryPoint": command}
+    try:
+        job = api.finished(api.create(**(PREFLIGHT | body | {"excludedNodes": ["control-plane"]})))
+    finally:
+        for node in nodes:
+            cluster.on_host(node, "rmdir", "/nfs_models", check=False)
+    assert set(job) >= DOCUMENTED
+    assert job["phase"] == "Succeeded", job
+    assert {name: job[name] for name in ("type", "jobName", "timeoutSecond", "isTolerateAll", "hostpath", "env")} == {
+        "type": "preflight",
+        "jobName": PREFLIGHT["name"],
+        **{name: PREFLIGHT[name] for name in ("timeoutSecond", "isTolerateAll", "hostpath", "env")},
+    }
+    assert {name: job[name] for name in body} == body
+    for name in ("creationTime", "startTime", "endTime"):
+        assert MOMENT.fullmatch(job[name]), name
+    assert (job["deletionTime"], job["workspaceId"]) == ("", "")
+    first, *between, last = job["conditions"]
+    assert (first["type"], first["reason"]) == ("Pending", "Created")
+    assert ("Running", "Started", "job started") in [(one["type"], one["reason"], one["message"]) for one in between]
+    assert (last["type"], last["reason"]) == ("Succeeded", "Succeed")
+    assert last["message"].startswith("job finished successfully")
+    for condition in job["conditions"]:
+        assert set(condition) == {"type", "status", "reason", "message", "lastTransitionTime"}
+        assert condition["status"] == "True"
+        assert MOMENT.fullmatch(condition["lastTransitionTime"])
+    assert outputs(job)["report"] == f"s3://{BUCKET}/preflight/{job['jobId']}/report.json"
+
+
 def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api, image: str, store: Store) -> None:
     nodes = cluster.nodes()
     script = """
@@ -165,14 +204,18 @@ def marks_of(cluster: Cluster, node: str) -> tuple[bool, bool]:
     return "opsjob.io/unhealthy" in keys, found["metadata"]["labels"].get("opsjob.io/preflight") == "failed"
 
 
-def test_a_node_that_failed_is_marked_until_it_passes(cluster: Cluster, api: Api, image: str) -> None:
+def test_a_node_that_failed_is_marked_until_it_passes(cluster: Cluster, api: Api, image: str, store: Store) -> None:
     bad, unsure, good, *_ = cluster.nodes()
     other = {"key": "e2e", "value": "other", "effect": "PreferNoSchedule"}
     cluster.kubectl("taint", "node", bad, "e2e=other:PreferNoSchedule", "--overwrite")
     here = [{"name": "node", "value": node} for node in (bad, unsure, good)]
     try:
-        script = f"case $NODE_NAME in {bad}) exit 1 ;; {unsure}) exit 2 ;; esac"
-        assert api.finished(check(api, image, script, inputs=here))["phase"] == "Failed"
+        script = f"case $NODE_NAME in {bad}) exit 1 ;; {unsure}) no-such-tool ;; esac"
+        job = api.finished(check(api, image, script, inputs=here))
+        assert job["phase"] == "Failed"
+        assert "exit code 127" in api.node(job, unsure)["message"]
+        found = report(store, job)
+        assert [found[node]["status"] for node in (bad, unsure, good)] == ["fail", "error", "pass"]
         assert [marks_of(cluster, node) for node in (bad, good)] == [(True, True), (False, False)]
         unknown = marks_of(cluster, unsure)
         assert api.finished(check(api, image, "true", inputs=here[:1]))["phase"] == "Succeeded"
@@ -226,26 +269,80 @@ def test_checks_find_each_other_by_name(cluster: Cluster, api: Api, image: str, 
         assert f"reached {' '.join(cluster.nodes())}" in found[node]["lastLines"]
 
 
-def test_an_image_that_does_not_exist_is_a_result(cluster: Cluster, api: Api, store: Store) -> None:
-    node = cluster.nodes()[0]
-    missing = f"registry.invalid/none-{uuid.uuid4().hex[:6]}:1"
-    job = api.finished(check(api, missing, "true", inputs=[{"name": "node", "value": node}]))
+GPU = "nvidia.com/gpu"
+
+
+@pytest.fixture
+def gpus(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Two nodes that say that they have two GPUs each, which nobody hands out."""
+    chosen = cluster.nodes()[0], cluster.nodes()[1]
+
+    def change(node: str, operation: dict[str, str]) -> None:
+        path = f"/status/capacity/{GPU.replace('/', '~1')}"
+        patch = json.dumps([operation | {"path": path}])
+        cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", patch)
+
+    for node in chosen:
+        change(node, {"op": "add", "value": "2"})
+
+    def offered() -> bool:
+        """The kubelet makes what can be given out of it at its next report."""
+        return all(cluster.get("node", node)["status"]["allocatable"].get(GPU) == "2" for node in chosen)
+
+    wait_for("the GPUs to be offered", offered)
+    yield chosen
+    for node in chosen:
+        change(node, {"op": "remove"})
+
+
+def test_gpus_are_asked_for_by_the_name_of_their_vendor(
+    cluster: Cluster, api: Api, image: str, store: Store, gpus: tuple[str, str]
+) -> None:
+    one, other = gpus
+    few = check(api, image, "true", inputs=[{"name": "node", "value": one}], resource={"gpu": "1"})
+    many = check(api, image, "true", inputs=[{"name": "node", "value": other}], resource={"gpu": "9"})
+    assert api.finished(few)["phase"] == "Succeeded"
+    job = api.finished(many)
     assert job["phase"] == "Failed"
-    assert "could not be started" in job["conditions"][-1]["message"]
-    assert "ImagePull" in job["conditions"][-1]["message"]
-    assert report(store, job)[node]["status"] == "error"
-    wait_for("the nodes to be given back", lambda: given_back(cluster, node))
+    found = report(store, job)[other]
+    assert found["status"] == "error"
+    assert f"Insufficient {GPU}" in found["reason"]
+    wait_for("the nodes to be given back", lambda: given_back(cluster, one, other))
 
 
-def test_a_timeout_leaves_a_report_of_what_was_known(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    slow, *quick = cluster.nodes()
-    script = f'test "$NODE_NAME" != {slow} || sleep 600'
-    job = api.finished(check(api, image, script, timeoutSecond=60))
-    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
+@pytest.fixture
+def workspace(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """A workspace of two nodes, and a workload in it on the second of them."""
+    name, (one, other) = f"e2e-{uuid.uuid4().hex[:6]}", cluster.nodes()[:2]
+    label = f"opsjob.io/workspace={name}"
+    pod = {"nodeName": other, "terminationGracePeriodSeconds": 0, "containers": [SLEEPER]}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"opsjob.io/workspace": name}}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-pod", "namespace": name}, "spec": pod},
+    )
+    cluster.kubectl("label", "node", one, other, label, "--overwrite")
+    placed = ["pod", f"{name}-pod", "-n", name]
+    wait_for("the workload to run", lambda: cluster.get(*placed)["status"]["phase"] == "Running")
+    yield name, f"{name}-pod"
+    cluster.kubectl("label", "node", one, other, "opsjob.io/workspace-")
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_in_a_workspace_and_where_a_workload_runs(
+    cluster: Cluster, api: Api, image: str, store: Store, workspace: tuple[str, str]
+) -> None:
+    one, other, *_ = cluster.nodes()
+    space, workload = workspace
+    first = check(api, image, "true", inputs=[{"name": "workspace", "value": space}], resource={"replica": 1})
+    second = check(api, image, "true", inputs=[{"name": "workload", "value": workload}])
+    job = api.finished(first)
+    assert (job["phase"], job["workspaceId"]) == ("Succeeded", space), job
     found = report(store, job)
-    assert found[slow]["status"] == "error"
-    assert {found[node]["status"] for node in quick} == {"pass"}
-    wait_for("the nodes to be given back", lambda: given_back(cluster, slow, *quick))
+    assert {name: node["status"] for name, node in found.items() if node["status"] != "skip"} == {one: "pass"}
+    assert "resource.replica" in found[other]["reason"]
+    job = api.finished(second)
+    assert (job["phase"], job["workspaceId"]) == ("Succeeded", space), job
+    assert json.loads(outputs(job)["healthyNodes"]) == [other]
 
 
 def test_a_node_that_is_not_ready_is_left_out_and_said_so(cluster: Cluster, api: Api, image: str) -> None:

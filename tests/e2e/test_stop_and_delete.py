@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
@@ -6,12 +7,13 @@ from tests.e2e.live import Api, Cluster, inputs, wait_for
 FOR_EVER = "touch /run/opsjobs-e2e-begun; sleep 3000"
 
 
-def begun(cluster: Cluster, api: Api, addon: Callable[..., str]) -> tuple[str, str]:
-    """A job whose script runs on a node right now."""
+def begun(cluster: Cluster, api: Api, addon: Callable[..., str], **more: Any) -> tuple[str, str]:
+    """A job whose script runs right now on a node that it cordoned."""
     node = cluster.nodes()[0]
     cluster.on_host(node, "rm", "-f", "/run/opsjobs-e2e-begun")
-    job_id = api.create(name="stopped", inputs=inputs(addon(FOR_EVER), nodes=[node]))
+    job_id = api.create(name="stopped", inputs=inputs(addon(FOR_EVER), nodes=[node]), securityUpgrade=True, **more)
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("opsjobs-e2e-begun"))
+    cluster.assert_cordoned_by(job_id, node)
     return job_id, node
 
 
@@ -26,12 +28,22 @@ def test_stop_ends_what_runs_and_the_job_failed_as_stopped(
     assert job["phase"] == "Failed"
     assert job["conditions"][-1]["reason"] == "Stopped"
     assert "sleep 3000" not in cluster.on_host(node, "ps", "-eo", "args")
-    assert cluster.lease_of(node) is None
-    assert cluster.cordon_of(node) == (False, {})
-    assert all(pod["status"]["phase"] in ("Succeeded", "Failed") for pod in cluster.step_pods(job_id))
+    cluster.assert_given_back(job_id, node)
 
     api.stop(job_id)
     assert api.job(job_id) == job, "a final phase never changes"
+
+
+def test_a_stop_leaves_the_cordon_of_a_person(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
+    node = cluster.nodes()[0]
+    cluster.kubectl("cordon", node)
+    try:
+        job_id, _ = begun(cluster, api, addon, isTolerateAll=True)
+        api.stop(job_id)
+        assert api.finished(job_id)["conditions"][-1]["reason"] == "Stopped"
+        cluster.assert_given_back(job_id, node, cordoned=True)
+    finally:
+        cluster.kubectl("uncordon", node)
 
 
 def test_a_stop_before_anything_began_leaves_every_node_untouched(
@@ -58,7 +70,7 @@ def test_delete_removes_the_workflow_and_keeps_the_record(
 
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
     assert job["deletionTime"]
-    assert cluster.lease_of(node) is None
+    cluster.assert_given_back(job_id, node)
 
     def listed(**more: str) -> list[str]:
         answer = api.client.get("/api/v1/opsjobs", params={"limit": "1000", **more}).json()
@@ -93,7 +105,7 @@ def test_a_workflow_deleted_by_hand_frees_its_node_and_fails_the_job(
 
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
     wait_for("the Workflow to go", lambda: cluster.get("workflow", job_id, "-n", cluster.jobs) is None)
-    assert cluster.lease_of(node) is None
+    cluster.assert_given_back(job_id, node)
     api.until(job_id, "the deletion time", lambda job: job["deletionTime"])
 
 

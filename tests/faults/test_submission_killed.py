@@ -1,5 +1,6 @@
 """A submission that dies between any two lines: the job runs exactly once, or not at all (contract: submission)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,21 +9,23 @@ from service.domain.cluster import Caller
 from service.domain.job import JobType, Named, Phase, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs import stop
+from service.jobs.keep import Keeper
 from service.jobs.order import Order
 from service.jobs.ports import UnavailableError
 from service.jobs.project import Projector
 from service.jobs.submit import Resolved, Submission
 from service.jobs.work import Work
-from service.kube import Kube, KubeSettings
+from service.kube import Kube, KubeSettings, manifest
 from service.kube.workflows import Workflows
 from service.records import SqlRecords
 from tests.e2e.live import Cluster
 from tests.kube.conftest import WAITING_TEMPLATE
+from tests.kube.jobs import a_job
 
 ORDER = Order(name="killed", type=JobType.ADDON, inputs=(Named("node", "n"), Named("addon.template", "t")))
-RESOLVED = Resolved(
-    Selection(plan=Plan((PlannedNode("n"),))), Work(parameters={"nodes": '["n"]'}, files={"addons.json": "{}"})
-)
+WORK = Work(parameters={"nodes": '["n"]'}, files={"addons.json": "{}"})
+RESOLVED = Resolved(Selection(plan=Plan((PlannedNode("n"),))), WORK)
+WITH_SECRET = replace(RESOLVED, work=replace(WORK, secret={"PASSWORD": "sesame"}))
 ALICE = Caller(user_id="u-1", user_name="alice")
 
 
@@ -46,11 +49,21 @@ class Dying:
         if self._after == "workflow":
             await workflows._create_workflow(job)
         if self._after == "files":
+            uid = await workflows._create_workflow(job)
+            await workflows._create_files(manifest.files(job, uid, workflows._settings) or {})
+        if self._after == "secret":
             await workflows.create(job)
         raise self._dies_of
 
 
-def submission(records: SqlRecords, cluster: Any) -> Submission:
+class DyingFirst:
+    """Records as a process sees them that dies before it writes one."""
+
+    async def add(self, *_: object) -> None:
+        raise KilledError
+
+
+def submission(records: Any, cluster: Any) -> Submission:
     return Submission(
         records=records,
         cluster=cluster,
@@ -67,13 +80,13 @@ async def only_job(records: SqlRecords) -> str:
     return job_id
 
 
-@pytest.mark.parametrize("after", ["record", "workflow", "files"])
+@pytest.mark.parametrize("after", ["record", "workflow", "files", "secret"])
 async def test_killed_after_any_line_it_runs_exactly_once(
     cluster: Cluster, settings: KubeSettings, records: SqlRecords, kube: Kube, after: str
 ) -> None:
     dying = Dying(kube, after=after, dies_of=KilledError())
     with pytest.raises(KilledError):
-        await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
+        await submission(records, dying).submit(ORDER, ALICE, WITH_SECRET, None)
     job_id = await only_job(records)
     before = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
     assert (before is None) == (after == "record")
@@ -86,7 +99,27 @@ async def test_killed_after_any_line_it_runs_exactly_once(
     assert before is None or before["metadata"]["uid"] == workflow["metadata"]["uid"]
     files = cluster.get("configmap", job_id, "-n", settings.jobs_namespace)
     assert files["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
+    secret = cluster.get("secret", job_id, "-n", settings.jobs_namespace)
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
     assert job_id not in await records.unsettled()
+
+
+async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
+    cluster: Cluster, settings: KubeSettings, records: SqlRecords, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(await kube.unowned_secrets(-60))  # a minute ahead: however young they are
+    with pytest.raises(KilledError):
+        await submission(DyingFirst(), kube).submit(ORDER, ALICE, WITH_SECRET, None)
+    (job_id,) = set(await kube.unowned_secrets(-60)) - before
+    assert cluster.get("secret", job_id, "-n", settings.jobs_namespace)
+
+    monkeypatch.setattr("service.jobs.keep._UNOWNED_SECONDS", -60)
+    keeper = Keeper(records, kube, Projector(records, kube), lost_node_seconds=300, retention_days=0)
+    await keeper._drop_secrets()
+
+    assert cluster.get("secret", job_id, "-n", settings.jobs_namespace) is None
+    assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
+    assert await records.unfinished() == []
 
 
 async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
@@ -99,6 +132,20 @@ async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
     await Projector(records, kube).project(job_id)
 
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
+
+
+async def test_what_the_apiserver_refuses_is_said_in_the_job_s_history(records: SqlRecords, kube: Kube) -> None:
+    job = a_job(WAITING_TEMPLATE, job_id="No_Name_For_Kubernetes")
+    await records.add(job)
+    for _ in range(2):
+        await Projector(records, kube).project(job.job_id)
+    refused = await records.get(job.job_id)
+    assert refused is not None
+    assert refused.phase is Phase.PENDING
+    (waiting,) = [line for line in refused.conditions if line.reason == "Waiting"]
+    assert waiting.message.startswith("Kubernetes answers 422 to POST")
+    assert "Invalid value" in waiting.message
+    assert job.job_id in await records.unsettled()
 
 
 async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(

@@ -82,6 +82,7 @@ def test_a_nodes_pod_is_pinned_and_tolerates_everything() -> None:
     expression = {"key": "metadata.name", "operator": "In", "values": ["{{inputs.parameters.node}}"]}
     assert terms == [{"matchFields": [expression]}]
     assert node["tolerations"] == [{"operator": "Exists"}]
+    assert node["container"]["resources"] == {"requests": {"cpu": "0", "memory": "0"}}, "it fits on a full node"
 
 
 @pytest.mark.parametrize("job_type", render.TEMPLATES)
@@ -106,6 +107,14 @@ def test_what_must_run_in_the_end_is_tried_again_where_its_pod_was_lost(job_type
     retry = template(job_type, name)["retryStrategy"]
     assert retry["retryPolicy"] == "Always"
     assert retry["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
+
+
+@pytest.mark.parametrize("job_type", ["dumplog", "dumplog-with-nodes"])
+def test_an_archive_is_begun_again_where_its_pod_was_lost_but_not_for_ever(job_type: str) -> None:
+    retry = template(job_type, "dumplog")["retryStrategy"]
+    assert retry["retryPolicy"] == "Always"
+    assert retry["expression"] == "lastRetry.exitCode != '1' && lastRetry.exitCode != '2'"
+    assert 1 <= retry["limit"] <= 10
 
 
 def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
@@ -168,7 +177,32 @@ def test_only_a_node_that_was_not_touched_is_tried_again() -> None:
     assert retry["expression"] == "lastRetry.exitCode == '75'"
     assert retry["retryPolicy"] == "OnFailure"
     assert retry["limit"] >= 1_000_000
-    assert retry["backoff"] == {"duration": "5s", "factor": 2, "cap": "60s"}
+    assert retry["backoff"] == {"duration": "5s", "factor": 2, "cap": "300s"}
+
+
+@pytest.mark.parametrize("job_type", render.TEMPLATES)
+def test_no_step_that_waits_long_is_ever_tried_in_a_hot_loop(job_type: str) -> None:
+    """By the formula of Argo 4.0.7 (operator.go, processNodeRetries), which sets aside what int64 cannot hold."""
+    largest = 2**63 - 1
+    for entry in committed(job_type)["spec"]["templates"]:
+        if not (backoff := entry.get("retryStrategy", {}).get("backoff")):
+            continue
+        base, cap = (int(backoff[key].removesuffix("s")) * 10**9 for key in ("duration", "cap"))
+        waits = []
+        for attempts in range(1, 10_001):
+            exponent = min(attempts - 1, 1_000)  # beyond it Go's factor is +Inf, Python's an error
+            factor = float(backoff.get("factor", 1)) ** exponent
+            waits.append(min(largest if factor > largest / base else base * int(factor), cap))
+        assert waits == sorted(waits)
+        assert 5 * 10**9 <= waits[0] <= waits[-1] <= 300 * 10**9
+
+
+def test_argos_defaults_collect_no_pod_of_an_addon_job() -> None:
+    pod_gc = committed("addon")["spec"]["podGC"]
+    assert pod_gc["strategy"], "an empty one is none, and the defaults' would be taken"
+    (wanted,) = pod_gc["labelSelector"]["matchLabels"].items()
+    labels = [entry.get("metadata", {}).get("labels", {}) for entry in committed("addon")["spec"]["templates"]]
+    assert all(wanted not in each.items() for each in [committed("addon")["spec"]["podMetadata"]["labels"], *labels])
 
 
 def test_the_outcome_may_be_missing() -> None:
@@ -213,6 +247,17 @@ def test_only_the_stage_that_tells_the_host_runs_there_and_only_it_is_never_repe
         expression = {"key": "metadata.name", "operator": "NotIn", "values": ["{{inputs.parameters.node}}"]}
         assert elsewhere["preference"]["matchFields"] == [expression]
         assert entry["metadata"]["labels"] == {"opsjob.io/step": "node"}, "the clean-up waits for it to end"
+
+
+def test_what_later_stages_stand_on_is_never_empty_by_default() -> None:
+    for name, noted in {"note-boot-id": "boot-id", "cordon": "cordoned-before"}.items():
+        (output,) = template("reboot", name)["outputs"]["parameters"]
+        assert output == {"name": noted, "valueFrom": {"path": f"/tmp/{noted}"}}  # noqa: S108 - the pod's own
+
+
+def test_a_node_that_cannot_start_the_stage_that_tells_it_is_given_up() -> None:
+    assert template("reboot", "reboot")["activeDeadlineSeconds"] == 600
+    assert template("reboot", "clean-up")["container"]["command"][-1] == "workflow_templates.reboot.clean_up"
 
 
 def test_check_says_which_file_is_not_current(

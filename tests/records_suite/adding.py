@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.pool import PoolProxiedConnection
 
 from service.domain.job import (
     Condition,
@@ -18,7 +19,7 @@ from service.domain.job import (
     Plan,
     PlannedNode,
 )
-from service.jobs.ports import UnavailableError
+from service.jobs.ports import Claim, UnavailableError
 from service.records.store import SqlRecords
 from tests.records_suite.example import NOON, a_job, a_key, a_query
 
@@ -95,6 +96,29 @@ class TestAdding:
         await store.add(a_job("a"))
         assert await store.get("b") is None
         assert await store.get("") is None
+
+    @pytest.mark.parametrize("done", [True, False])
+    async def test_a_commit_whose_answer_is_lost_is_looked_up(
+        self, store: SqlRecords, replica: SqlRecords, monkeypatch: pytest.MonkeyPatch, *, done: bool
+    ) -> None:
+        dialect = store._database._engine.sync_engine.dialect
+        commit, rollback = dialect.do_commit, dialect.do_rollback
+
+        def lost(connection: PoolProxiedConnection) -> None:
+            monkeypatch.undo()  # the connection after this one is a good one
+            (commit if done else rollback)(connection)
+            raise ConnectionResetError("the connection was reset")
+
+        await store.claim(a_key(), NOON)
+        monkeypatch.setattr(dialect, "do_commit", lost)
+        if done:
+            await store.add(a_job(), a_key())
+        else:
+            with pytest.raises(UnavailableError, match="the connection was reset"):
+                await store.add(a_job(), a_key())
+        assert await replica.get(a_job().job_id) == (a_job() if done else None)
+        expected = Claim(job_id=a_job().job_id) if done else Claim(in_flight=True)
+        assert await replica.claim(a_key(), NOON) == expected
 
     async def test_an_id_is_used_once(self, store: SqlRecords) -> None:
         await store.add(a_job(job_name="first"))

@@ -60,6 +60,22 @@ class TestKeys:
         claims = await asyncio.gather(*((store, replica)[n % 2].claim(a_key(), NOON) for n in range(20)))
         assert sorted(claims, key=str) == sorted([Claim()] + 19 * [Claim(in_flight=True)], key=str)
 
+    async def test_a_key_that_is_given_back_meanwhile_is_free_or_in_flight(
+        self, store: SqlRecords, replica: SqlRecords
+    ) -> None:
+        async def claim_and_release(replica: SqlRecords) -> set[Claim]:
+            seen = set()
+            for _ in range(25):
+                claim = await replica.claim(a_key(), NOON)
+                seen.add(claim)
+                if claim == Claim():
+                    await replica.release(a_key())
+            return seen
+
+        seen = await asyncio.gather(*(claim_and_release((store, replica)[n % 2]) for n in range(4)))
+        assert set().union(*seen) <= {Claim(), Claim(in_flight=True)}
+        assert Claim() in set().union(*seen)
+
     async def test_of_many_that_take_an_abandoned_claim_over_one_has_it(
         self, store: SqlRecords, replica: SqlRecords
     ) -> None:

@@ -69,7 +69,7 @@ def cluster(server: ApiServer) -> Iterator[Cluster]:
 
 @pytest.fixture
 def exporter(tmp_path: Path, trust: Trust, cluster: Cluster) -> MakeExporter:
-    """Make the step of one job: what it copies, and who it is to the target."""
+    """Make the step of one job: what it copies, who it is to the target, repositories to look into `before`."""
 
     def make(  # noqa: PLR0913 - all that a job may differ in
         image: str,
@@ -79,6 +79,7 @@ def exporter(tmp_path: Path, trust: Trust, cluster: Cluster) -> MakeExporter:
         user: str | None = USER,
         password: str = PASSWORD,
         pull_secrets: tuple[str, ...] = (),
+        before: tuple[str, ...] = (),
         program: Path | None = None,
     ) -> Exporter:
         credentials = tmp_path / f"credentials-{job}"
@@ -86,7 +87,8 @@ def exporter(tmp_path: Path, trust: Trust, cluster: Cluster) -> MakeExporter:
         if user:
             (credentials / "username").write_text(user)
             (credentials / "password").write_text(password)
-        export = Export(image, target, DATE, NAMESPACE, pull_secrets)
+        repository, _, digest = image.partition("@")
+        export = Export(digest, (*before, repository), target, DATE, NAMESPACE, pull_secrets)
         crane = Crane(tmp_path / f"crane-{job}", trust.folder, str(program or tool("crane")))
         return Exporter(job, export, crane, cluster, credentials=credentials, pauses=(0.1, 0.1))
 

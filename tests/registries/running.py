@@ -26,6 +26,10 @@ import yaml
 from local_cluster.pki import Authority
 from local_cluster.registries import HTPASSWD, PASSWORD, USER
 
+#: A second account, beside the one of the local cluster's registry; invented, and its bcrypt.
+READER, READERS_PASSWORD = "reader", "reads"
+ACCOUNTS = f"{HTPASSWD}{READER}:$2b$05$9XKj4nUrMo7NBz3EYzls1.4BG7.0c.B6KbYaf80PcaaWfeYc7hZC6\n"
+
 BIN = Path(__file__).parents[2] / "build" / "bin"
 STARTS = 30
 PIECE = 16 * 1024**2
@@ -83,7 +87,7 @@ def free_port() -> int:
 
 def settings(folder: Path, trust: Trust, address: str, *, data: Path, password: bool) -> dict[str, Any]:
     certificate, key = trust.certificate(folder)
-    (folder / "htpasswd").write_text(HTPASSWD)
+    (folder / "htpasswd").write_text(ACCOUNTS)
     auth = {"auth": {"htpasswd": {"realm": "Harbor", "path": str(folder / "htpasswd")}}} if password else {}
     return {
         "version": 0.1,
@@ -189,14 +193,20 @@ def harbor_without_project(folder: Path, trust: Trust) -> Iterator[Running]:
 
 
 class Line:
-    """A line to a registry that breaks: so many times, a connection ends once it has carried so many bytes."""
+    """A line to a registry that breaks: so many times, a connection ends once it has carried so many bytes.
 
-    def __init__(self, to: int, *, after: int, cuts: int) -> None:
+    With `holds` it does not end but stands still, as long as the line is there; `reached` tells.
+    """
+
+    def __init__(self, to: int, *, after: int, cuts: int, holds: bool = False) -> None:
         self._to = to
         self._after = after
         self._lock = threading.Lock()
         self.cuts = cuts
         self.port = 0
+        self.reached, self._released = threading.Event(), threading.Event()
+        if not holds:
+            self._released.set()
 
     @property
     def host(self) -> str:
@@ -217,6 +227,7 @@ class Line:
             try:
                 yield self
             finally:
+                self._released.set()
                 server.shutdown()
                 thread.join()
 
@@ -233,6 +244,8 @@ class Line:
             while data := here.recv(16384):
                 carried += len(data)
                 if carried > self._after and self._cut():
+                    self.reached.set()
+                    self._released.wait()
                     break
                 there.sendall(data)
         for end in (here, there):
@@ -262,10 +275,18 @@ class Images:
     def know(self, host: str) -> None:
         (self.folder / "config.json").write_text(json.dumps({"auths": {host: entry()}}))
 
-    def push(self, name: str, size: int = 1000) -> str:
-        """Push an image of so many random bytes; answers its name by digest."""
+    def push(self, name: str, size: int = 1000, layers: int = 1) -> str:
+        """Push an image of layers of so many random bytes each; answers its name by digest."""
         self.folder.mkdir(exist_ok=True)
-        layer, content = self.folder / "layer.tar.gz", self.folder / "content"
+        made = [self._layer(self.folder / f"layer-{number}.tar.gz", size) for number in range(layers)]
+        words = [word for layer in made for word in ("--new_layer", layer)]
+        self.crane("append", "--oci-empty-base", *words, "--new_tag", name)
+        for layer in made:
+            layer.unlink()
+        return f"{name.rpartition(':')[0]}@{self.crane('digest', name)}"
+
+    def _layer(self, layer: Path, size: int) -> Path:
+        content = self.folder / "content"
         with content.open("wb") as file:
             for begin in range(0, size, PIECE):
                 file.write(os.urandom(min(PIECE, size - begin)))
@@ -273,10 +294,8 @@ class Images:
         with tarfile.open(layer, "w:gz", compresslevel=0) as archive:
             archive.add(content, arcname="content")
         content.unlink()
-        self.crane("append", "--oci-empty-base", "--new_layer", layer, "--new_tag", name)
-        layer.unlink()
-        return f"{name.rpartition(':')[0]}@{self.crane('digest', name)}"
+        return layer
 
 
-def entry(password: str = PASSWORD) -> dict[str, str]:
-    return {"auth": base64.b64encode(f"{USER}:{password}".encode()).decode()}
+def entry(password: str = PASSWORD, user: str = USER) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}

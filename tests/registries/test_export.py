@@ -1,16 +1,19 @@
 """exportimage's step, from registry to registry."""
 
+import hashlib
 import json
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from local_cluster.registries import PASSWORD
+from local_cluster.registries import PASSWORD, USER
 from tests.registries.conftest import DATE, MakeExporter, Start, pull_secret
-from tests.registries.running import Images, Running, entry, tool
+from tests.registries.running import READER, READERS_PASSWORD, Images, Running, entry, free_port, tool
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
+from workflow_templates.exportimage.faults import ExportError
 
 AT_WORK = {"metadata": {"labels": {"workflows.argoproj.io/completed": "false"}}}
 
@@ -84,13 +87,129 @@ def test_of_many_at_once_each_image_gets_a_tag_of_its_own(
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
 
+@pytest.fixture
+def witness(tmp_path: Path) -> tuple[Path, Path]:
+    """Crane with a file beside it that gets a line a call: its command, and the credentials it has."""
+    seen, program = tmp_path / "calls", tmp_path / "crane-with-a-witness"
+    program.write_text(
+        f'#!/bin/bash\necho "$1 $(cat $DOCKER_CONFIG/config.json)" >> {seen}\nexec {tool("crane")} "$@"\n'
+    )
+    program.chmod(0o755)
+    return program, seen
+
+
 def test_source_and_target_may_be_one_registry_with_an_account_each(
-    target: Running, images: Images, server: ApiServer, exporter: MakeExporter
+    target: Running, images: Images, server: ApiServer, exporter: MakeExporter, witness: tuple[Path, Path]
 ) -> None:
     image = images.push(f"{target.host}/team/private:1")
-    secret = pull_secret(server, "team", {target.host: entry()})
-    name = exporter(image, f"{target.host}/custom/team/private", pull_secrets=(secret,)).run()
+    theirs = entry(READERS_PASSWORD, READER)
+    secret = pull_secret(server, "team", {target.host: theirs})
+    program, seen = witness
+    step = exporter(image, f"{target.host}/custom/team/private", pull_secrets=(secret,), program=program)
+    assert images.crane("digest", step.run()) == digest(image)
+    calls = [line.partition(" ") for line in seen.read_text().splitlines()]
+    had = [(command, json.loads(config)["auths"]) for command, _, config in calls]
+    ours = {f"{target.host}/custom/team/private": {"username": USER, "password": PASSWORD}}
+    read = {f"{target.host}/team/private": theirs}
+    assert had == [
+        ("digest", ours),
+        ("digest", read),
+        ("copy", read | ours),
+        ("digest", ours),
+        ("tag", ours),
+        ("digest", ours),
+    ]
+
+
+@pytest.mark.parametrize("auths", [{}, {"elsewhere.example.com": entry()}])
+def test_the_targets_account_reads_nothing_that_the_workload_may_not(
+    target: Running, images: Images, server: ApiServer, exporter: MakeExporter, auths: dict[str, dict[str, str]]
+) -> None:
+    """By itself crane would use it for every repository of the registry that has no credential of its own."""
+    images.push(f"{target.host}/custom/team/private:other")
+    image = images.push(f"{target.host}/team/private:1")
+    secret = pull_secret(server, "team", auths)
+    with pytest.raises(ExportError, match=f"the source registry {target.host} refuses our credentials"):
+        exporter(image, f"{target.host}/custom/team/private", pull_secrets=(secret,)).run()
+    assert images.crane("ls", f"{target.host}/custom/team/private").split() == ["other"]
+
+
+def test_the_workloads_account_pushes_nothing(
+    source: Running, images: Images, server: ApiServer, exporter: MakeExporter, witness: tuple[Path, Path]
+) -> None:
+    """A registry that is source and target, and no Secret of the target's."""
+    image = images.push(f"{source.host}/team/app:1")
+    theirs = entry(READERS_PASSWORD, READER)
+    secret = pull_secret(server, "team", {source.host: theirs})
+    program, seen = witness
+    target = f"{source.host}/custom/team/app"
+    exporter(image, target, user=None, pull_secrets=(secret,), program=program).run()
+    calls = [line for line in seen.read_text().splitlines() if not line.startswith("digest ")]
+    assert [line.partition(" ")[0] for line in calls] == ["copy", "tag"]
+    assert not any(theirs["auth"] in line for line in calls)
+
+
+def test_the_image_is_looked_for_wherever_it_may_be(
+    source: Running, target: Running, images: Images, exporter: MakeExporter
+) -> None:
+    """A node names a digest by any repository that has it, and a short name may have been completed by the runtime."""
+    image = images.push(f"{source.host}/team/app:1")
+    elsewhere = (f"localhost:{free_port()}/team/app", f"{source.host}/team/other")
+    name = exporter(image, f"{target.host}/custom/team/app", before=elsewhere).run()
     assert images.crane("digest", name) == digest(image)
+
+
+@pytest.fixture
+def between(source: Running, target: Running) -> tuple[Running, Running]:
+    return source, target
+
+
+@pytest.mark.parametrize(
+    "wrongly",
+    [
+        ("tag", 'echo "Error: PUT https://h/v2/a/manifests/b: unexpected status code 502 Bad Gateway" >&2; exit 1'),
+        ("digest", f"echo sha256:{'0' * 64}; exit 0"),
+        ("digest", 'echo "Error: HEAD https://h/v2/a/manifests/b: unexpected status code 503 Busy" >&2; exit 1'),
+    ],
+)
+def test_a_wrong_answer_while_it_is_named_is_asked_for_again(
+    images: Images, exporter: MakeExporter, tmp_path: Path, between: tuple[Running, Running], wrongly: tuple[str, str]
+) -> None:
+    """Once, and only behind the copy: when it is tagged, or when the tag is read back."""
+    (source, target), (command, answer) = between, wrongly
+    program, tagged, wrong = tmp_path / "crane", tmp_path / "tagged", tmp_path / "wrong"
+    lie = f'[ "$1" = {command} ] && [ ! -e {wrong} ] && {{ touch {wrong}; {answer}; }}'
+    begins = "true" if command == "tag" else f"[ -e {tagged} ]"
+    run = f'{tool("crane")} "$@"; code=$?; [ "$1" = tag ] && touch {tagged}; exit $code'
+    program.write_text(f"#!/bin/bash\n{begins} && {lie}\n{run}\n")
+    program.chmod(0o755)
+    image = images.push(f"{source.host}/team/app:1")
+    name = exporter(image, f"{target.host}/custom/team/app", program=program).run()
+    assert wrong.exists(), "nothing was answered wrongly"
+    assert name == f"{target.host}/custom/team/app:{DATE}"
+    assert images.crane("ls", f"{target.host}/custom/team/app").split() == [DATE]
+    assert images.crane("digest", name) == digest(image)
+
+
+def test_who_waits_for_the_name_waits_until_its_holders_job_ends(
+    source: Running, target: Running, images: Images, server: ApiServer, exporter: MakeExporter
+) -> None:
+    image = images.push(f"{source.host}/team/app:1")
+    step = exporter(image, f"{target.host}/custom/team/app")
+    lease = f"{LEASES}/export-{hashlib.sha256(step.export.target.encode()).hexdigest()[:40]}"
+    server.put(lease, {"spec": {"holderIdentity": "job-0"}})
+    server.put(f"{WORKFLOWS}/job-0", AT_WORK)
+    names: list[str] = []
+    run = threading.Thread(target=lambda: names.append(step.run()))
+    run.start()
+    until = time.monotonic() + 60
+    while sum(seen == ("GET", lease) for seen in server.seen) < 2:
+        assert time.monotonic() < until, "it does not ask for the Lease again"
+        time.sleep(0.05)
+    assert names == []
+    server.objects.pop(f"{WORKFLOWS}/job-0")
+    run.join(60)
+    assert names == [f"{target.host}/custom/team/app:{DATE}"]
 
 
 def test_the_pull_secret_that_the_registry_takes_is_found(

@@ -145,7 +145,7 @@ def test_a_line_that_always_breaks_ends_the_export_and_leaves_no_tag(
         else:
             said = failure(exporter(image, f"{line.host}/custom/team/app"))
     here, there = (line.host, target.host) if side == "source" else (source.host, line.host)
-    broke = f"the connection to the source registry {here} or to the target registry {there} broke off in the middle"
+    broke = f"the source registry {here} or the target registry {there} broke the connection off in the middle"
     assert said.startswith(broke)
     assert DATE not in tags(images, f"{target.host}/custom/team/app")
     assert time.monotonic() - begun < 120

@@ -76,6 +76,7 @@ def _run(addon: Addon, prefix: str, host: Host, node: Object) -> TemplateOutcome
 
 
 def _execute(addon: Addon, name: str, script: str, host: Host) -> Ran:
+    say.leave(f"addon template {addon.name} was being run")
     say.log(f"addon template {addon.name}: running its {name.partition('-')[2]}")
     return host.run(name, script, addon.shell, addon.timeout_second)
 

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from workflow_templates import say, workflow
-from workflow_templates.cluster import Cluster, ClusterError, Object
+from workflow_templates.addon.ratio import EXIT_WAITING
+from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
 
 _FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 #: Argo writes the Workflow after it starts this pod: its last entries may not be there at once.
@@ -43,6 +44,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
+    except UnavailableError as fault:
+        say.last_word(f"the nodes of job {arguments.job} are counted later: {fault}")
+        return EXIT_WAITING
     except ClusterError as fault:
         verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
     say.last_word(verdict or "enough nodes succeeded")

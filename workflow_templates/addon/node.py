@@ -72,13 +72,16 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
 def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     """Raises WaitError, HeldError, UnavailableError before anything ran; StoppedError at any time."""
     with stop.heard():
-        _refuse_if_hopeless(step, cluster)
-        lease.take(cluster, step.node, step.job)
         try:
+            before = ratio.failed_before(cluster, step.job)
+            _refuse_if_hopeless(step, cluster, before)
+            lease.take(cluster, step.node, step.job)
             if step.security_upgrade:
                 _make_idle(step, cluster)
-            addons.run_all(addons.read(step.snapshot), host, _node(step, cluster), outcome)
-        except WaitError:
+            node = _node(step, cluster)
+            _refuse_if_hopeless(step, cluster, before)  # others went on meanwhile
+            addons.run_all(addons.read(step.snapshot), host, node, outcome)
+        except (WaitError, lease.HeldError, UnavailableError):
             raise  # what is held stays held until the node is tried again
         except BaseException as reason:
             if isinstance(reason, stop.StoppedError):
@@ -88,8 +91,8 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
         _give_back(step, cluster, host)
 
 
-def _refuse_if_hopeless(step: Step, cluster: Cluster) -> None:
-    failed = ratio.failed_so_far(cluster, step.job)
+def _refuse_if_hopeless(step: Step, cluster: Cluster, before: set[str]) -> None:
+    failed = ratio.failed_so_far(cluster, step.job) | before
     if ratio.out_of_reach(step.planned, len(failed), step.required):
         raise NotBegunError(f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
 

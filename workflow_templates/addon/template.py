@@ -14,6 +14,12 @@ from workflow_templates.parts import (
 
 DESCRIPTION = "Runs addon templates as root on the host of every planned node, as many at a time as batchCount says."
 
+#: A strategy that takes no pod. Left out, or empty, the workflowDefaults of Argo's controller would decide; and whose
+#: logs are whose, and which nodes failed, is at the pods (docs/decisions/0002).
+_KEEP_PODS = models.PodGC(
+    strategy="OnWorkflowCompletion", label_selector=models.LabelSelector(match_labels={"opsjob.io/collect": "yes"})
+)
+
 
 def build() -> WorkflowTemplate:
     """One step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount."""
@@ -34,6 +40,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
         ],
         pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_gc=_KEEP_PODS,
     ) as template:
         node = _node()
         evaluate = _evaluate()
@@ -80,7 +87,8 @@ def _node() -> Container:
             limit=1_000_000,
             retry_policy="OnFailure",
             expression="lastRetry.exitCode == '75'",
-            backoff=models.Backoff(duration="5s", factor=2, cap="60s"),
+            # About as long again as the node has waited: each attempt stays in the Workflow (docs/decisions/0023).
+            backoff=models.Backoff(duration="5s", factor=2, cap="300s"),
         ),
         **ON_HOST,
     )

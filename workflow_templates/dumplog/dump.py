@@ -15,9 +15,12 @@ from workflow_templates import say, stop
 from workflow_templates.cluster import Cluster, ClusterError, Object
 from workflow_templates.dumplog.archive import Archive
 from workflow_templates.dumplog.asked import Asked
+from workflow_templates.dumplog.journal import KINDS
 from workflow_templates.dumplog.logs import Log, of_pod
 from workflow_templates.dumplog.node_logs import NodeLogs
-from workflow_templates.dumplog.reader import READERS, Reader, limit_of
+from workflow_templates.dumplog.patience import Patience
+from workflow_templates.dumplog.reader import Reader
+from workflow_templates.dumplog.spool import READERS, limit_of
 from workflow_templates.objects import Store, StoreError
 
 _CONTENT_TYPE = "application/gzip"
@@ -60,21 +63,28 @@ def main() -> int:
     parser.add_argument("--spool", type=Path, default=Path("/spool"))
     parser.add_argument("--outputs", type=Path, default=Path("/tmp"))  # noqa: S108 - the pod's own
     given = parser.parse_args()
+    store: Store | None = None
     try:
         with stop.heard():
             asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
-            reader = Reader(cluster, given.spool, limit_of(given.scratch_mebibytes << 20))
-            nodes = NodeLogs(cluster, given.spool, reader.limit)
+            patience, limit = Patience(cluster.patience), limit_of(given.scratch_mebibytes << 20)
+            reader = Reader(cluster, given.spool, limit, patience)
+            nodes = NodeLogs(cluster, given.spool, limit // len(KINDS), patience)
             outputs = dump(given.job, asked, store, reader, nodes)
     except stop.StoppedError:
-        say.last_word("stopped; nothing of the archive is in the object store")
+        say.last_word(f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}")
         return stop.EXIT_STOPPED
     except (NothingError, ClusterError, StoreError, OSError) as fault:
-        say.last_word(str(fault))
+        say.last_word("; ".join(filter(None, [str(fault), left_of(store)])))
         return 1
     for name, value in outputs.items():
         (given.outputs / name).write_text(value, encoding="utf-8")
     return 0
+
+
+def left_of(store: Store | None) -> str:
+    """What is in the store although the step did not end well; empty: nothing."""
+    return store.left if store else ""
 
 
 def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
@@ -82,7 +92,7 @@ def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) 
 
     Raises:
         NothingError: nothing could be read.
-        StoreError: the archive is not in the store, and nothing of it.
+        StoreError: the archive is not in the store; what is left of it is told in `store.left`.
     """
     begun = time.monotonic()
     found = collect(asked, reader.cluster)
@@ -119,10 +129,15 @@ def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> 
     several = len({workload.namespace for workload in asked.workloads}) > 1
     for spool in reader.read_all(found.logs):
         log = spool.log
-        if log.bytes or not log.error:
-            log.file = f"{log.namespace}/{log.name}" if several else log.name
-            archive.add(log.file, log.bytes, spool.pieces)
-        say.log(f"{log.whose}: {log.error or f'{log.bytes} bytes'}")
+        if spool.size or not log.error:
+            name = log.name_of(spool.part)
+            file = f"{log.namespace}/{name}" if several else name
+            archive.add(file, spool.size, spool.pieces)
+            if spool.part == 1:
+                log.file = file
+            else:
+                log.further.append(file)
+        say.log(f"{log.whose}: {log.error or f'{spool.size} bytes'}")
         spool.drop()
 
 

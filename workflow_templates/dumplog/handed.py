@@ -17,7 +17,11 @@ _PIECE_BYTES = 9_000
 _UNPACKED_BYTES = 1 << 20
 _GZIP = 31
 _END = ":"
-_LOST = "a part of it was lost on the way: the log of its step is not whole"
+LOST = "a part of it was lost on the way: the log of its step is not whole"
+
+
+#: No line of a step's is as long as this.
+_LINE_BYTES = 1 << 16
 
 
 class FullError(Exception):
@@ -40,7 +44,7 @@ class Taken:
     #: Compressed bytes that it may have.
     limit: int
     size: int = 0
-    error: str = _LOST
+    error: str = LOST
 
     def __post_init__(self) -> None:
         self._unpacked = zlib.decompressobj(_GZIP)
@@ -89,3 +93,5 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
     for piece in pieces:
         *whole, kept = (kept + piece).split(b"\n")
         yield from (line.decode(errors="replace") for line in whole)
+        if len(kept) > _LINE_BYTES:
+            raise ValueError("its step handed on what is no log: a line without an end")

@@ -1,7 +1,8 @@
 """Which logs a pod has: of every container, as it is now and as it was before its last restart."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from workflow_templates.cluster import Object
 
@@ -10,6 +11,8 @@ _KINDS = (
     ("container", "containers", "containerStatuses"),
     ("ephemeral", "ephemeralContainers", "ephemeralContainerStatuses"),
 )
+#: A log that begins so much later than its container may have lost its beginning, or had nothing to say.
+_LATE = timedelta(minutes=5)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,6 +21,7 @@ class Log:
 
     namespace: str
     pod: str
+    uid: str = ""
     node: str
     phase: str
     container: str
@@ -26,7 +30,12 @@ class Log:
     restart_count: int = 0
     exit_code: int | None = None
     reason: str = ""
+    #: When this instance of the container was started.
+    started: str = ""
+    has_ended: bool = False
     file: str = ""
+    #: Where the log goes on, if it is too long for one file.
+    further: list[str] = field(default_factory=list)
     bytes: int = 0
     first_time: str = ""
     last_time: str = ""
@@ -37,6 +46,18 @@ class Log:
         """Its place in the archive."""
         return f"{self.pod}/{self.container}{'.previous' if self.previous else ''}.log"
 
+    def name_of(self, part: int) -> str:
+        """The place of one of the files it goes into, counted from 1."""
+        return self.name if part == 1 else f"{self.name}.{part}"
+
+    @property
+    def remark(self) -> str:
+        """What is no error, but worth a doubt."""
+        if not self.started or not self.first_time:
+            return ""
+        late = datetime.fromisoformat(self.first_time) - datetime.fromisoformat(self.started)
+        return "begins long after its container: the beginning may have been rotated away" if late > _LATE else ""
+
     @property
     def whose(self) -> str:
         """For a sentence."""
@@ -46,8 +67,10 @@ class Log:
         """Its line of the index."""
         return {
             "file": self.file,
+            "furtherFiles": self.further,
             "namespace": self.namespace,
             "pod": self.pod,
+            "uid": self.uid,
             "node": self.node,
             "phase": self.phase,
             "container": self.container,
@@ -56,10 +79,12 @@ class Log:
             "restartCount": self.restart_count,
             "exitCode": self.exit_code,
             "reason": self.reason,
+            "startedAt": self.started,
             "bytes": self.bytes,
             "firstTime": self.first_time,
             "lastTime": self.last_time,
             "error": self.error,
+            "remark": self.remark,
         }
 
 
@@ -74,18 +99,21 @@ def of_pod(pod: Object) -> Iterator[Log]:
 
 
 def _of_container(pod: Object, kind: str, status: Object | None, container: Object) -> Iterator[Log]:
-    def log(ended: Object, *, previous: bool = False, error: str = "") -> Log:
+    def log(state: Object, *, previous: bool = False, error: str = "") -> Log:
         return Log(
             namespace=pod["metadata"]["namespace"],
             pod=pod["metadata"]["name"],
+            uid=pod["metadata"].get("uid") or "",
             node=pod["spec"].get("nodeName") or "",
             phase=(pod.get("status") or {}).get("phase") or "",
             container=container["name"],
             kind=kind,
             previous=previous,
             restart_count=(status or {}).get("restartCount") or 0,
-            exit_code=ended.get("exitCode"),
-            reason=ended.get("reason") or "",
+            exit_code=state.get("exitCode"),
+            reason=state.get("reason") or "",
+            started=state.get("startedAt") or "",
+            has_ended="exitCode" in state,
             error=error,
         )
 
@@ -94,7 +122,7 @@ def _of_container(pod: Object, kind: str, status: Object | None, container: Obje
     if before.get("containerID"):
         yield log(before, previous=True)
     if "running" in state or "terminated" in state:
-        yield log(state.get("terminated") or {})
+        yield log(state.get("terminated") or state.get("running") or {})
     elif not before.get("containerID"):
         yield log({}, error=f"has not started{_why(pod, state)}")
 

@@ -1,6 +1,5 @@
 """The logs of the workload's nodes: what a step on each has handed on (journal.py), and why one has not."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,14 +10,13 @@ from workflow_templates.cluster import Cluster, ClusterError, Object, Unavailabl
 from workflow_templates.dumplog import handed
 from workflow_templates.dumplog.asked import AskedNodes
 from workflow_templates.dumplog.journal import KINDS
-from workflow_templates.dumplog.reader import Spool, several_at_a_time
+from workflow_templates.dumplog.patience import NoLogError, Patience, Trouble
+from workflow_templates.dumplog.spool import Spool, several_at_a_time
 
 #: What the template gives the pods of these steps.
 STEP = "node-log"
 NODE_ANNOTATION = "opsjob.io/node"
 
-_TRIES = 3
-_PAUSE_SECONDS = 1.0
 #: Of many nodes, as many as a sentence names.
 _NAMED = 3
 
@@ -61,11 +59,10 @@ class _Step(NamedTuple):
 class NodeLogs:
     cluster: Cluster
     folder: Path
-    #: Compressed bytes that one log may have.
+    #: Compressed bytes that one log may have; both of a node take the space of one of a container.
     limit: int
-    pause: float = _PAUSE_SECONDS
+    patience: Patience
     found: list[NodeLog] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
 
     def read_all(self, job: str, asked: AskedNodes) -> Iterator[Spool[NodeLog]]:
         """Each log that was handed on; the caller drops the spool. Afterwards `found` has all that were wanted."""
@@ -78,7 +75,7 @@ class NodeLogs:
             self.found += [_unread(node, kind, str(fault)) for node in asked.names for kind in KINDS]
             return
         steps = [_step(node, pods.get(node)) for node in asked.names]
-        for spools in several_at_a_time(self._read, steps, self._stopping):
+        for spools in several_at_a_time(self._read, steps, self.patience.stopping):
             for spool in spools:
                 self.found.append(spool.log)
                 yield spool
@@ -99,40 +96,43 @@ class NodeLogs:
         )
         return {pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION, ""): pod for pod in found}
 
-    def _read(self, step: _Step) -> list[Spool[NodeLog]]:
-        spools = [
-            Spool(NodeLog(node=step.node, kind=kind, error=step.why), self.folder / f"{step.node}.{kind}.gz")
-            for kind in KINDS
-        ]
-        for attempt in range(_TRIES):
-            if step.why or self._stopping.is_set():
-                break
+    def _read(self, step: _Step) -> Iterator[list[Spool[NodeLog]]]:
+        """All logs of a node at once: they come in one answer."""
+        spools = [Spool(NodeLog(node=step.node, kind=kind), self.folder / f"{step.node}.{kind}.gz") for kind in KINDS]
+        left = {spool.log.kind: spool for spool in spools}
+        trouble, why = Trouble(self.patience, step.node), step.why or self.patience.down.get(step.node, "")
+        while left and not why:
             try:
-                self._take(step.pod, spools)
-            except UnavailableError as fault:
-                _blame(spools, f"node {step.node} did not answer: {fault}")
-                if attempt < _TRIES - 1:
-                    self._stopping.wait(self.pause * (attempt + 1))
-                continue
+                self._take(step.pod, left)
+            except (UnavailableError, NoLogError) as fault:
+                why = trouble.again(fault)
             except handed.FullError:
-                _blame(
-                    spools, f"compressed it is more than {self.limit >> 20} MiB, which dumplog.scratchMebibytes decides"
-                )
+                why = f"compressed it is more than {self.limit >> 20} MiB, which dumplog.scratchMebibytes decides"
             except (ClusterError, ValueError) as fault:
-                _blame(spools, str(fault))
-            break
-        return spools
+                why = str(fault)
+        for spool in left.values():
+            spool.log.error = why
+        yield spools
 
-    def _take(self, pod: str, spools: list[Spool[NodeLog]]) -> None:
+    def _take(self, pod: str, left: dict[str, Spool[NodeLog]]) -> None:
+        """Take those that are left; those that are whole then are not left any more, however the rest goes on."""
         path = f"/api/v1/namespaces/{self.cluster.namespace}/pods/{pod}/log"
         with ExitStack() as stack:
-            logs = {
-                spool.log.kind: handed.Taken(stack.enter_context(spool.file.open("wb")), self.limit) for spool in spools
+            taken = {
+                kind: handed.Taken(stack.enter_context(spool.file.open("wb")), self.limit)
+                for kind, spool in left.items()
             }
-            handed.take(stack.enter_context(self.cluster.stream(path, container="main")), logs)
-        for spool in spools:
-            taken = logs[spool.log.kind]
-            spool.log.bytes, spool.log.error = (taken.size if taken.is_whole else 0), taken.error
+            try:
+                with self.cluster.stream(path, container="main") as pieces:
+                    handed.take(pieces, taken)
+            finally:
+                for kind, log in taken.items():
+                    if log.is_whole:
+                        spool = left.pop(kind)
+                        spool.size = spool.log.bytes = log.size
+                        spool.log.error = log.error
+        if left:
+            raise NoLogError(handed.LOST)
 
 
 def _step(node: str, pod: Object | None) -> _Step:
@@ -149,11 +149,6 @@ def _step(node: str, pod: Object | None) -> _Step:
 
 def _unread(node: str, kind: str, why: str) -> NodeLog:
     return NodeLog(node=node, kind=kind, error=why)
-
-
-def _blame(spools: list[Spool[NodeLog]], why: str) -> None:
-    for spool in spools:
-        spool.log.bytes, spool.log.error = 0, why
 
 
 def _named(nodes: list[str]) -> str:

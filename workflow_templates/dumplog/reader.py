@@ -1,160 +1,134 @@
-"""Reading logs, several at a time, each compressed into a file of its own on the way."""
+"""Reading the logs of containers: each whole, or as far as it can be had, and never taken for more than it is."""
 
-import re
-import threading
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from typing import Generic, TypeVar
+
+import httpx
 
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
 from workflow_templates.dumplog.logs import Log
+from workflow_templates.dumplog.patience import BrokenOffError, NoLogError, Patience, SilentNodeError, Trouble
+from workflow_templates.dumplog.spool import Spool, several_at_a_time
+from workflow_templates.dumplog.taking import OtherLogError, Taking
+from workflow_templates.dumplog.timed import TimedLines, moment
 
-READERS = 8
-#: Logs that are being read, or wait compressed to be written.
-SPOOLS = 12
-_TRIES = 3
-_PAUSE_SECONDS = 1.0
-_PIECE_BYTES = 1 << 20
-#: Little more than no compression costs, and logs repeat themselves.
-_LEVEL = 1
-_GZIP = 31
-#: As Kubernetes writes it before a line that is asked for with timestamps.
-_TIME = re.compile(rb"^(\d{4}-\d\d-\d\dT\S+) ")
-
-
-L = TypeVar("L")
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class FullError(Exception):
-    """The scratch space of one log is used up."""
-
-
-@dataclass
-class Spool(Generic[L]):
-    """A compressed log on its way into the archive."""
-
-    log: L
-    file: Path
-
-    @property
-    def pieces(self) -> Iterator[bytes]:
-        with self.file.open("rb") as content:
-            while piece := content.read(_PIECE_BYTES):
-                yield piece
-
-    def drop(self) -> None:
-        self.file.unlink(missing_ok=True)
+#: The kubelet sends each line by itself; so many bytes of them are looked through at once.
+_BLOCK_BYTES = 1 << 18
+_SAID_CHARACTERS = 500
 
 
 @dataclass
 class Reader:
     cluster: Cluster
     folder: Path
-    #: Compressed bytes that one log may have.
+    #: Compressed bytes that one file may have; a longer log goes into several.
     limit: int
-    pause: float = _PAUSE_SECONDS
+    patience: Patience
     _numbers: Iterator[int] = field(default_factory=count)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    #: Nodes whose kubelet did not answer, however often it was asked.
-    _down: dict[str, str] = field(default_factory=dict)
 
     def read_all(self, logs: Iterable[Log]) -> Iterator[Spool[Log]]:
         """Each log as soon as it is read, in whatever order; the caller drops the spool when it is written."""
-        return several_at_a_time(self.read, logs, self._stopping)
+        return several_at_a_time(self.read, logs, self.patience.stopping)
 
-    def read(self, log: Log) -> Spool[Log]:
-        """The log with all that could be had of it; what could not is told in its `error`."""
-        spool = Spool(log, self.folder / f"{next(self._numbers)}.gz")
-        for attempt in range(_TRIES):
-            if log.error or log.node in self._down:
-                break
+    def read(self, log: Log) -> Iterator[Spool[Log]]:
+        """The log with all that could be had of it, in one file or more; what could not is told in its `error`."""
+        taking = Taking(self.limit, lambda part: Spool(log, self.folder / f"{next(self._numbers)}.gz", part=part))
+        trouble = Trouble(self.patience, log.node)
+        why = log.error or self.patience.down.get(log.node, "")
+        while not why:
+            before = taking.bytes
             try:
-                self._read(spool)
-            except UnavailableError as fault:
-                if attempt == _TRIES - 1:
-                    log.error = self._unavailable(log, fault)
-                else:
-                    self._stopping.wait(self.pause * (attempt + 1))
+                yield from self._attempt(log, taking)
+            except OtherLogError:
+                why = "it was rotated, or its container restarted, while it was read"
+            except (UnavailableError, BrokenOffError, NoLogError) as fault:
+                if taking.bytes > before:
+                    trouble.is_over()
+                why = trouble.again(self._blamed(log, fault))
             except ClusterError as fault:
-                log.error = str(fault)
-            except FullError as full:
-                log.error = str(full)
+                why = str(fault)
             else:
-                log.first_time, log.last_time = self._time(log, limitBytes="64"), self._time(log, tailLines="1")
                 break
-        if not log.error and log.node in self._down:
-            log.error = self._down[log.node]
-        return spool
+        log.bytes = taking.bytes
+        log.error = f"cut after {log.bytes} bytes: {why}" if why and log.bytes else why or self._replaced(log)
+        yield from taking.rest()
 
-    def _unavailable(self, log: Log, fault: UnavailableError) -> str:
-        if log.bytes:
-            return f"cut after {log.bytes} bytes: {fault}"
-        self._down[log.node] = f"node {log.node} did not answer: {fault}"
-        return self._down[log.node]
-
-    def _read(self, spool: Spool[Log]) -> None:
-        log, compressor, kept = spool.log, zlib.compressobj(_LEVEL, wbits=_GZIP), 0
-        log.bytes = 0
-        with spool.file.open("wb") as file:
-            try:
-                with self.cluster.stream(_path(log), **_which(log)) as pieces:
-                    for piece in pieces:
-                        kept += file.write(compressor.compress(piece))
-                        log.bytes += len(piece)
-                        if kept > self.limit:
-                            raise FullError(
-                                f"cut after {log.bytes} bytes: compressed it is more than the {self.limit >> 20} MiB "
-                                "that one log may take, which the chart's value dumplog.scratchMebibytes decides"
-                            )
-                        if self._stopping.is_set():
-                            return
-            finally:
-                file.write(compressor.flush())
-
-    def _time(self, log: Log, **part: str) -> str:
-        """When a line was written; empty where there is none or it cannot be had now."""
+    def _attempt(self, log: Log, taking: Taking) -> Iterator[Spool[Log]]:
+        """Read it once, and see that it is whole."""
+        wanted, lines = self._last_line(log), TimedLines()
+        taking.begin()
         try:
-            with self.cluster.stream(_path(log), **_which(log), timestamps="true", **part) as pieces:
-                found = _TIME.match(next(pieces, b""))
+            with self.cluster.stream(_path(log), **_which(log)) as pieces:
+                for block in _blocks(pieces):
+                    yield from taking.take(lines.feed(block))
+                    if lines.first_time and not taking.is_passing:
+                        # Of a container's two streams the kubelet may write a later line first.
+                        times = {log.first_time, log.last_time, lines.first_time, lines.last_time} - {""}
+                        log.first_time, log.last_time = min(times, key=moment), max(times, key=moment)
+                    if self.patience.stopping.is_set():
+                        return
+        except UnavailableError as fault:
+            if not lines.first_time:
+                raise
+            raise BrokenOffError(str(fault)) from fault
+        lines.close()
+        if lines.said:
+            raise NoLogError(lines.said[:_SAID_CHARACTERS])
+        if taking.is_passing or not lines.reaches(wanted, has_ended=log.has_ended):
+            raise BrokenOffError("the answer ended before the log did, as when a kubelet goes down meanwhile")
+
+    def _last_line(self, log: Log) -> TimedLines:
+        """What the log has to reach. It may have none, or a word of the kubelet's for one: then reading it tells."""
+        line = TimedLines()
+        with self.cluster.stream(_path(log), **_which(log), tailLines="1") as pieces:
+            for piece in pieces:
+                line.feed(piece)
+        return line
+
+    def _blamed(self, log: Log, fault: ClusterError) -> ClusterError:
+        """Where nothing came, and the apiserver does answer what it knows itself, it is the node that is silent."""
+        if isinstance(fault.__cause__, httpx.ReadTimeout) and isinstance(fault, UnavailableError):
+            try:
+                self.cluster.get(_pod(log))
+            except ClusterError as away:
+                return away
+            return SilentNodeError(str(fault))
+        return fault
+
+    def _replaced(self, log: Log) -> str:
+        """Logs are asked for by the pod's name, so that what came may be of another that has it now."""
+        try:
+            pod = self.cluster.get(_pod(log)) if log.uid and not self.patience.stopping.is_set() else None
         except ClusterError:
             return ""
-        return found[1].decode() if found else ""
+        if pod is None or pod["metadata"]["uid"] == log.uid:
+            return ""
+        return "the pod was replaced meanwhile: this is, at least in part, of the new one of its name"
 
 
-def several_at_a_time(read: Callable[[T], R], items: Iterable[T], stopping: threading.Event) -> Iterator[R]:
-    """What `read` makes of each item, as soon as it is there; no more of it at a time than there is space for.
-
-    `stopping` is set when nobody takes any more.
-    """
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-    waiting, running = iter(items), set[Future[R]]()
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    block = bytearray()
     try:
-        while True:
-            running |= {pool.submit(read, item) for item in islice(waiting, SPOOLS - len(running))}
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for done in finished:
-                yield done.result()
-    finally:
-        stopping.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for piece in pieces:
+            block += piece
+            if len(block) >= _BLOCK_BYTES:
+                yield bytes(block)
+                block.clear()
+    except httpx.TransportError:
+        yield bytes(block)
+        raise
+    yield bytes(block)
 
 
-def limit_of(scratch_bytes: int) -> int:
-    """What one log may take of the scratch space, so that all that are kept at a time fit in."""
-    return scratch_bytes // (SPOOLS + 1)
+def _pod(log: Log) -> str:
+    return f"/api/v1/namespaces/{log.namespace}/pods/{log.pod}"
 
 
 def _path(log: Log) -> str:
-    return f"/api/v1/namespaces/{log.namespace}/pods/{log.pod}/log"
+    return f"{_pod(log)}/log"
 
 
 def _which(log: Log) -> dict[str, str]:
-    return {"container": log.container} | ({"previous": "true"} if log.previous else {})
+    return {"container": log.container, "timestamps": "true"} | ({"previous": "true"} if log.previous else {})

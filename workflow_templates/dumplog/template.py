@@ -11,6 +11,7 @@ from workflow_templates.parts import (
     STORE_VOLUMES,
     container,
     job_id,
+    retried,
     scratch,
     scratch_volume,
 )
@@ -66,6 +67,8 @@ def archive() -> Container:
         env_from=STORE_ENV,
         outputs=[_output(name) for name in ("endpoint", "log", "note")],
         pod_spec_patch=json.dumps({"volumes": [_SPOOL]}),
+        # A drained or lost node. Its key is its own, so it may do it all again, but not for ever: it is work.
+        retry_strategy=retried(60, limit=5),
         **step,
     )
 

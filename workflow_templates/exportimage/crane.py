@@ -3,6 +3,10 @@
 import os
 import re
 import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workflow_templates import say
@@ -10,8 +14,16 @@ from workflow_templates.tail import Tail
 
 #: Its last lines say why it failed; before them it tells of every blob.
 _KEPT_BYTES = 8192
+#: Seconds that a question may take.
+ANSWER_SECONDS = 60.0
+#: Seconds in which a copy may move not one byte. A registry is silent that long while it puts a large layer together.
+STALL_SECONDS = 600.0
 #: Queries of URLs are of use to nobody, and those of a store's presigned links are secrets.
 _QUERY = re.compile(r"\?[^\s\":]*")
+
+
+#: How an attempt that was given up is told from what crane says itself.
+STALLED = "nothing was heard or sent"
 
 
 class CraneError(Exception):
@@ -21,10 +33,20 @@ class CraneError(Exception):
 class Crane:
     """Runs crane with the Docker configuration in `home`, trusting the system's authorities and those in a folder."""
 
-    def __init__(self, home: Path, authorities: Path, program: str = "crane") -> None:
+    def __init__(
+        self,
+        home: Path,
+        authorities: Path,
+        program: str = "crane",
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
         self._home = home
         self._authorities = authorities
         self._program = program
+        self._answer_seconds = answer_seconds
+        self._stall_seconds = stall_seconds
 
     def log_in(self, docker_config: str) -> None:
         """Use these credentials from now on."""
@@ -35,16 +57,20 @@ class Crane:
 
     def digest(self, image: str) -> str:
         """The digest of an image in its registry."""
-        return self._run("digest", image).strip()
+        return self._ask("digest", image).strip()
 
     def copy(self, source: str, target: str) -> None:
         """Copy an image, or an index with all its platforms; what the target has already is not sent again."""
-        self._run("copy", source, target)
+        self._run("copy", source, target, seconds=self._stall_seconds, progress=_bytes_moved)
 
     def tag(self, image: str, tag: str) -> None:
-        self._run("tag", image, tag)
+        self._ask("tag", image, tag)
 
-    def _run(self, *arguments: str) -> str:
+    def _ask(self, *arguments: str) -> str:
+        return self._run(*arguments, seconds=self._answer_seconds, progress=lambda _: 0)
+
+    def _run(self, *arguments: str, seconds: float, progress: Callable[[int], int]) -> str:
+        """What crane answers. It is given up once it has made no progress for so many seconds."""
         environment = {
             **os.environ,
             "HOME": str(self._home),
@@ -56,14 +82,54 @@ class Crane:
         command = [self._program, *arguments]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
-                for line in process.stderr or ():
-                    shown = _QUERY.sub("", line.decode(errors="replace"))
-                    said.feed(shown.encode())
-                    say.log(shown.rstrip())
-                answer = process.stdout.read() if process.stdout else b""
+                with _watched(process, seconds, progress) as stalled:
+                    for line in process.stderr or ():
+                        shown = _QUERY.sub("", line.decode(errors="replace"))
+                        said.feed(shown.encode())
+                        say.log(shown.rstrip())
+                    answer = process.stdout.read() if process.stdout else b""
+                    process.wait()
             except BaseException:
                 process.kill()  # the job was stopped
                 raise
+        if process.returncode and stalled.is_set():
+            raise CraneError(f"Error: {STALLED} for {seconds:g} s")
         if process.returncode:
             raise CraneError(said.text() or f"crane ended with {process.returncode}")
         return answer.decode()
+
+
+@contextmanager
+def _watched(
+    process: subprocess.Popen[bytes], seconds: float, progress: Callable[[int], int]
+) -> Iterator[threading.Event]:
+    """Kill the process once its progress has stood still for so long; the event says that this was done."""
+    stalled, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        before, since = progress(process.pid), time.monotonic()
+        while not over.wait(min(1.0, seconds / 4)):
+            now = progress(process.pid)
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since >= seconds:
+                stalled.set()
+                process.kill()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield stalled
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _bytes_moved(pid: int) -> int:
+    """The bytes that a process has read and written so far, over the network too."""
+    try:
+        counters = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    except OSError:
+        return 0  # it has just ended
+    return int(counters["rchar"]) + int(counters["wchar"])

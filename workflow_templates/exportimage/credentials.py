@@ -15,6 +15,8 @@ DOCKER_CONFIG = ".dockerconfigjson"
 #: The same of the older type kubernetes.io/dockercfg: without the `auths` around it.
 OLD_DOCKER_CONFIG = ".dockercfg"
 
+_TARGETS_SECRET = "Secret (exportImage.existingSecret)"  # noqa: S105 - what people know it by
+
 #: What an entry may say of the caller; helpers and the like would start programs.
 _FIELDS = ("auth", "username", "password", "identitytoken", "registrytoken")
 
@@ -29,14 +31,21 @@ def mounted(folder: Path, image: str) -> list[Entry]:
     Raises:
         CredentialsError: it is there and holds neither.
     """
-    files = {path.name: path.read_text().strip() for path in folder.glob("[!.]*") if path.is_file()}
-    if (folder / DOCKER_CONFIG).is_file():
-        return matching([_auths((folder / DOCKER_CONFIG).read_text(), "the target's Secret")], image)
-    if not files:
+    keys = {path.name for path in folder.glob("*") if path.is_file()}
+    if DOCKER_CONFIG in keys:
+        return matching([_auths(_text(folder / DOCKER_CONFIG), f"the target's {_TARGETS_SECRET}")], image)
+    if not keys:
         return []
-    if not {"username", "password"} <= files.keys():
-        raise CredentialsError("the target's Secret (exportImage.existingSecret) lacks the keys username and password")
-    return [{"username": files["username"], "password": files["password"]}]
+    if not {"username", "password"} <= keys:
+        raise CredentialsError(f"the target's {_TARGETS_SECRET} lacks the keys username and password")
+    return [{key: _text(folder / key).strip() for key in ("username", "password")}]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except UnicodeDecodeError:
+        raise CredentialsError(f"the key {file.name} of the target's {_TARGETS_SECRET} is not text") from None
 
 
 def of_secret(secret: Mapping[str, Any]) -> Mapping[str, Entry]:

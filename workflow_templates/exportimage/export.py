@@ -5,7 +5,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +28,21 @@ SCRATCH = Path("/tmp")  # noqa: S108 - the pod's own
 
 #: What may pass is tried again after so many seconds.
 PAUSES = (5.0, 15.0, 45.0)
-#: Others hold a target's Lease for the seconds that tagging takes.
-_LEASE_SECONDS = 300.0
-_LEASE_PAUSE = 1.0
+#: Others hold a target's Lease for the seconds that tagging takes, or until their job ends.
+_LEASE_PAUSES = (1.0, 15.0)
 _LEASE = "export"
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is to be copied where: `source` by digest, to `target` under a tag of `date` (YYYYMMDD)."""
+    """What is to be copied where.
 
-    source: str
+    `digest` from the first of `sources` (repositories) that has it and lets the workload read it, to `target` under a
+    tag of `date` (YYYYMMDD).
+    """
+
+    digest: str
+    sources: tuple[str, ...]
     target: str
     date: str
     namespace: str
@@ -48,23 +52,19 @@ class Export:
     def read(cls, file: Path) -> "Export":
         found = json.loads(file.read_text())
         return cls(
-            source=found["source"],
+            digest=found["digest"],
+            sources=tuple(found["sources"]),
             target=found["target"],
             date=found["date"],
             namespace=found["namespace"],
             pull_secrets=tuple(found["pullSecrets"]),
         )
 
-    @property
-    def repository(self) -> str:
-        return self.source.partition("@")[0]
-
-    @property
-    def digest(self) -> str:
-        return self.source.partition("@")[2]
+    def tag(self, number: int) -> str:
+        return self.date if number == 1 else f"{self.date}-{number}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exporter:
     """Works for one job; `cluster` lends the target's Lease and hands out pull secrets."""
 
@@ -74,6 +74,8 @@ class Exporter:
     cluster: Cluster
     credentials: Path = CREDENTIALS
     pauses: tuple[float, ...] = PAUSES
+    #: The name it is about to give the image, or has given it.
+    tagging: str = ""
 
     def run(self) -> str:
         """The full name under which the target has the image now.
@@ -83,61 +85,86 @@ class Exporter:
             ClusterError: Kubernetes does not lend the target.
         """
         ours = next(iter(credentials.mounted(self.credentials, self.export.target)), None)
-        self._log_in(ours, None)
-        tag, found = self._patiently(self._choose)
+        self._log_in({self.export.target: ours})
+        number, found = self._patiently(lambda: self._choose(1))
         if found:
-            say.log(f"{self.export.target}:{tag} is this image already")
-            return f"{self.export.target}:{tag}"
+            say.log(f"{self._name(number)} is this image already")
+            return self._name(number)
         self._copy(ours)
+        self._log_in({self.export.target: ours})
         with self._lent():
-            return self._patiently(self._tagged)
+            return self._patiently(lambda: self._tagged(number))
 
-    def _choose(self) -> tuple[str, bool]:
-        """The day's tag that is this image already, or else the first that is free."""
-        number = 1
-        while True:
-            tag = self.export.date if number == 1 else f"{self.export.date}-{number}"
-            digest = self._digest(f"{self.export.target}:{tag}")
-            if digest in (None, self.export.digest):
-                return tag, digest is not None
+    def left_behind(self) -> str:
+        """What is to be said of the target where the job was stopped."""
+        if self.tagging:
+            return f"was stopped while it named the image: the target may have {self.tagging} already"
+        return "was stopped; the target keeps no tag of this job"
+
+    def _choose(self, first: int) -> tuple[int, bool]:
+        """The day's tag, counted from `first`, that is this image already, or else the first that is free."""
+        number = first
+        while (digest := self._digest(self._name(number))) not in (None, self.export.digest):
             number += 1
+        return number, digest is not None
 
     def _copy(self, ours: Entry | None) -> None:
         """Copy without a tag: however long it takes, nobody sees half an image, and nobody else has to wait."""
-        tried, unreadable = self._pull_credentials()
-        refused: ExportError | None = None
-        for theirs in (*tried, None):
-            self._log_in(ours, theirs)
-            try:
-                self._patiently(self._copied)
-            except ExportError as error:
-                # Which of several credentials is the right one, only the registry knows.
-                if error.refused_by != "source":
-                    raise
-                refused = refused or error
-            else:
-                return
-        raise ExportError("; ".join([str(refused), *unreadable]))
+        found, lacking = self._pull_secrets()
+        ways = [
+            (source, entry) for source in self.export.sources for entry in (*credentials.matching(found, source), None)
+        ]
 
-    def _copied(self) -> None:
-        try:
-            self.crane.digest(self.export.source)
-        except CraneError as error:
-            raise self._fault(error, "source") from None
-        try:
-            self.crane.copy(self.export.source, f"{self.export.target}@{self.export.digest}")
-        except CraneError as error:
-            raise faults.fault_of_copy(str(error), self.export.repository, self.export.target) from None
+        def copied() -> None:
+            refusals = []
+            for source, theirs in ways:
+                try:
+                    self._copy_from(source, ours, theirs)
+                except ExportError as error:
+                    # Where the image is and which credential is the right one, only the registries know.
+                    if error.side == "target":
+                        raise
+                    refusals.append((source, error))
+                else:
+                    return
+            raise _told(refusals, lacking)
 
-    def _tagged(self) -> str:
-        """Tag it and read the tag back; only while the target is lent to this job."""
-        tag, found = self._choose()
-        name = f"{self.export.target}:{tag}"
+        self._patiently(copied)
+
+    def _copy_from(self, source: str, ours: Entry | None, theirs: Entry | None) -> None:
+        """Copy from one source as the workload.
+
+        crane takes any entry of a registry for a repository that has none of its own. So the source is asked first
+        with nothing but the workload's credential at hand: what the workload may not read, the target's account must
+        not read for it (docs/decisions/0018).
+        """
+        image = f"{source}@{self.export.digest}"
+        self._log_in({source: theirs})
+        try:
+            self.crane.digest(image)
+        except CraneError as error:
+            raise faults.fault(str(error), "source", _registry(source)) from None
+        if theirs and not ours and _registry(source) == _registry(self.export.target):
+            raise ExportError(
+                f"the registry {_registry(source)} is source and target, and the workload's pull secret is not used to "
+                "push: the target's Secret (exportImage.existingSecret) is missing"
+            )
+        self._log_in({source: theirs, self.export.target: ours})
+        try:
+            self.crane.copy(image, f"{self.export.target}@{self.export.digest}")
+        except CraneError as error:
+            raise faults.fault_of_copy(str(error), source, self.export.target) from None
+
+    def _tagged(self, first: int) -> str:
+        """Tag it and read the tag back; only while the target is lent to this job. What is before `first` is taken."""
+        number, found = self._choose(first)
+        name = self._name(number)
         if not found:
+            self.tagging = name
             try:
-                self.crane.tag(f"{self.export.target}@{self.export.digest}", tag)
+                self.crane.tag(f"{self.export.target}@{self.export.digest}", self.export.tag(number))
             except CraneError as error:
-                raise self._fault(error, "target") from None
+                raise self._target_fault(error) from None
             if self._digest(name) != self.export.digest:
                 raise ExportError(f"{name} is another image than the one that was just copied there", passing=True)
         return name
@@ -149,11 +176,12 @@ class Exporter:
         except CraneError as error:
             if faults.says_nothing_there(str(error)):
                 return None
-            raise self._fault(error, "target") from None
+            raise self._target_fault(error) from None
 
-    def _pull_credentials(self) -> tuple[list[Entry], list[str]]:
-        """The workload's own credentials for the source, and what could not be had of them."""
-        found, lacking = [], []
+    def _pull_secrets(self) -> tuple[list[Mapping[str, Entry]], list[str]]:
+        """The workload's own credentials, and what could not be had of them."""
+        found: list[Mapping[str, Entry]] = []
+        lacking: list[str] = []
         for name in self.export.pull_secrets:
             try:
                 secret = self.cluster.get(f"/api/v1/namespaces/{self.export.namespace}/secrets/{name}")
@@ -170,14 +198,16 @@ class Exporter:
                 )
         for sentence in lacking:
             say.log(sentence)
-        return credentials.matching(found, self.export.repository), lacking
+        return found, lacking
 
-    def _log_in(self, ours: Entry | None, theirs: Entry | None) -> None:
-        self.crane.log_in(credentials.docker_config({self.export.repository: theirs, self.export.target: ours}))
+    def _log_in(self, entries: Mapping[str, Entry | None]) -> None:
+        self.crane.log_in(credentials.docker_config(entries))
 
-    def _fault(self, error: CraneError, side: faults.Side) -> ExportError:
-        name = self.export.target if side == "target" else self.export.repository
-        return faults.fault(str(error), side, name.partition("/")[0])
+    def _name(self, number: int) -> str:
+        return f"{self.export.target}:{self.export.tag(number)}"
+
+    def _target_fault(self, error: CraneError) -> ExportError:
+        return faults.fault(str(error), "target", _registry(self.export.target))
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do it again, a few times, while that can help."""
@@ -195,40 +225,60 @@ class Exporter:
     def _lent(self) -> Iterator[None]:
         """Hold the target's Lease: of two jobs that look for a free tag, one looks after the other has taken it."""
         name = hashlib.sha256(self.export.target.encode()).hexdigest()[:40]
-        until = time.monotonic() + _LEASE_SECONDS
+        pause, longest = _LEASE_PAUSES
         while True:
             try:
                 lease.take(self.cluster, name, self.job, _LEASE)
                 break
             except lease.HeldError as error:
-                if time.monotonic() > until:
-                    raise ExportError(f"{self.export.target} is being tagged by another job: {error}") from None
-                time.sleep(_LEASE_PAUSE)
+                say.log(f"waiting: {self.export.target} is being tagged by another job: {error}")
+                time.sleep(pause)
+                pause = min(pause * 2, longest)
         try:
             yield
         finally:
             lease.release(self.cluster, name, self.job, _LEASE)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--job", required=True)
-    job = parser.parse_args().job
+def _registry(image: str) -> str:
+    return image.partition("/")[0]
+
+
+def _told(refusals: list[tuple[str, ExportError]], lacking: list[str]) -> ExportError:
+    """One error for all that was tried: each source's most telling answer, and what of the credentials was not there.
+
+    That an image is gone says more than that somebody may not look.
+    """
+    telling: dict[str, ExportError] = {}
+    for source, error in sorted(refusals, key=lambda refusal: refusal[1].refused):
+        telling.setdefault(source, error)
+    sentences = [str(telling[source]) for source in dict(refusals)]
+    return ExportError("; ".join([*sentences, *lacking]), passing=any(error.passing for _, error in refusals))
+
+
+def end(exporter: Exporter, scratch: Path) -> int:
+    """Do the work and say how it ended: the outputs to files in `scratch`, the rest to whoever asks; the exit code."""
     try:
         with stop.heard():
-            export = Export.read(EXPORT)
-            exporter = Exporter(job, export, Crane(SCRATCH / "crane", AUTHORITIES), Cluster.in_pod())
             name = exporter.run()
     except (ExportError, CredentialsError, ClusterError) as error:
         say.last_word(str(error))
         return 1
     except stop.StoppedError:
-        say.last_word("was stopped; the target keeps no tag of this job")
+        say.last_word(exporter.left_behind())
         return stop.EXIT_STOPPED
-    (SCRATCH / "target").write_text(name)
-    (SCRATCH / "digest").write_text(export.digest)
-    say.last_word(f"{name} is {export.digest}")
+    (scratch / "target").write_text(name)
+    (scratch / "digest").write_text(exporter.export.digest)
+    say.last_word(f"{name} is {exporter.export.digest}")
     return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    job = parser.parse_args().job
+    crane = Crane(SCRATCH / "crane", AUTHORITIES)
+    return end(Exporter(job, Export.read(EXPORT), crane, Cluster.in_pod()), SCRATCH)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from workflow_templates.exportimage.crane import STALLED
+
 Side = Literal["source", "target"]
 
 _HOST = re.compile(r"https?://([^/\s\"]+)")
+#: What names something rather than saying what is wrong: an image or a host may be called `quota` or `http-507`.
+_NAMES = re.compile(
+    r"""https?://\S+ | "[^"]*" | (?<!\S)[^\s/]*/\S+ | \bname[=:]\S* | \blookup\ \S+""", re.IGNORECASE | re.VERBOSE
+)
+#: Where crane's last words begin; before them it tells of what it tried.
+_LAST_WORDS = re.compile(r"^Error: ", re.MULTILINE)
 #: Letters of crane's own words that are quoted; what the sentence says comes first.
 _LONGEST = 500
 
@@ -14,13 +22,17 @@ _LONGEST = 500
 class ExportError(Exception):
     """The export cannot go on; the message is for a person.
 
-    `passing`: trying again may help. `refused_by`: the registry that does not let us in as who we say we are.
+    `passing`: trying again may help. `refused`: the registry does not let us in as who we say we are. `side`: whose
+    fault it is, None where nobody can know.
     """
 
-    def __init__(self, sentence: str, *, passing: bool = False, refused_by: Side | None = None) -> None:
+    def __init__(
+        self, sentence: str, *, passing: bool = False, refused: bool = False, side: Side | None = None
+    ) -> None:
         super().__init__(sentence)
         self.passing = passing
-        self.refused_by = refused_by
+        self.refused = refused
+        self.side = side
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class Cause:
     target: str
     passing: bool = False
     refused: bool = False
+    #: Its address says nothing of whose fault it is.
+    sideless: bool = False
 
     @classmethod
     def of(cls, said: str, source: str, target: str = "", **what: bool) -> "Cause":
@@ -37,11 +51,6 @@ class Cause:
 
 
 #: The first that matches counts. Each sentence goes on from "the source registry NAME …".
-_BROKEN = Cause.of(
-    r"\bEOF\b|connection reset|broken pipe|closed network connection|stream error|GOAWAY|BLOB_UPLOAD_|DIGEST_INVALID",
-    "broke the connection off in the middle",
-    passing=True,
-)
 _CAUSES = (
     Cause.of(
         r"certificate signed by unknown authority|certificate is not trusted",
@@ -56,34 +65,40 @@ _CAUSES = (
         "does not speak HTTPS",
     ),
     Cause.of(
-        r"project \S* ?(was )?not found|project not found|PROJECT_?NOT_?FOUND|NAME_UNKNOWN",
+        r"project \S* ?(was )?not found|PROJECT_?NOT_?FOUND|NAME_UNKNOWN",
         "does not know the image's repository any more",
         "has no such project: make it there, or name another in exportImage.project",
     ),
     Cause.of(
-        r"quota|storage resource|exceed the configured upper limit",
+        r"no space left on device|disk quota exceeded|insufficient storage|status code 507",
+        "has no space left on its disk",
+    ),
+    Cause.of(
+        r"\bquota\b|storage resource|exceed the configured upper limit",
         "refuses because of a quota",
         "refuses: the quota of the project is used up",
     ),
     Cause.of(
-        r"no space left on device|disk quota exceeded|insufficient storage|\b507\b",
-        "has no space left on its disk",
-    ),
-    Cause.of(
-        r"TOOMANYREQUESTS|\b429\b|rate limit",
+        r"TOOMANYREQUESTS|too many requests|status code 429|rate limit",
         "asks for patience: too many requests",
         passing=True,
     ),
     Cause.of(
-        r"UNAUTHORIZED|\b401\b|DENIED|\b403\b|authentication required|incorrect username or password",
+        r"UNAUTHORIZED|DENIED:|access to the (requested )?resource is (denied|not authorized)|status code 40[13]"
+        r"|authentication required|incorrect username or password",
         "refuses our credentials, or the lack of them",
         "refuses our credentials, or the lack of them: look at the Secret exportImage.existingSecret",
         refused=True,
     ),
     Cause.of(
-        r"MANIFEST_UNKNOWN|manifest unknown|\b404\b",
+        r"MANIFEST_UNKNOWN|manifest unknown",
         "does not have the image any more",
         "lost what was just copied to it",
+    ),
+    Cause.of(
+        r"NOT_FOUND:|status code 404",
+        "does not have the image any more",
+        "has nothing of that name: is exportImage.registry a registry, and does exportImage.project exist there?",
     ),
     Cause.of(
         r"no such host|server misbehaving|temporary failure in name resolution",
@@ -91,16 +106,31 @@ _CAUSES = (
         passing=True,
     ),
     Cause.of(
-        r"connection refused|no route to host|network is unreachable|i/o timeout|context deadline exceeded"
-        r"|TLS handshake timeout|Client\.Timeout",
+        r"connection refused|no route to host|network is unreachable|\btimeout\b|context deadline exceeded"
+        r"|Client\.Timeout",
         "cannot be reached",
         passing=True,
     ),
-    _BROKEN,
-    Cause.of(r"\b5\d\d\b|UNKNOWN: unknown error|UNAVAILABLE", "has an error of its own", passing=True),
+    Cause.of(STALLED, "went silent", passing=True),
+    Cause.of(
+        r"\bEOF\b|connection reset|broken pipe|closed network connection|stream error|GOAWAY"
+        r"|BLOB_UPLOAD_|DIGEST_INVALID",
+        "broke the connection off in the middle",
+        # What is sent to the one is read from the other at that moment, and crane always names the one.
+        passing=True,
+        sideless=True,
+    ),
+    Cause.of(
+        r"status code 5\d\d|bad gateway|service unavailable|gateway timeout|internal server error"
+        r"|UNKNOWN: unknown error|UNAVAILABLE",
+        "has an error of its own",
+        passing=True,
+    ),
 )
 #: A Harbor without the project says NOT_FOUND, too, but of the project.
-_NOTHING_THERE = re.compile(r"MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND: (artifact|repository)")
+_NOTHING_THERE = re.compile(
+    r"MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND: (artifact|repository)|/manifests/\S+ unexpected status code 404"
+)
 _OTHER = Cause.of("", "did not do what was asked")
 
 
@@ -108,22 +138,17 @@ def fault(said: str, side: Side, registry: str) -> ExportError:
     """What crane's complaint about one registry means."""
     cause = _cause(said)
     sentence = cause.source if side == "source" else cause.target
-    return ExportError(
-        f"the {side} registry {registry} {sentence} ({shortened(said)})",
-        passing=cause.passing,
-        refused_by=side if cause.refused else None,
-    )
+    return _error(f"the {side} registry {registry} {sentence}", said, cause, side)
 
 
 def fault_of_copy(said: str, source: str, target: str) -> ExportError:
     """What crane's complaint about a copy means; both are names of images without tag or digest."""
-    side = side_of(said, source, target)
+    cause, side = _cause(said), side_of(said, source, target)
     hosts = {"source": source.partition("/")[0], "target": target.partition("/")[0]}
-    if _cause(said) is not _BROKEN:
+    if side and not cause.sideless:
         return fault(said, side, hosts[side])
-    # What is sent to the one is read from the other at that moment, and crane always names the one.
-    either = f"the connection to the source registry {hosts['source']} or to the target registry {hosts['target']}"
-    return ExportError(f"{either} broke off in the middle ({shortened(said)})", passing=True)
+    either = f"the source registry {hosts['source']} or the target registry {hosts['target']}"
+    return _error(f"{either} {cause.source}", said, cause, None)
 
 
 def says_nothing_there(said: str) -> bool:
@@ -131,21 +156,36 @@ def says_nothing_there(said: str) -> bool:
     return bool(_NOTHING_THERE.search(shortened(said)))
 
 
-def side_of(said: str, source: str, target: str) -> Side:
-    """Which of the two registries the address in a complaint is of."""
-    host, _, path = target.partition("/")
-    if host not in _HOST.findall(said):
-        return "source"
-    if source.startswith(f"{host}/"):
-        return "target" if f"/v2/{path}/" in said else "source"
-    return "target"
+def side_of(said: str, source: str, target: str) -> Side | None:
+    """Which of the two registries the address in a complaint is of; a token service or a store may be elsewhere."""
+    names: dict[Side, str] = {"source": source, "target": target}
+    words = _last_words(said)
+    asked = _HOST.findall(words)
+    ours: list[Side] = [side for side, name in names.items() if any(_is_at(host, name) for host in asked)]
+    if len(ours) > 1:
+        ours = [side for side in ours if f"/v2/{names[side].partition('/')[2]}/" in words]
+    return ours[0] if len(ours) == 1 else None
 
 
 def shortened(said: str) -> str:
     """Crane's own last words in one line."""
-    words = said.rpartition("Error: ")[2] if "Error: " in said else said
-    return " ".join(words.split())[:_LONGEST]
+    return " ".join(_last_words(said).split())[:_LONGEST]
+
+
+def _is_at(host: str, image: str) -> bool:
+    registry = image.partition("/")[0]
+    return host == registry or (registry == "docker.io" and host.endswith(".docker.io"))
+
+
+def _error(sentence: str, said: str, cause: Cause, side: Side | None) -> ExportError:
+    words = f"{sentence} ({shortened(said)})"
+    return ExportError(words, passing=cause.passing, refused=cause.refused, side=side)
+
+
+def _last_words(said: str) -> str:
+    return _LAST_WORDS.split(said)[-1]
 
 
 def _cause(said: str) -> Cause:
-    return next((cause for cause in _CAUSES if cause.said.search(said)), _OTHER)
+    words = _NAMES.sub(" ", _last_words(said))
+    return next((cause for cause in _CAUSES if cause.said.search(words)), _OTHER)

@@ -2,13 +2,16 @@
 
 from hera.workflows import Parameter, WorkflowTemplate, models
 
-from workflow_templates.parts import RESTRICTED, container, job_id, scratch, scratch_volume
+from workflow_templates.parts import RESTRICTED, TINY, container, job_id, scratch, scratch_volume
 
 DESCRIPTION = "Copies the image that a workload ran from its registry to the team's own, under a tag of the day."
 
 #: The chart puts the names in use in the place of these, and leaves the template out where no registry is configured.
 _SECRET = "OPSJOBS_REGISTRY_SECRET"  # noqa: S105 - a placeholder for a name
 _CONFIG_MAP = "OPSJOBS_REGISTRY_AUTHORITIES"
+
+#: The image streams through; what that takes does not depend on its size (tests/registries/test_long.py).
+MEMORY = "256Mi"
 
 #: What the step finds where.
 _FILES, _CREDENTIALS, _AUTHORITIES = "/etc/opsjob", "/etc/opsjob-registry", "/etc/opsjob-authorities"
@@ -47,6 +50,9 @@ def build() -> WorkflowTemplate:
             ),
             **{
                 **RESTRICTED,
+                "resources": models.ResourceRequirements(
+                    requests=TINY.requests, limits={"memory": models.Quantity(MEMORY)}
+                ),
                 "volume_mounts": [
                     models.VolumeMount(name="files", mount_path=_FILES, read_only=True),
                     models.VolumeMount(name="credentials", mount_path=_CREDENTIALS, read_only=True),

@@ -8,22 +8,30 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from workflow_templates.cluster import Object
+from workflow_templates.preflight.text import clean, measured, short
 from workflow_templates.tail import last_bytes
 
 #: error: nobody knows whether the node is healthy. skip: the node was not in the plan.
 Status = Literal["pass", "fail", "error", "skip"]
 
-EXIT_UNTESTED = 2
+#: The only exit code by which a check says that its node is unhealthy. All others but 0 come as well from what is no
+#: fault of the node: a mistake in the check, a command that is not there (64, 126, 127), a signal (137, 143).
+EXIT_UNHEALTHY = 1
 
+#: As run.sh marks them: a line of the result file, and that there was more than it hands on.
 _RESULT = "opsjob-result: "
+_RESULT_CUT = "opsjob-result-cut"
 _LAST_LINES_BYTES = 2_000
-_TEXT_CHARACTERS = 500
 _CHECKS = 200
 #: How a container ended, as Argo words it.
-_ENDED = re.compile(r"^(?:[\w-]+: )?\w+ \(exit code -?\d+\)(?:: (?P<text>.*))?$", re.DOTALL)
-
-#: What Argo and the kubelet say of one that was ended by the job's timeout or a stop, whatever its exit code then is.
-_CUT_OFF = re.compile(r"exceeded its deadline|longer than the specified deadline|shutdown|with strategy")
+_ENDED = re.compile(r"^(?:[\w-]+: )?(?P<how>\w+) \(exit code -?\d+\)(?:: (?P<text>.*))?$", re.DOTALL)
+#: The word for one that ended by itself; others are OOMKilled, DeadlineExceeded, ContainerStatusUnknown.
+_BY_ITSELF = "Error"
+#: What Argo and the kubelet say of a pod that was ended from outside, whatever its exit code then is.
+_CUT_OFF = re.compile(
+    r"exceeded its deadline|longer than the specified deadline|shutdown|with strategy|low on resource|[Ee]vict"
+    r"|[Pp]reempt|was given up"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ def of(name: str, step: Object | None, log: str, given_up: str = "") -> Node:
     if step is None:
         return Node(name, "error", "not begun")
     if given_up:
-        return Node(name, "error", given_up[:_TEXT_CHARACTERS])
+        return Node(name, "error", short(given_up))
     code = _whole((step.get("outputs") or {}).get("exitCode"))
     checks, fault, lines = read(log)
     status = _status(step, code)
@@ -71,7 +79,7 @@ def of(name: str, step: Object | None, log: str, given_up: str = "") -> Node:
     return Node(
         name,
         status,
-        "; ".join(filter(None, (reason, fault)))[:_TEXT_CHARACTERS],
+        short("; ".join(filter(None, (reason, fault)))),
         code,
         str(step.get("startedAt") or ""),
         str(step.get("finishedAt") or ""),
@@ -82,20 +90,25 @@ def of(name: str, step: Object | None, log: str, given_up: str = "") -> Node:
 
 def read(log: str) -> tuple[tuple[Check, ...], str, str]:
     """A log's result file as checks, what is wrong with it, and the last lines of the rest."""
-    lines = log.splitlines()
+    # Not splitlines: a text of JSON may hold what that takes for the end of a line.
+    lines = log.split("\n")
     result = "\n".join(line.removeprefix(_RESULT) for line in lines if line.startswith(_RESULT))
-    rest = "\n".join(line for line in lines if not line.startswith(_RESULT)).strip("\n")
-    last = last_bytes(rest, _LAST_LINES_BYTES)
+    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT))).strip("\n")
+    last = last_bytes(clean(rest), _LAST_LINES_BYTES)
+    if any(line.startswith(_RESULT_CUT) for line in lines):
+        return (), "the result file could not be read: it is over 100 kB", last
     if not result.strip():
         return (), "", last
     try:
-        return checks(json.loads(result)), "", last
+        return *checks(json.loads(result)), last
     except (ValueError, TypeError, RecursionError) as fault:
         return (), f"the result file could not be read: {fault}", last
 
 
-def checks(result: Any) -> tuple[Check, ...]:
-    """A result file's checks: {"checks": [{"name", "ok" or "status", "value", "unit", "reason", "action"}]}.
+def checks(result: Any) -> tuple[tuple[Check, ...], str]:
+    """A result file's checks, and what was left out of them.
+
+    Its form is {"checks": [{"name", "ok" or "status", "value", "unit", "reason", "action"}]}.
 
     Raises:
         ValueError: it is not of that form.
@@ -103,31 +116,34 @@ def checks(result: Any) -> tuple[Check, ...]:
     listed = result.get("checks") if isinstance(result, dict) else None
     if not isinstance(listed, list) or not all(isinstance(item, dict) and item.get("name") for item in listed):
         raise ValueError('it must be {"checks": [{"name": …, "ok": true, …}, …]}')
-    return tuple(_check(item) for item in listed[:_CHECKS])
+    beyond = f"only the first {_CHECKS} of its {len(listed)} checks are kept" if len(listed) > _CHECKS else ""
+    return tuple(_check(item) for item in listed[:_CHECKS]), beyond
 
 
 def _check(item: Mapping[str, Any]) -> Check:
     said = item.get("status")
     known = next((status for status in get_args(Status) if status == said), None)
     status: Status = known or ("pass" if item.get("ok") is True else "fail")
-    value = item.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float | None):
-        value = _text(value)
     return Check(
-        _text(item["name"]),
+        short(item["name"]),
         status,
-        value,
-        _text(item.get("unit")),
-        _text(item.get("reason")),
-        _text(item.get("action")),
+        measured(item.get("value")),
+        short(item.get("unit")),
+        short(item.get("reason")),
+        short(item.get("action")),
     )
 
 
 def _status(step: Object, code: int | None) -> Status:
     if step.get("phase") == "Succeeded":
         return "pass"
-    cut_off = _CUT_OFF.search(str(step.get("message") or ""))
-    return "error" if code is None or code == EXIT_UNTESTED or cut_off else "fail"
+    return "fail" if code == EXIT_UNHEALTHY and _ended_by_itself(str(step.get("message") or "")) else "error"
+
+
+def _ended_by_itself(message: str) -> bool:
+    """What the check says itself in its message is no sign of anything."""
+    ended = _ENDED.match(message.strip())
+    return ended["how"] == _BY_ITSELF if ended else not _CUT_OFF.search(message)
 
 
 def _reason(step: Object, code: int | None) -> str:
@@ -136,11 +152,11 @@ def _reason(step: Object, code: int | None) -> str:
     said = (ended["text"] or "").strip() if ended else message
     if code is None:
         return said or "did not come to an end"
-    return f"{said} (exit code {code})" if said else f"exit code {code}"
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)[:_TEXT_CHARACTERS]
+    if not said and ended and ended["how"] != _BY_ITSELF:
+        said = ended["how"]
+    if not said:
+        return f"exit code {code}"
+    return said if "exit code" in said else f"{said} (exit code {code})"
 
 
 def _whole(text: Any) -> int | None:

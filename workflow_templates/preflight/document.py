@@ -23,6 +23,7 @@ def document(plan: Mapping[str, Any], job: str, created: str, nodes: Sequence[No
         },
         indent=1,
         ensure_ascii=False,
+        allow_nan=False,
     )
 
 

@@ -1,23 +1,17 @@
 """The report as JUnit XML, which CI systems show: one test suite per node, one test case per check."""
 
-import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from workflow_templates.preflight.checks import Node, Status
+from workflow_templates.preflight.text import clean
 
-#: What XML 1.0 cannot hold, however it is escaped.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ELEMENT: dict[Status, str] = {"fail": "failure", "error": "error", "skip": "skipped"}
 
 
 def junit(job: str, nodes: Sequence[Node]) -> str:
     suites = "".join(_suite(node) for node in nodes)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={quoteattr(clean(job))}>\n{suites}</testsuites>\n'
-
-
-def clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
 
 
 def _suite(node: Node) -> str:

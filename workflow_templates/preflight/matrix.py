@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from workflow_templates.preflight.checks import Node, Status
-from workflow_templates.preflight.junit import clean
+from workflow_templates.preflight.text import clean
 
 #: Told apart by people who do not see red and green apart, and by the sign in each cell.
 _COLOURS: dict[str, str] = {"pass": "#2e8b57", "fail": "#c0392b", "error": "#e0a030", "skip": "#b0b7bd"}

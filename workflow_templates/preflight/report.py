@@ -1,11 +1,13 @@
 """The last step of a preflight job: what became of each node, as JSON, JUnit XML and a picture in the object store.
 
-It runs after success, failure, stop and timeout, and reports what is known then.
+It runs after success, failure, stop and timeout, and reports what is known then. After a stop or a timeout Argo 4.0.7
+begins no step a second time, so this one has much patience of its own.
 """
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,23 +15,32 @@ from pathlib import Path
 from typing import Any
 
 from workflow_templates import say, workflow
-from workflow_templates.cluster import Cluster, ClusterError, Object
-from workflow_templates.objects import Store, StoreError
+from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates.objects import Store, StoreAwayError, StoreError
 from workflow_templates.preflight import checks, marks, watch
 from workflow_templates.preflight.checks import Node
 from workflow_templates.preflight.document import document
 from workflow_templates.preflight.junit import junit
 from workflow_templates.preflight.marks import Marks
 from workflow_templates.preflight.matrix import matrix
+from workflow_templates.preflight.text import short
 from workflow_templates.tail import Tail
 
 _READERS = 16
-#: A result file is at the end of its log (run.sh), and lines of the check before it.
+#: A result file is at the end of its log (run.sh): 100 kB in lines of about 1,000 bytes; lines of the check before it.
 _TAIL_LINES = "450"
-_TAIL_BYTES = 100_000
+_TAIL_BYTES = 110_000
 #: Argo keeps it in the Workflow, of which etcd takes 1.5 MB.
 _GIVEN_UP_BYTES = 100_000
 _NODE_ID = "workflows.argoproj.io/node-id"
+#: As service/kube/lost_pods.py marks a pod whose node is gone, and with it the log.
+_NODE_LOST = "NodeLost"
+#: What waits longer for the store is tried again, where Argo does that.
+EXIT_AGAIN = 75
+_STORE_PATIENCE_SECONDS = 600.0
+#: That a check which was told to end has to hand on what it found (run.sh), and between two looks at it.
+_LAST_WORD_SECONDS = 15.0
+_LOOK_SECONDS = 1.0
 
 
 def main() -> int:
@@ -46,7 +57,12 @@ def main() -> int:
         cluster = Cluster.in_pod()
         checked = tested(cluster, arguments.job)
         arguments.given_up.write_text(never_started(checked), encoding="utf-8")
-        address = write(Store.in_pod(), arguments.job, plan, [*checked, *left_out(plan)])
+        store = Store.in_pod()
+        store.patience = max(store.patience, _STORE_PATIENCE_SECONDS)
+        address = write(store, arguments.job, plan, [*checked, *left_out(plan)])
+    except (UnavailableError, StoreAwayError) as fault:
+        say.last_word(f"the report was not written: {fault}")
+        return EXIT_AGAIN
     except (ClusterError, StoreError, OSError) as fault:
         say.last_word(f"the report was not written: {fault}")
         return 1
@@ -74,13 +90,20 @@ def tested(cluster: Cluster, job: str) -> list[Node]:
     def node(name: str) -> Node:
         step = steps.get(name)
         pod = pods.get(str(step.get("id"))) if step else None
-        if pod is None:
-            return checks.of(name, step, "")
-        given_up = watch.given_up(pod)
-        return checks.of(name, step, "" if given_up else _log(cluster, pod), given_up)
+        try:
+            return _node(cluster, name, step, pod)
+        except Exception as fault:  # noqa: BLE001 - whatever is wrong with one node, the others are reported
+            return Node(name, "error", short(f"what became of it could not be read: {type(fault).__name__}: {fault}"))
 
     with ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(node, workflow.planned(found)))
+
+
+def _node(cluster: Cluster, name: str, step: Object | None, pod: Object | None) -> Node:
+    if pod is None:
+        return checks.of(name, step, "")
+    given_up = watch.given_up(pod)
+    return checks.of(name, step, "" if given_up else _log(cluster, pod), given_up)
 
 
 def never_started(nodes: Iterable[Node]) -> str:
@@ -109,15 +132,28 @@ def write(store: Store, job: str, plan: Any, nodes: Iterable[Node]) -> str:
 
 
 def _pods(cluster: Cluster, job: str) -> dict[str, Object]:
-    """The check pods by the id of their step."""
+    """The check pods by the id of their step, each at its end, or when it has had the time for it."""
     path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    pods = cluster.list(path, labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node")
-    return {str((pod["metadata"].get("annotations") or {}).get(_NODE_ID)): pod for pod in pods}
+    until = time.monotonic() + _LAST_WORD_SECONDS
+    while True:
+        pods = list(cluster.list(path, labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node"))
+        if time.monotonic() > until or not any(_at_work(pod) for pod in pods):
+            return {str((pod["metadata"].get("annotations") or {}).get(_NODE_ID)): pod for pod in pods}
+        time.sleep(_LOOK_SECONDS)
+
+
+def _at_work(pod: Object) -> bool:
+    status = pod.get("status") or {}
+    if status.get("phase") != "Running":
+        return False
+    states = {one["name"]: one.get("state") or {} for one in status.get("containerStatuses") or ()}
+    return "running" in states.get("main", {})
 
 
 def _log(cluster: Cluster, pod: Object) -> str:
     """The end of a check's log; empty where it has none, or its node does not answer."""
-    if not (pod.get("status") or {}).get("containerStatuses"):
+    status = pod.get("status") or {}
+    if not status.get("containerStatuses") or status.get("reason") == _NODE_LOST:
         return ""
     tail = Tail(_TAIL_BYTES)
     path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}/log"

@@ -71,6 +71,11 @@ def build() -> WorkflowTemplate:
             *STORE_VOLUMES,
         ],
         pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        # Whatever a cluster's workflowDefaults say: the report reads the logs of pods that have ended.
+        pod_gc=models.PodGC(
+            strategy="OnWorkflowCompletion",
+            label_selector=models.LabelSelector(match_labels={"opsjob.io/job-id": "of-no-job"}),
+        ),
     ) as template:
         lease, check, watch = _lease(), _check(), _watch()
         restore = container(
@@ -163,7 +168,8 @@ def _report() -> Container:
             Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default="")),
             Parameter(name="given-up", global_name="given-up", value_from=models.ValueFrom(path=given_up, default="")),
         ],
-        retry_strategy=retried(60),
+        # A store that stays away must not keep the job from its end.
+        retry_strategy=models.RetryStrategy.model_validate(retried(60).model_dump() | {"limit": 5}),
         **step,
     )
 

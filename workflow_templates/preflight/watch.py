@@ -9,17 +9,21 @@ at the pod.
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from workflow_templates import say, workflow
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object
+from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object, UnavailableError
 
 #: Between two looks, of which each reads the job's Workflow.
 _LOOK_SECONDS = 2.0
 _GIVEN_UP = "opsjob.io/given-up"
+#: The reason of the kubelet's event when it begins to.
+_PULLING = "Pulling"
 #: How the reason begins, for whoever reads it later.
 NEVER_STARTED = "could not be started"
+#: Then Argo has somebody else go on.
+EXIT_AGAIN = 75
 _FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 
 
@@ -30,6 +34,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         watch(Cluster.in_pod(), arguments.job, arguments.start_seconds)
+    except UnavailableError as fault:
+        say.last_word(f"nobody watches over the start of the checks until the Kubernetes API is back: {fault}")
+        return EXIT_AGAIN
     except ClusterError as fault:
         say.last_word(f"nobody watched over the start of the checks: {fault}")
         return 1
@@ -66,21 +73,28 @@ def give_up_late(cluster: Cluster, job: str, start_seconds: int, now: datetime) 
         fieldSelector="status.phase=Pending",
     )
     for pod in pending:
-        if now - _moment(pod["metadata"]["creationTimestamp"]) < timedelta(seconds=start_seconds):
-            continue
         name = pod["metadata"]["name"]
-        message = f"{NEVER_STARTED} within {start_seconds} s: {reason(pod, _events(cluster, pod))}"
-        if _GIVEN_UP in (pod["metadata"].get("annotations") or {}):
+        if now - _moment(pod["metadata"]["creationTimestamp"]) < timedelta(seconds=start_seconds) or given_up(pod):
             continue
         try:
-            if pod["spec"].get("nodeName"):
-                change = {"metadata": {"annotations": {_GIVEN_UP: message}}, "spec": {"activeDeadlineSeconds": 1}}
-                cluster.patch(pod, f"{path}/{name}", change)
-            else:
-                cluster.patch(pod, f"{path}/{name}/status", {"status": {"phase": "Failed", "message": message}})
+            message = f"{NEVER_STARTED} within {start_seconds} s: {reason(pod, _events(cluster, pod))}"
+            _give_up(cluster, pod, f"{path}/{name}", message)
         except ConflictError:
             continue  # it changed just now: the next look decides
+        except UnavailableError:
+            raise
+        except ClusterError as fault:
+            say.log(f"{name} should be given up, and could not be: {fault}")
+            continue
         say.log(f"{name} {message}")
+
+
+def _give_up(cluster: Cluster, pod: Object, path: str, message: str) -> None:
+    if pod["spec"].get("nodeName"):
+        change = {"metadata": {"annotations": {_GIVEN_UP: message}}, "spec": {"activeDeadlineSeconds": 1}}
+        cluster.patch(pod, path, change)
+    else:
+        cluster.patch(pod, f"{path}/status", {"status": {"phase": "Failed", "message": message}})
 
 
 def given_up(pod: Object) -> str:
@@ -88,8 +102,8 @@ def given_up(pod: Object) -> str:
     return str((pod["metadata"].get("annotations") or {}).get(_GIVEN_UP) or "")
 
 
-def reason(pod: Object, warnings: list[str]) -> str:
-    """What the kubelet or the scheduler says is in the way."""
+def reason(pod: Object, events: Sequence[Object]) -> str:
+    """What the kubelet or the scheduler says is in the way; `events` are the pod's, the oldest first."""
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
         waiting = (container.get("state") or {}).get("waiting") or {}
@@ -98,20 +112,19 @@ def reason(pod: Object, warnings: list[str]) -> str:
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}"
-    return warnings[-1] if warnings else "the kubelet gives no reason"
+    if events and events[-1].get("reason") == _PULLING:
+        return f"its node is still pulling the image ({events[-1].get('message', '')})"
+    # A volume that cannot be mounted is said nowhere else.
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    if not warnings:
+        return "the kubelet gives no reason"
+    return f"{warnings[-1].get('reason', '')}: {warnings[-1].get('message', '')}"
 
 
-def _events(cluster: Cluster, pod: Object) -> list[str]:
-    """What was warned of, the oldest first: a volume that cannot be mounted is said nowhere else."""
-    return [
-        f"{event.get('reason', '')}: {event.get('message', '')}"
-        for event in sorted(_warnings(cluster, pod), key=lambda event: str(event.get("lastTimestamp") or ""))
-    ]
-
-
-def _warnings(cluster: Cluster, pod: Object) -> Iterator[Object]:
-    selector = f"involvedObject.uid={pod['metadata']['uid']},type=Warning"
-    return cluster.list(f"/api/v1/namespaces/{cluster.namespace}/events", fieldSelector=selector)
+def _events(cluster: Cluster, pod: Object) -> list[Object]:
+    path = f"/api/v1/namespaces/{cluster.namespace}/events"
+    found = cluster.list(path, fieldSelector=f"involvedObject.uid={pod['metadata']['uid']}")
+    return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
 
 def _moment(text: str) -> datetime:

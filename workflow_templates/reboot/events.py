@@ -13,6 +13,15 @@ _MESSAGE_CHARACTERS = 1000
 Reason = Literal["RebootBegun", "Rebooted", "RebootFailed"]
 
 
+def failed(cluster: Cluster, node: str, job: str, sentence: str) -> None:
+    """RebootFailed, also of a node that is gone, or that the API does not show."""
+    try:
+        found = cluster.get(f"/api/v1/nodes/{node}")
+    except ClusterError:
+        found = None
+    tell(cluster, found or {"metadata": {"name": node}}, job, "RebootFailed", sentence)
+
+
 def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str) -> None:
     """Once for each job, node and reason, whatever is repeated. An event that cannot be told changes nothing else."""
     name = node["metadata"]["name"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workflow_templates import idle, say
 from workflow_templates.cluster import BudgetError, Cluster, ClusterError, ConflictError, Object
-from workflow_templates.reboot import events, stage
+from workflow_templates.reboot import stage
 
 _LOOK_SECONDS = 1.0
 #: After so long in vain the step ends and is tried again: one that waits in Argo says for what, one that runs cannot.
@@ -19,7 +19,9 @@ _BLOCKED_SECONDS = 3.0
 #: Pods that are on their way out get longer.
 _LEAVING_SECONDS = 45.0
 #: What the API cannot do now, such as an eviction under two budgets at once, is to be seen by people soon.
-_PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0
+#: So long beyond its grace a pod may take to end on a node that is not Ready.
+_NOT_READY_SECONDS = 10.0
 #: Longer lists help nobody in one sentence.
 _NAMED = 3
 
@@ -51,15 +53,18 @@ class Eviction:
 
 
 def main() -> int:
-    arguments = vars(_parser().parse_args())
-    output = arguments.pop("output")
-    eviction = Eviction(**arguments)
+    parser = stage.parser(__doc__)
+    add_arguments(parser)
+    parser.add_argument("--since", type=datetime.fromisoformat, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    arguments = parser.parse_args()
+    eviction = asked(arguments, arguments.since, arguments.seconds)
     cluster = Cluster.in_pod()
-    cluster.patience = _PATIENCE_SECONDS
+    cluster.patience = PATIENCE_SECONDS
     try:
-        return stage.end(lambda: empty(cluster, eviction))
+        return stage.run(cluster, arguments, lambda: empty(cluster, eviction))
     finally:
-        output.write_text(json.dumps(eviction.evicted))
+        arguments.output.write_text(json.dumps(eviction.evicted))
 
 
 def empty(cluster: Cluster, eviction: Eviction) -> str:
@@ -69,29 +74,35 @@ def empty(cluster: Cluster, eviction: Eviction) -> str:
         WaitError: something is in the way, and there is time left.
         FailedError: time is up, or the chart's values forbid to evict a pod that is there; the node was not rebooted.
     """
-    try:
-        while pods := _to_go(cluster, eviction):
-            _refuse(pods, eviction)
-            in_the_way = {_name(pod): why for pod in pods if (why := _evict(cluster, pod, eviction))}
-            _give_up_or_wait(pods, in_the_way, eviction)
-            time.sleep(_LOOK_SECONDS)
-    except stage.FailedError as failure:
-        events.tell(cluster, stage.read(cluster, eviction.node), eviction.job, "RebootFailed", str(failure))
-        raise
+    while pods := _to_go(cluster, eviction):
+        _refuse(pods, eviction)
+        in_the_way = {_name(pod): why for pod in pods if (why := _evict(cluster, pod, eviction))}
+        _give_up_or_wait(pods, in_the_way, eviction)
+        time.sleep(_LOOK_SECONDS)
     return f"node {eviction.node} is empty"
 
 
 def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
     """DaemonSet, mirror and finished pods and those of the job itself stay.
 
-    Where the kubelet is dead nobody confirms that a pod has ended: it is not waited for.
+    Where the kubelet is silent nobody confirms that a pod has ended: it is not waited for. One that speaks and is not
+    Ready is, but it may lack what it takes to end a pod (a network, say), which is what the reboot is to mend.
     """
     selector = f"spec.nodeName={eviction.node},status.phase!=Succeeded,status.phase!=Failed"
     pods = cluster.list("/api/v1/pods", fieldSelector=selector)
     found = [pod for pod in pods if idle.is_workload(pod, eviction.job, cluster.namespace, eviction.kept)]
-    if any(map(_leaving, found)) and not stage.is_ready(stage.read(cluster, eviction.node)):
-        found = [pod for pod in found if not _leaving(pod)]
+    if any(map(_leaving, found)):
+        node = stage.read(cluster, eviction.node)
+        found = [pod for pod in found if not (_leaving(pod) and _given_up(pod, node))]
     return found
+
+
+def _given_up(pod: Object, node: Object) -> bool:
+    if stage.is_ready(node):
+        return False
+    # Kubernetes puts down when its grace ends, not when it was told to.
+    grace_ends = datetime.fromisoformat(pod["metadata"]["deletionTimestamp"])
+    return stage.is_silent(node) or (datetime.now(UTC) - grace_ends).total_seconds() > _NOT_READY_SECONDS
 
 
 def _refuse(pods: Iterable[Object], eviction: Eviction) -> None:
@@ -149,15 +160,19 @@ def _listed(sentences: list[str]) -> str:
     return "; ".join(sentences[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--since", type=datetime.fromisoformat, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the chart's values say of who must go."""
     parser.add_argument("--unmanaged", type=_flag, required=True)
     parser.add_argument("--empty-dir", type=_flag, required=True)
     parser.add_argument("--kept", type=lambda text: frozenset(text.split(",")), required=True)
     parser.add_argument("--output", type=Path, default=Path("/tmp/evicted.json"))  # noqa: S108 - the pod's own
-    return parser
+
+
+def asked(arguments: argparse.Namespace, since: datetime, seconds: float) -> Eviction:
+    given = vars(arguments)
+    return Eviction(
+        since=since, seconds=seconds, **{key: given[key] for key in ("job", "node", "unmanaged", "empty_dir", "kept")}
+    )
 
 
 def _flag(text: str) -> bool:

@@ -9,12 +9,13 @@ from workflow_templates.reboot import stage
 
 def main() -> int:
     arguments = stage.parser(__doc__).parse_args()
+    cluster = Cluster.in_pod()
 
     def take() -> str:
-        lease.take(Cluster.in_pod(), arguments.node, arguments.job)
+        lease.take(cluster, arguments.node, arguments.job)
         return f"node {arguments.node} is lent to job {arguments.job}"
 
-    return stage.end(take)
+    return stage.run(cluster, arguments, take)
 
 
 if __name__ == "__main__":

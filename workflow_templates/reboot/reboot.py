@@ -1,15 +1,19 @@
 """Have the host reboot, at most once for each job and node, and end before it goes."""
 
+import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from workflow_templates import say, stop
-from workflow_templates.cluster import Cluster
+from workflow_templates import cordon, say, stop, workflow
+from workflow_templates.cluster import Cluster, Object
 from workflow_templates.host import BegunBeforeError, Host, HostError
-from workflow_templates.reboot import events, stage
+from workflow_templates.reboot import events, evict, stage, told
 
 #: The command is to come back at once and reboot a few seconds later.
 _COMMAND_SECONDS = 60
+#: For pods that came after the node was found empty: few can, by way of a toleration or of somebody's hand.
+_LATE_PODS_SECONDS = 60.0
 _REBOOTED_ALREADY = 99
 #: The host knows its boot id before the kubelet has reported it.
 _GUARD = f'test "$(cat /proc/sys/kernel/random/boot_id)" = "$OPSJOB_BOOT_ID" || exit {_REBOOTED_ALREADY}\n'
@@ -17,39 +21,93 @@ _GUARD = f'test "$(cat /proc/sys/kernel/random/boot_id)" = "$OPSJOB_BOOT_ID" || 
 
 def main() -> int:
     parser = stage.parser(__doc__)
-    parser.add_argument("--boot-id", required=True)
+    evict.add_arguments(parser)
+    parser.add_argument("--boot-id", type=stage.noted_boot_id, required=True)
     parser.add_argument("--command", type=Path, default=Path("/etc/opsjob/reboot.sh"))
     arguments = parser.parse_args()
     host = Host(arguments.job, env={"NODE_NAME": arguments.node, "OPSJOB_BOOT_ID": arguments.boot_id})
+    cluster = Cluster.in_pod()
+    late = evict.asked(arguments, datetime.now(UTC), _LATE_PODS_SECONDS)
+
+    def empty_and_signal() -> str:
+        command = arguments.command.read_text(encoding="utf-8")
+        empty_again(cluster, late)
+        return signal(cluster, host, arguments.node, arguments.boot_id, command)
+
     try:
         with stop.heard():
-            command = arguments.command.read_text(encoding="utf-8")
-            return stage.end(lambda: signal(Cluster.in_pod(), host, arguments.node, arguments.boot_id, command))
+            return stage.end(empty_and_signal)
     except stop.StoppedError:
         say.last_word(f"stopped while node {arguments.node} was being told to reboot")
         return stop.EXIT_STOPPED
+    finally:
+        arguments.output.write_text(json.dumps(late.evicted))
+
+
+def empty_again(cluster: Cluster, late: evict.Eviction) -> None:
+    """Whoever came since the node was empty goes too. Raises FailedError: somebody does not, in time."""
+    while True:
+        try:
+            evict.empty(cluster, late)
+        except stage.WaitError as reason:
+            say.log(str(reason))
+            continue  # this stage is not repeated, so it waits by itself
+        return
 
 
 def signal(cluster: Cluster, host: Host, name: str, boot_id: str, command: str) -> str:
     """Run the reboot command on the host, unless it ran for this job already, or the node has rebooted since.
 
-    Raises FailedError: the command failed. Whether the node reboots all the same is for the next stage to find out.
+    Raises FailedError: the node is not this job's to reboot any more, or the command failed. Whether the node reboots
+    all the same is for the next stage to find out.
     """
     node = stage.read(cluster, name)
     if stage.boot_id(node) != boot_id:
         return f"node {name} has rebooted already"
+    refuse_unless_ours(cluster, name, host.job)
     events.tell(cluster, node, host.job, "RebootBegun", f"is told to reboot, its boot id is {boot_id}")
+    first = False
     try:
+        # Noted before it is asked for the last time: a clean-up that begins in between sees the note, and waits.
+        first = told.note(cluster, name, host.job, boot_id, stage.heartbeat(cluster, name)[0])
+        refuse_unless_ours(cluster, name, host.job)
         ran = host.run("reboot", _GUARD + command, "/bin/sh", _COMMAND_SECONDS)
     except BegunBeforeError:
         return f"node {name} was told to reboot before, and is not told twice"
-    except HostError as fault:
-        raise stage.FailedError(f"the reboot command {fault}") from fault
+    except (stage.FailedError, HostError) as fault:
+        if first:
+            told.forget(cluster, name, host.job)
+        why = f"the reboot command {fault}" if isinstance(fault, HostError) else str(fault)
+        events.failed(cluster, name, host.job, f"node {name} could not be told to reboot: {why}")
+        raise stage.FailedError(why) from fault
     if ran.exit_code == _REBOOTED_ALREADY:
         return f"node {name} has rebooted already"
     if not ran.succeeded:
         raise stage.FailedError(f"the reboot command {ran.ending}: {ran.last_lines}")
     return f"node {name} is told to reboot"
+
+
+def refuse_unless_ours(cluster: Cluster, name: str, job: str) -> None:
+    """This pod may have been cut off for so long that the node was given to somebody else.
+
+    Raises FailedError: the job is ending, or the node is not cordoned for it.
+    """
+    found = workflow.read(cluster, job)
+    if found is None or _is_ending(found, cluster.now()):
+        raise stage.FailedError(f"job {job} is being ended")
+    node = stage.read(cluster, name)
+    marked = (node["metadata"].get("annotations") or {}).get(cordon.CORDONED_BY) == job
+    if not marked or not (node.get("spec") or {}).get("unschedulable"):
+        raise stage.FailedError(f"node {name} is no longer cordoned for job {job}")
+
+
+def _is_ending(found: Object, now: datetime) -> bool:
+    """Stopped, deleted, over or out of time: its clean-up gives the node back, if it has not done so."""
+    spec, status = found.get("spec") or {}, found.get("status") or {}
+    if spec.get("shutdown") or found["metadata"].get("deletionTimestamp") or status.get("finishedAt"):
+        return True
+    limit, started = spec.get("activeDeadlineSeconds"), status.get("startedAt")
+    return bool(limit and started and now >= datetime.fromisoformat(started) + timedelta(seconds=limit))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from workflow_templates.reboot import stage
 
 def main() -> int:
     arguments = stage.parser(__doc__).parse_args()
+    cluster = Cluster.in_pod()
 
     def free() -> str:
-        lease.release(Cluster.in_pod(), arguments.node, arguments.job)
+        lease.release(cluster, arguments.node, arguments.job)
         return f"node {arguments.node} is free"
 
-    return stage.end(free)
+    return stage.run(cluster, arguments, free)
 
 
 if __name__ == "__main__":

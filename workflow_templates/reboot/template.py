@@ -18,7 +18,17 @@ from workflow_templates.parts import (
 DESCRIPTION = "Drains and reboots the planned nodes one after another, and ends at one that does not come back."
 
 _NODE = "{{inputs.parameters.node}}"
+_COME_BACK_SECONDS = "{{workflow.parameters.come-back-seconds}}"
 _BOOT_ID = "{{steps.note-boot-id.outputs.parameters.boot-id}}"
+
+_WHO_MUST_GO = (
+    "--unmanaged={{workflow.parameters.evict-unmanaged}}",
+    "--empty-dir={{workflow.parameters.delete-emptydir-data}}",
+    "--kept={{workflow.parameters.kept-namespaces}}",
+)
+
+#: From its start on the node to its end; a node that cannot even start it cannot be told to reboot.
+_TELLING_SECONDS = 600
 
 #: Anywhere but on the node that goes down, where there is another: required, a cluster of one node could not reboot.
 _ELSEWHERE = models.Affinity(
@@ -73,8 +83,8 @@ def build() -> WorkflowTemplate:
             )
         container(
             name="clean-up",
-            command=["python3", "-m", "workflow_templates.restore"],
-            args=["--job", job_id()],
+            command=["python3", "-m", "workflow_templates.reboot.clean_up"],
+            args=["--job", job_id(), f"--come-back-seconds={_COME_BACK_SECONDS}"],
             retry_strategy=retried(60),
             **RESTRICTED,
         )
@@ -84,12 +94,12 @@ def build() -> WorkflowTemplate:
 def _node() -> Steps:
     stages = [
         _stage("lease", cap_seconds=60),
-        _stage("cordon"),
+        _stage("cordon", outputs=[_noted("cordoned-before")]),
         _evict(),
-        _stage("note-boot-id", outputs=[_output("boot-id", "/tmp/boot-id")]),  # noqa: S108 - the pod's own
+        _stage("note-boot-id", outputs=[_noted("boot-id")]),
         _reboot(),
         _wait(),
-        _stage("restore"),
+        _restore(),
         _stage("release"),
     ]
     with Steps(name="node", inputs=[Parameter(name="node")]) as node:
@@ -105,6 +115,7 @@ def _given(stage: Container) -> list[Parameter]:
     """What earlier stages found out, where a stage asks for it."""
     found = {
         "boot-id": _BOOT_ID,
+        "cordoned-before": "{{steps.cordon.outputs.parameters.cordoned-before}}",
         "cordoned-at": "{{steps.cordon.finishedAt}}",
         "told-at": "{{steps.reboot.finishedAt}}",
     }
@@ -132,9 +143,7 @@ def _evict() -> Container:
         "evict",
         "--since={{inputs.parameters.cordoned-at}}",
         "--seconds={{workflow.parameters.evict-seconds}}",
-        "--unmanaged={{workflow.parameters.evict-unmanaged}}",
-        "--empty-dir={{workflow.parameters.delete-emptydir-data}}",
-        "--kept={{workflow.parameters.kept-namespaces}}",
+        *_WHO_MUST_GO,
         asks=("cordoned-at",),
         outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
     )
@@ -146,7 +155,9 @@ def _reboot() -> Container:
         name="reboot",
         inputs=[Parameter(name="node"), Parameter(name="boot-id")],
         command=["python3", "-m", "workflow_templates.reboot.reboot"],
-        args=[f"--job={job_id()}", f"--node={_NODE}", "--boot-id={{inputs.parameters.boot-id}}"],
+        args=[f"--job={job_id()}", f"--node={_NODE}", "--boot-id={{inputs.parameters.boot-id}}", *_WHO_MUST_GO],
+        outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
+        active_deadline_seconds=_TELLING_SECONDS,
         labels=_LABELS,
         volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
         **ON_HOST | {"pod_spec_patch": _IN_THE_HOSTS_NETWORK},
@@ -158,10 +169,20 @@ def _wait() -> Container:
         "wait",
         "--boot-id={{inputs.parameters.boot-id}}",
         "--since={{inputs.parameters.told-at}}",
-        "--come-back-seconds={{workflow.parameters.come-back-seconds}}",
+        f"--come-back-seconds={_COME_BACK_SECONDS}",
         asks=("boot-id", "told-at"),
         outputs=[_output("outcome", "/tmp/outcome.json")],  # noqa: S108 - the pod's own
     )
+
+
+def _restore() -> Container:
+    given = "--cordoned-before={{inputs.parameters.cordoned-before}}"
+    return _stage("restore", given, asks=("cordoned-before",))
+
+
+def _noted(name: str) -> Parameter:
+    """What a later stage needs: without it the stage that was to note it has failed."""
+    return Parameter(name=name, value_from=models.ValueFrom(path=f"/tmp/{name}"))  # noqa: S108 - the pod's own
 
 
 def _output(name: str, path: str) -> Parameter:

@@ -1,6 +1,7 @@
 """dumplog in full: real pods, a real store, links that anybody opens, and what workloads there are."""
 
 import json
+from typing import Any
 
 import httpx
 
@@ -120,6 +121,50 @@ def test_an_owner_chain_that_ends_in_a_custom_resource(cluster: Cluster, api: Ap
         assert [content for name, content in files.items() if name.endswith("/main.log")] == ["step 7\n"]
     finally:
         cluster.kubectl("delete", "crd", definition, "--wait=false")
+
+
+def test_every_controller_of_kubernetes_leads_to_its_pods(cluster: Cluster, api: Api, workspace: str) -> None:
+    """A StatefulSet, a DaemonSet, and a CronJob by way of the Job that it made."""
+    names = ["stateful", "daemon", "cron"]
+    pods = {
+        name: pod_spec(shell("main", f"echo said by {name}; sleep 3600"), restartPolicy="Always") for name in names[:2]
+    }
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": cluster.nodes()[:1]}]}]
+    pods["daemon"]["affinity"] = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    }
+    apps: dict[str, Any] = {
+        name: {
+            "apiVersion": "apps/v1",
+            "metadata": {"name": name, "namespace": workspace},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+            },
+        }
+        for name, spec in pods.items()
+    }
+    once = pod_spec(shell("main", "echo said by cron"), restartPolicy="Never")
+    cron = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "cron", "namespace": workspace},
+        "spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": {"spec": once}}}},
+    }
+    apps["stateful"]["spec"] |= {"serviceName": "stateful", "replicas": 1}
+    cluster.apply({**apps["stateful"], "kind": "StatefulSet"}, {**apps["daemon"], "kind": "DaemonSet"}, cron)
+    cluster.kubectl("create", "job", "cron-now", "--from=cronjob/cron", "-n", workspace)
+    for name in names[:2]:
+        kind = {"stateful": "statefulset", "daemon": "daemonset"}[name]
+        cluster.kubectl("rollout", "status", f"{kind}/{name}", "-n", workspace, "--timeout=300s")
+    cluster.kubectl("wait", "--for=condition=Complete", "job/cron-now", "-n", workspace, "--timeout=300s")
+    jobs = {name: submitted(api, name) for name in names}
+    for name, job_id in jobs.items():
+        job = api.finished(job_id)
+        assert job["phase"] == "Succeeded", job["conditions"]
+        files = opened(job)
+        assert [content for file, content in files.items() if file.endswith("/main.log")] == [f"said by {name}\n"]
+        assert entries(files)[next(iter(files))]["uid"]
 
 
 def test_what_never_started_is_in_the_index_and_in_the_job_s_message(

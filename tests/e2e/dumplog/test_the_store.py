@@ -1,6 +1,9 @@
 """Everything that can go wrong on the way to the store, and that nothing is left of it."""
 
 import json
+import secrets
+
+import httpx
 
 from tests.e2e.dumplog.workloads import BUCKET, dumped, left_of, opened, submitted
 from tests.e2e.live import Api, Cluster, wait_for
@@ -54,6 +57,35 @@ def test_a_store_that_refuses_fails_the_job_at_once_and_says_what_to_look_at(
     assert "has no bucket 'nobodys'" in job["conditions"][-1]["message"]
     assert "objectStore.bucket" in job["conditions"][-1]["message"]
     assert left_of(store, job["jobId"]) == []
+
+
+def test_a_link_works_until_it_expires(store: Store) -> None:
+    key = f"dumplog-expiry/{secrets.token_hex(3)}.txt"
+    store.put(key, b"here", "text/plain")
+    try:
+        link = store.presigned(key, 20)
+        assert httpx.get(link, trust_env=False).content == b"here"
+        wait_for("its refusal", lambda: httpx.get(link, trust_env=False).status_code == 403)
+        assert httpx.get(store.presigned(key, 600), trust_env=False).content == b"here"
+    finally:
+        store.request("DELETE", store.place.url(key))
+
+
+def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
+    cluster: Cluster, api: Api, noisy: str, bad_way: Proxy, store: Store
+) -> None:
+    """As when its node is drained."""
+    bad_way.stalls = True
+    job_id = submitted(api, noisy)
+    wait_for("half a part in the store", lambda: bad_way.was_stalled)
+    (pod,) = cluster.step_pods(job_id)
+    bad_way.stalls = False
+    cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", cluster.jobs, "--wait=false")
+    job = api.finished(job_id)
+    bad_way.resumed.set()
+    assert job["phase"] == "Succeeded", job["conditions"]
+    assert len(opened(job)["noisy/main.log"]) > 4_000_000
+    assert len(left_of(store, job_id)) == 1, "the object, and no upload"
 
 
 def test_a_job_that_is_stopped_in_mid_upload_leaves_nothing(api: Api, noisy: str, bad_way: Proxy, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from tests.e2e.live import SLEEPER, Api, Cluster
 
 NAMESPACE = "e2e-reboot"
 STAGES = ("lease", "cordon", "evict", "note-boot-id", "reboot", "wait", "restore", "release")
+TIMES = Path(__file__).parents[3] / "build" / "reboot-times.json"
 #: A reboot is nine pods in a row, on two cores that also run the cluster.
 PATIENCE = 600
 
@@ -27,6 +29,26 @@ def boot_id(cluster: Cluster, node: str) -> str:
 def starts(cluster: Cluster, node: str) -> int:
     """How often the node's machine was started again."""
     return int(docker("inspect", "--format", "{{.RestartCount}}", cluster.facts["containers"][node]))
+
+
+def steps_of(cluster: Cluster, job_id: str) -> list[dict[str, Any]]:
+    """The Workflow's pods in Argo's view, in the order in which they started; `stage` is which step each is of."""
+    found = cluster.get("workflow", job_id, "-n", cluster.jobs)["status"]["nodes"].values()
+    pods = [one | {"stage": one["displayName"].partition("(")[0]} for one in found if one["type"] == "Pod"]
+    return sorted(pods, key=lambda one: one["startedAt"])
+
+
+def own_boot_id(cluster: Cluster, node: str) -> str:
+    """As the machine itself says it, whatever was reported of it."""
+    return cluster.on_host(node, "cat", "/proc/sys/kernel/random/boot_id").strip()
+
+
+def note_times(test: str, entry: dict[str, Any]) -> None:
+    """For docs/benchmarks.md: one line for each reboot, kept over runs."""
+    times = {"test": test, "secondsDown": entry["secondsDown"], "secondsToReady": entry["secondsToReady"]}
+    print(f"reboot times: {times}")  # noqa: T201 - pytest -s shows it
+    found = json.loads(TIMES.read_text()) if TIMES.exists() else []
+    TIMES.write_text(json.dumps([*found, times], indent=1))
 
 
 def report(job: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,19 @@ from typing import Any
 
 from service.api.examples import REBOOT
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
-from tests.e2e.reboot.machines import NAMESPACE, PATIENCE, STAGES, as_it_was, boot_id, reboot, report, running, told
+from tests.e2e.reboot.machines import (
+    NAMESPACE,
+    PATIENCE,
+    STAGES,
+    as_it_was,
+    boot_id,
+    note_times,
+    reboot,
+    report,
+    running,
+    steps_of,
+    told,
+)
 
 
 def test_the_documents_example_reboots_a_node_and_proves_it(
@@ -25,21 +37,20 @@ def test_the_documents_example_reboots_a_node_and_proves_it(
     assert (entry["oldBootId"], entry["newBootId"]) == (before, boot_id(cluster, node))
     assert before != boot_id(cluster, node)
     assert 0 < entry["secondsToReady"] <= 75
-    assert entry["secondsDown"] is None or 0 < entry["secondsDown"] <= 75
+    assert 0 < entry["secondsDown"] <= 75
+    note_times("one node", entry)
     assert entry["evicted"] == [f"{NAMESPACE}/{web['name']}"]
     assert as_it_was(cluster, node)
     assert told(cluster, node, job_id) == ["RebootBegun", "Rebooted"]
     agent_again = wait_for("the DaemonSet's pod to run again", lambda: running(cluster, node).get("agent"))
     assert agent_again
     assert agent_again["metadata"]["uid"] == agent["uid"], "it stayed on its node"
-    steps = [step["displayName"] for step in steps_of(cluster, job_id)]
-    assert [name.partition("(")[0] for name in steps] == [*STAGES, f"{job_id}.onExit"]
-
-
-def steps_of(cluster: Cluster, job_id: str) -> list[dict[str, Any]]:
-    """The Workflow's pods in Argo's view, in the order in which they started."""
-    found = cluster.get("workflow", job_id, "-n", cluster.jobs)["status"]["nodes"].values()
-    return sorted((one for one in found if one["type"] == "Pod"), key=lambda one: one["startedAt"])
+    steps = steps_of(cluster, job_id)
+    assert [step["stage"] for step in steps] == [*STAGES, f"{job_id}.onExit"]
+    (told_by,) = [step for step in steps if step["stage"] == "reboot"]
+    assert told_by["hostNodeName"] == node
+    assert (told_by["phase"], told_by["outputs"]["exitCode"]) == ("Succeeded", "0"), "it ended before its node went"
+    assert [step["stage"] for step in steps if step["hostNodeName"] == node and step["stage"] in STAGES] == ["reboot"]
 
 
 def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_reboots_and_stays_so(
@@ -95,13 +106,36 @@ def test_a_pod_that_nobody_makes_again_is_not_evicted_and_the_node_not_rebooted(
     assert told(cluster, node, job_id) == ["RebootFailed"]
 
 
-def test_a_control_plane_node_is_refused_unless_it_is_named(api: Api, workers: list[str]) -> None:
-    def plan(*inputs: tuple[str, str]) -> Any:
-        body = {"name": "who", "type": "reboot", "inputs": [{"name": kind, "value": value} for kind, value in inputs]}
-        return api.client.post("/api/v1/opsjobs?dryRun=true", json=body).json()["plan"]
+def plan(api: Api, *inputs: tuple[str, str]) -> Any:
+    """What a job of these inputs would do, without doing it."""
+    body = {"name": "who", "type": "reboot", "inputs": [{"name": kind, "value": value} for kind, value in inputs]}
+    answer = api.client.post("/api/v1/opsjobs?dryRun=true", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["plan"]
 
-    whole = plan(("cluster", "local"))
-    assert [planned["name"] for planned in whole["nodes"]][: len(workers)] == workers
+
+def names(planned: Any) -> list[str]:
+    return [found["name"] for found in planned["nodes"]]
+
+
+def test_a_control_plane_node_is_refused_unless_it_is_named(api: Api, workers: list[str]) -> None:
+    whole = plan(api, ("cluster", "local"))
+    assert names(whole)[: len(workers)] == workers
     assert "control-plane" in [excluded["name"] for excluded in whole["excluded"]]
-    named = plan(("cluster", "local"), ("node", "control-plane"))
-    assert [planned["name"] for planned in named["nodes"]] == ["control-plane"]
+    assert names(plan(api, ("cluster", "local"), ("node", "control-plane"))) == ["control-plane"]
+
+
+def test_a_workspace_and_a_workload_select_their_nodes(
+    cluster: Cluster, api: Api, workers: list[str], node: str, guests: Callable[..., None]
+) -> None:
+    guests()
+    label = f"opsjob.io/workspace={NAMESPACE}"
+    cluster.kubectl("label", "namespace", NAMESPACE, label, "--overwrite")
+    others = [name for name in workers if name != node][:1]
+    cluster.kubectl("label", "node", node, *others, label, "--overwrite")
+    try:
+        workspace = ("workspace", NAMESPACE)
+        assert names(plan(api, workspace)) == sorted([node, *others])
+        assert names(plan(api, workspace, ("workload", "web"))) == [node]
+    finally:
+        cluster.kubectl("label", "node", node, *others, "opsjob.io/workspace-")

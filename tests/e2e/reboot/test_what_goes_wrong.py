@@ -15,11 +15,14 @@ from tests.e2e.reboot.machines import (
     at,
     boot_id,
     docker,
+    note_times,
+    own_boot_id,
     phase,
     reboot,
     report,
     running,
     starts,
+    steps_of,
     told,
 )
 
@@ -44,22 +47,40 @@ def test_three_nodes_reboot_one_after_another(cluster: Cluster, api: Api, free: 
     three = free[-3:]
     assert len(three) == 3
     before = {name: boot_id(cluster, name) for name in three}
-    job = api.finished(reboot(api, *three), 2 * PATIENCE)
+    own = {name: own_boot_id(cluster, name) for name in three}
+    job_id = reboot(api, *three)
+    for done in range(1, 3):
+        later, seen = three[done:], api.job(job_id)
+        while api.node(seen, three[done - 1])["phase"] not in ("Succeeded", "Failed"):
+            assert {name: own_boot_id(cluster, name) for name in later} == {name: own[name] for name in later}
+            time.sleep(0.5)
+            seen = api.job(job_id)
+
+    job = api.finished(job_id, 2 * PATIENCE)
+
     assert job["phase"] == "Succeeded"
     assert job["progress"] == "3/3"
     spans = sorted((api.node(job, name)["start"], api.node(job, name)["end"]) for name in three)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
     for name in three:
-        assert boot_id(cluster, name) != before[name]
+        entry = report(job)[name]
+        assert boot_id(cluster, name) == own_boot_id(cluster, name) == entry["newBootId"]
+        assert entry["oldBootId"] == before[name] != entry["newBootId"]
+        assert entry["secondsDown"] is not None
+        note_times("three in a row", entry)
+        assert told(cluster, name, job_id) == ["RebootBegun", "Rebooted"]
         assert as_it_was(cluster, name)
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("cordoned", [False, True])
 def test_a_budget_that_stays_fails_the_node_before_its_reboot(
-    cluster: Cluster, api: Api, workers: list[str], node: str, guests: Callable[..., None]
+    cluster: Cluster, api: Api, node: str, guests: Callable[..., None], *, cordoned: bool
 ) -> None:
     guests(budget=True)
     web = running(cluster, node)["web"]["metadata"]["name"]
+    if cordoned:
+        cluster.kubectl("cordon", node)
     before = boot_id(cluster, node)
     job_id = reboot(api, node)
 
@@ -69,9 +90,9 @@ def test_a_budget_that_stays_fails_the_node_before_its_reboot(
     for part in (node, "was not rebooted", f"{NAMESPACE}/{web}", "web-stays"):
         assert part in job["conditions"][-1]["message"]
     assert boot_id(cluster, node) == before
-    assert as_it_was(cluster, node)
+    assert as_it_was(cluster, node, cordoned=cordoned)
     assert told(cluster, node, job_id) == ["RebootFailed"]
-    assert workers == cluster.nodes()
+    assert node in cluster.nodes()
 
 
 @pytest.mark.long
@@ -123,6 +144,8 @@ def test_a_reboot_command_that_does_nothing_is_never_a_success(cluster: Cluster,
 @pytest.mark.long
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stop_at_any_stage_gives_the_node_back(cluster: Cluster, api: Api, node: str, stage: str) -> None:
+    """And not before a host that was told has rebooted: the next job, and pods, would go down with it."""
+    before = boot_id(cluster, node)
     job_id = reboot(api, node)
     at(api, job_id, node, stage)
     api.stop(job_id)
@@ -131,7 +154,41 @@ def test_a_stop_at_any_stage_gives_the_node_back(cluster: Cluster, api: Api, nod
 
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
     assert api.node(job, node)["phase"] in ("Failed", "Succeeded")
+    hit = max(STAGES.index(step["stage"]) for step in steps_of(cluster, job_id) if step["stage"] in STAGES)
+    # A stop takes a moment, in which one stage may end and the next begin.
+    assert 0 <= hit - STAGES.index(stage) <= 1, f"asked to stop at {stage}, stopped at {STAGES[hit]}"
     wait_for("the node as it was", lambda: as_it_was(cluster, node))
+    rebooted = own_boot_id(cluster, node) != before
+    if hit < STAGES.index("reboot"):
+        assert not rebooted
+        assert "RebootBegun" not in told(cluster, node, job_id)
+    if hit > STAGES.index("reboot"):
+        assert rebooted
+    if rebooted:
+        assert boot_id(cluster, node) == own_boot_id(cluster, node), "it was waited for"
+        assert told(cluster, node, job_id) == ["RebootBegun", "Rebooted"]
+        assert node in cluster.nodes()
+
+
+@pytest.mark.long
+def test_a_stop_while_a_budget_blocks_leaves_a_persons_cordon(
+    cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
+) -> None:
+    guests(budget=True)
+    web = running(cluster, node)["web"]["metadata"]["uid"]
+    cluster.kubectl("cordon", node)
+    before = boot_id(cluster, node)
+    job_id = reboot(api, node)
+    api.until(job_id, "it to wait for the budget", lambda job: NAMESPACE in api.node(job, node)["message"])
+    api.stop(job_id)
+
+    job = api.finished(job_id, PATIENCE)
+
+    assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
+    assert own_boot_id(cluster, node) == boot_id(cluster, node) == before
+    assert running(cluster, node)["web"]["metadata"]["uid"] == web
+    assert told(cluster, node, job_id) == []
+    wait_for("the node as it was", lambda: as_it_was(cluster, node, cordoned=True))
 
 
 @pytest.mark.long
@@ -147,12 +204,13 @@ def test_a_timeout_while_a_pod_is_in_the_way_gives_the_node_back(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("stage", ["reboot", "wait"])
 def test_the_service_and_argo_killed_while_the_node_is_down_repeat_nothing(
-    cluster: Cluster, api: Api, node: str
+    cluster: Cluster, api: Api, node: str, stage: str
 ) -> None:
     before, started = boot_id(cluster, node), starts(cluster, node)
     job_id = reboot(api, node)
-    at(api, job_id, node, "reboot")
+    at(api, job_id, node, stage)
     now = ("--grace-period=0", "--force")
     cluster.kubectl("delete", "pod", "-n", "argo", "-l", "app=workflow-controller", *now)
     wait_for("the node to go down", lambda: starts(cluster, node) > started)

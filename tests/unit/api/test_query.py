@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.problems import Problem
-from service.api.query import list_query
+from service.api.query import NO_END, list_query
 from service.domain.job import JobType, Phase
 from service.domain.listing import ListQuery, SortField, Visible
 
@@ -25,7 +25,7 @@ def refused(**params: str) -> set[str]:
 
 def test_the_documents_defaults() -> None:
     assert query() == ListQuery(
-        since=NOW - timedelta(hours=720), until=NOW, visible=Visible(user_id="u"), offset=0, limit=100,
+        since=NOW - timedelta(hours=720), until=NO_END, visible=Visible(user_id="u"), offset=0, limit=100,
         sort_by=SortField.CREATION_TIME, descending=True,
     )  # fmt: skip
 
@@ -71,12 +71,15 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_since_after_until_is_refused() -> None:
     assert refused(since="2025-01-10T08:00:00Z", until="2025-01-10T07:59:59Z") == {"since"}
+    assert refused(since="2026-11-23T12:00:00.001Z") == {"since"}  # until is now
+    assert query(since="2026-11-23T12:00:00Z").since == NOW
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("limit", "0"), ("limit", "1001"), ("limit", "ten"), ("limit", "1.0"), ("offset", "-1"), ("offset", "9" * 30),
-     ("sortBy", "conditions"), ("order", "down"), ("phase", "Done"), ("type", "upgrade"), ("userName", "a\0")],
+     ("sortBy", "conditions"), ("order", "down"), ("phase", "Done"), ("type", "upgrade"), ("userName", "a\0"),
+     ("includeDeleted", "maybe"), ("includeDeleted", "TRUE"), ("includeDeleted", "1")],
 )  # fmt: skip
 def test_what_is_outside_its_range_is_refused(name: str, value: str) -> None:
     assert refused(**{name: value}) == {name}

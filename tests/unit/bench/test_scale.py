@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.job import rfc3339
-from tests.bench.scale import Size, at_once, between
+from tests.bench.scale import Size, at_once, between, check_report
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,3 +38,12 @@ def test_theory_is_whole_batches() -> None:
 
 def test_times_are_subtracted_as_the_api_writes_them() -> None:
     assert between("2026-01-01T00:00:00.500Z", "2026-01-01T00:03:20.000Z") == 199.5
+
+
+def test_a_report_holds_every_node_of_its_job() -> None:
+    job = {"plan": {"nodes": [{"name": "a"}, {"name": "b"}]}}
+    healthy = [{"name": "a", "status": "pass"}, {"name": "b", "status": "pass"}]
+    check_report({"nodes": healthy}, job)
+    for nodes in (healthy[:1], [healthy[0], {"name": "b", "status": "error"}]):
+        with pytest.raises(RuntimeError, match="1 nodes are not in the report as healthy, b among them"):
+            check_report({"nodes": nodes}, job)

@@ -1,6 +1,7 @@
 """The shipped scripts at work, their paths moved below a folder: done, seen as done, and done again without harm.
 
-What a machine's kernel and systemd make of them is shown on real nodes (tests/e2e).
+On a real node only disable-os-upgrade is run (tests/e2e/test_addon.py): the others change the kernel's settings of the
+machine that the local cluster's nodes share.
 """
 
 import subprocess

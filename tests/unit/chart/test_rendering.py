@@ -270,6 +270,20 @@ def test_a_changed_setting_makes_new_pods() -> None:
     assert checksum({}) == checksum({"service": {"port": 81}})
 
 
+def test_a_pod_waits_for_its_dependencies_once_and_stays_in_the_service_without_them() -> None:
+    """docs/decisions/0024: with the store away callers get the API's own 503, not a refused connection."""
+    container = render({}).service_container
+    paths = {
+        probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
+
+
+def test_records_are_kept_unless_a_number_of_days_is_set() -> None:
+    assert render({}).settings["OPSJOBS_RETENTION_DAYS"] == "0"
+    assert render({"database": {"retentionDays": 90}}).settings["OPSJOBS_RETENTION_DAYS"] == "90"
+
+
 def test_jobs_namespace_allows_what_steps_do_and_is_made_only_when_wanted() -> None:
     (namespace,) = render({}).kind("Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
@@ -388,6 +402,13 @@ def test_who_starts_pods_is_checked_where_it_is_known() -> None:
     assert not [rule for rule in unknown["opsjobs-pods"] if "username" in rule]
     (changes,) = (rule for rule in unknown["opsjobs-workflows"] if "variables.changed" in rule)
     assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
+
+
+@pytest.mark.parametrize(("writable", "below"), [(False, True), (True, False)])
+def test_what_a_check_may_write_to_is_mounted_exactly(*, writable: bool, below: bool) -> None:
+    rules = admission({"preflight": {"hostPaths": ["/scratch"], "hostPathsWritable": writable}})["opsjobs-pods"]
+    (mounts,) = (rule for rule in rules if "hostPath.path" in rule and "/scratch" in rule)
+    assert ('startsWith(allowed + "/")' in mounts) is below
 
 
 def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:

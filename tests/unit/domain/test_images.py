@@ -71,6 +71,7 @@ def test_what_a_pod_ran_is_named_by_its_digest(image_id: str, reference: str) ->
         (DIGEST, "loaded into its node by hand"),
         (f"docker://{DIGEST}", "loaded into its node by hand"),
         ("docker.io/library/busybox:latest", "has no digest"),
+        ("docker.io/library/busybox@sha512:" + "0" * 128, "digest by SHA-512, which cannot be copied"),
         ("", "is not the name of an image"),
     ],
 )
@@ -95,6 +96,13 @@ def test_an_image_that_no_registry_has_is_said_to_be_so(image_id: str, sentence:
 )
 def test_an_exported_image_keeps_its_last_two_path_parts(image: str, path: str) -> None:
     assert exported_path("custom", parse(image)) == path
+
+
+def test_a_name_is_as_long_as_registries_take_it_and_no_longer() -> None:
+    longest = "a" * (255 - len("custom/team/"))
+    assert len(exported_path("custom", parse(f"ghcr.io/team/{longest}"))) == 255
+    with pytest.raises(NoReferenceError, match="longer than the 255 characters"):
+        exported_path("custom", parse(f"ghcr.io/team/{longest}a"))
 
 
 HOSTS = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}[A-Za-z0-9]\.[A-Za-z]{2,5}(:[0-9]{2,5})?", fullmatch=True)

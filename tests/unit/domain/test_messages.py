@@ -37,6 +37,22 @@ def step(message: str, code: int | None = None) -> Step:
         ("main: Unknown (exit code 255)", "node went away (rebooted or crashed) while the script ran"),
         ("Unknown (exit code 255)", "node went away (rebooted or crashed) while the script ran"),
         ("main: Error (exit code 255)", "node went away (rebooted or crashed) while the script ran"),
+        (
+            "main: OOMKilled (exit code 137): addon template a-1 was being run",
+            "ran out of memory (exit code 137): addon template a-1 was being run",
+        ),
+        (
+            "main: Unknown (exit code 255): addon template a-1 was being run",
+            "node went away (rebooted or crashed) while the script ran: addon template a-1 was being run",
+        ),
+        (
+            "main: Error (exit code 255): addon template a-1 was being run",
+            "node went away (rebooted or crashed) while the script ran: addon template a-1 was being run",
+        ),
+        (
+            "main: Error (exit code 137): addon template a-1 was being run",
+            "addon template a-1 was being run (exit code 137)",
+        ),
         ("main: Error (exit code 255): the script said so", "the script said so (exit code 255)"),
         (
             "main: ContainerStatusUnknown (exit code 137): The container could not be located",

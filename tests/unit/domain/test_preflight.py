@@ -49,6 +49,31 @@ def test_no_other_path_may(path: str) -> None:
     assert "/var/log, /nfs_models" in found["hostpath[1]"]
 
 
+@pytest.mark.parametrize("path", ["/etc", "/etc/opsjob", "/etc/opsjob/x", "/opsjob", "/var/run", "/run/argo", "/dev"])
+def test_what_would_hide_the_pods_own_may_not(path: str) -> None:
+    (fault,) = faults(asked(hostpath=[path]), Allowed(host_paths=("/etc", "/opsjob", "/var/run", "/run", "/dev")))
+    assert fault.path == "hostpath[0]"
+    assert repr(path) in fault.message
+    assert "the pod of a check has its own" in fault.message
+
+
+@pytest.mark.parametrize(("shared", "refused"), [({}, 0), ({"sharedMemory": "1Gi"}, 1)])
+def test_the_hosts_shared_memory_may_be_mounted_where_none_of_its_own_is_asked_for(
+    shared: dict[str, str], refused: int
+) -> None:
+    found = list(faults(asked(hostpath=["/dev/shm"], resource=shared), Allowed(host_paths=("/dev/shm",))))  # noqa: S108
+    assert len(found) == refused
+    assert all("its own /dev/shm" in fault.message for fault in found)
+
+
+def test_what_a_check_may_write_to_is_mounted_as_it_is_named_and_nothing_below() -> None:
+    """Where one job may have left a link to anywhere on the host."""
+    allowed = Allowed(host_paths=("/scratch",), host_paths_writable=True)
+    assert not list(faults(asked(hostpath=["/scratch"]), allowed))
+    (fault,) = faults(asked(hostpath=["/scratch/link"]), allowed)
+    assert "only /scratch (the chart's value preflight.hostPaths)" in fault.message
+
+
 def test_where_nothing_is_allowed_the_value_is_named() -> None:
     (fault,) = faults(asked(hostpath=["/var/log"]), Allowed())
     assert "no host path" in fault.message

@@ -260,3 +260,53 @@ class TestOtherTypes:
     def test_a_failed_clean_up_fails_the_job(self) -> None:
         last = self.ended(RESTORE, phase="Failed").conditions[-1]
         assert (last.reason, last.message) == ("Failed", "step clean-up: no (exit code 1)")
+
+
+class TestPreflight:
+    """Its last step writes the report; that there is none is said with whatever else there is to say."""
+
+    AWAY = "the report was not written: the object store did not take what it was sent"
+    REPORT = "roll-abc123.onExit[1].report"
+
+    def message(self, *items: list[dict[str, Any]], outputs: dict[str, str] | None = None, **fields: Any) -> str:
+        flow = workflow(*items, outputs=outputs, **fields)
+        return observe(job("n1", "n2", job_type=JobType.PREFLIGHT), flow, NOW).conditions[-1].message
+
+    def report(self, *codes: int, text: str = AWAY) -> list[dict[str, Any]]:
+        attempts = [
+            entry(f"{self.REPORT}({number})", "Pod", "Failed", start=25 + number, end=26 + number, code=code, host=True)
+            for number, code in enumerate(codes)
+        ]
+        for attempt, code in zip(attempts, codes, strict=True):
+            attempt["message"] = f"main: Error (exit code {code}): {text}"
+        return [entry(self.REPORT, "Retry", "Failed", start=25, end=29), *attempts]
+
+    def test_with_a_report_nothing_is_said_of_it(self) -> None:
+        written = {"report": "s3://b/preflight/j/report.json"}
+        assert self.message(OK1, OK2, phase="Succeeded", outputs=written) == "job finished successfully"
+
+    def test_healthy_nodes_without_a_report_are_a_failure_that_names_it_once(self) -> None:
+        message = self.message(OK1, OK2, self.report(75, 1), phase="Failed")
+        assert message == f"step clean-up: {self.AWAY} (exit code 1)"
+
+    @pytest.mark.parametrize("outputs", [{}, {"report": ""}])
+    def test_unhealthy_nodes_are_named_and_the_lack_too(self, outputs: dict[str, str]) -> None:
+        message = self.message(OK1, BAD2, self.report(75, 75), phase="Failed", outputs=outputs)
+        assert message == f"1 of 2 nodes succeeded, 1 failed: node n2: disk full (exit code 3); {self.AWAY}"
+
+    def test_what_ended_the_step_from_outside_is_said_as_what_it_is(self) -> None:
+        steps = self.report(137)
+        steps[-1]["message"] = "main: OOMKilled (exit code 137)"
+        message = self.message(OK1, BAD2, steps, phase="Failed")
+        assert message.endswith("; the report was not written: ran out of memory (exit code 137)")
+
+    def test_after_a_stop_too(self) -> None:
+        message = self.message(OK1, STOPPED2, self.report(75), phase="Failed", spec={"shutdown": "Stop"})
+        assert message == f"job was stopped: 1 of 2 nodes succeeded, 1 failed; {self.AWAY}"
+
+    def test_a_job_that_was_stopped_before_argo_took_it_up_has_none(self) -> None:
+        message = self.message(phase="Failed", start=None, spec={"shutdown": "Terminate"})
+        assert message == (
+            "job was stopped: 0 of 2 nodes succeeded, 2 never begun; "
+            "there is no report, because the job never came to its clean-up"
+        )

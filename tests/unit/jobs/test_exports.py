@@ -67,7 +67,8 @@ async def test_the_step_is_told_what_ran_and_what_it_is_to_be_called() -> None:
     export = exported(work)
     assert re.fullmatch(r"\d{8}", export.pop("date"))
     assert export == {
-        "source": f"docker.io/library/busybox@{DIGEST}",
+        "digest": DIGEST,
+        "sources": ["docker.io/library/busybox"],
         "target": "harbor.example.com/custom/library/busybox",
         "namespace": "team-a",
         "pullSecrets": ["team-registry"],
@@ -87,23 +88,34 @@ async def test_registry_and_project_are_the_installations() -> None:
     assert export["target"] == "registry.example.com:8443/kept/library/busybox"
 
 
-async def test_a_name_is_the_specs_and_the_source_what_the_node_says() -> None:
-    """A runtime may complete a short name with a registry of its own choice."""
+async def test_the_specs_own_repository_comes_before_any_that_the_node_knows_the_digest_by() -> None:
+    """Its pull secrets are for that one; but a runtime may complete a short name with a registry of its own choice."""
     export = exported(await prepare(running("busybox", f"mirror.example.com/hub/busybox@{DIGEST}")))
-    assert export["source"] == f"mirror.example.com/hub/busybox@{DIGEST}"
+    assert export["sources"] == ["docker.io/library/busybox", "mirror.example.com/hub/busybox"]
+    assert export["digest"] == DIGEST
     assert export["target"] == "harbor.example.com/custom/library/busybox"
 
 
 async def test_a_spec_that_names_an_image_by_its_id_is_called_what_the_node_calls_it() -> None:
     export = exported(await prepare(running(DIGEST, f"ghcr.io/team/app@{DIGEST}")))
     assert export["target"] == "harbor.example.com/custom/team/app"
+    assert export["sources"] == ["ghcr.io/team/app"]
+
+
+async def test_the_oldest_pod_whose_image_is_known_counts() -> None:
+    """One that was evicted before it started, or cannot be pulled, is in nobody's way."""
+    dead = replace(POD, containers=(Container("main", "busybox", waits_for="ImagePullBackOff"),))
+    alive = replace(running("busybox:2", f"docker.io/library/busybox@{DIGEST}"), name="train-1")
+    work = await prepare(dead, alive)
+    assert exported(work)["digest"] == DIGEST
+    assert work.inputs == (Named("image", "busybox:2"),)
 
 
 async def test_the_first_container_of_the_oldest_pod_that_is_left_counts_and_the_others_are_named() -> None:
     others = (Container("proxy", "envoy:1"),)
     pod = replace(POD, name="train-1", containers=POD.containers + others, init_containers=(Container("get", "get:2"),))
     work = await prepare(pod)
-    assert exported(work)["source"].startswith("docker.io/library/busybox@")
+    assert exported(work)["sources"] == ["docker.io/library/busybox"]
     assert work.note == (
         "exports the image of container 'main' of pod 'train-1', not those of its others: get:2 (get), envoy:1 (proxy)"
     )
@@ -123,8 +135,16 @@ async def test_the_first_container_of_the_oldest_pod_that_is_left_counts_and_the
             "container 'main' of pod 'train-0' has not started yet, so its image is not known: ErrImagePull: denied",
         ),
         (
+            [running("busybox", ""), replace(running("busybox", ""), name="train-1")],
+            "container 'main' of pod 'train-0' has not started yet, so its image is not known",
+        ),
+        (
             [running("busybox:opsjobs", DIGEST)],
             BY_HAND,
+        ),
+        (
+            [running(f"ghcr.io/team/{'a' * 250}", f"ghcr.io/team/{'a' * 250}@{DIGEST}")],
+            f"'custom/team/{'a' * 250}' would be longer than the 255 characters that registries take",
         ),
     ],
 )

@@ -2,14 +2,23 @@
 
 import base64
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
-from service.domain.job import JobType, Plan, PlannedNode
+import pytest
+
+from service.domain.cluster import Node
+from service.domain.faults import RefusedError
+from service.domain.job import JobType, Named, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs.order import Order
+from service.jobs.submit import Limits, Resolved
 from service.jobs.work import MAX_FILES_BYTES, Work
-from service.main import kinds
+from service.kube.client import KubeSettings
+from service.kube.manifest import workflow
+from service.main import kinds, wiring
 from service.settings import Settings
+from tests.unit.domain.argo import job
 
 
 async def work(**options: Any) -> Work:
@@ -34,12 +43,46 @@ async def test_the_watch_has_a_place_of_its_own_beside_the_checks() -> None:
     assert (await work()).recorded()["parallelism"] == 51
 
 
+async def test_the_charts_parallelism_is_the_workflows() -> None:
+    prepared = (await work()).recorded()
+    made = workflow(job("n-1", "n-2", job_type=JobType.PREFLIGHT, work=prepared, template="t"), KubeSettings())
+    assert made["spec"]["parallelism"] == 51
+
+
 async def test_replica_narrows_plan_and_parameters_alike() -> None:
     prepared = await work(resource={"replica": 1})
     assert prepared.plan is not None
     assert prepared.plan.names == ("n-1",)
     assert json.loads(prepared.parameters["nodes"]) == ["n-1"]
     assert prepared.files["nodes"] == "n-1\n"
+
+
+@dataclass
+class Fleet:
+    """A cluster of so many nodes."""
+
+    size: int
+
+    async def nodes(self) -> tuple[Node, ...]:
+        return tuple(Node(f"n-{number:02}") for number in range(self.size))
+
+
+async def resolved(replica: int | None) -> Resolved:
+    async def permit(_: object) -> None:
+        """Everybody may."""
+
+    whole = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
+    submission = replace(whole, cluster=Fleet(20), limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})  # type: ignore[arg-type]
+    options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}
+    inputs = (Named("cluster", submission.cluster_id),)
+    return await submission.resolve(Order(name="p", type=JobType.PREFLIGHT, inputs=inputs, options=options), permit)
+
+
+async def test_a_jobs_limit_counts_the_nodes_that_replica_leaves() -> None:
+    assert len((await resolved(10)).selection.plan.nodes) == 10
+    for replica in (11, None):
+        with pytest.raises(RefusedError, match="a job works on at most 10"):
+            await resolved(replica)
 
 
 async def test_no_two_jobs_share_the_names_of_their_checks() -> None:

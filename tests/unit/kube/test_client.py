@@ -5,7 +5,7 @@ import socket
 import pytest
 from aiohttp import web
 
-from service.jobs.ports import UnavailableError
+from service.jobs.ports import RefusedByClusterError, UnavailableError
 from service.kube.client import ApiError, ConflictError, Object, is_label_value, is_object_name
 from tests.unit.kube.conftest import Served, api_at
 
@@ -33,6 +33,19 @@ async def test_a_refusal_says_what_was_asked_what_came_back_and_what_to_do(
             await api.get("/api/v1/nodes")
     assert str(caught.value).startswith(f"Kubernetes answers {status} to GET /api/v1/nodes: etcd is away")
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "for_good"),
+    [(400, True), (401, False), (403, True), (409, False), (410, False), (422, True), (429, False), (500, False)],
+)
+async def test_what_would_be_refused_again_is_told_from_what_may_be_tried_again(
+    served: Served, status: int, *, for_good: bool
+) -> None:
+    async with served(lambda _: _later(refusing(status, "exceeded quota"))) as api:
+        with pytest.raises(UnavailableError, match="exceeded quota") as caught:
+            await api.create("/api/v1/nodes", {})
+    assert isinstance(caught.value, RefusedByClusterError) is for_good
 
 
 async def test_an_apiserver_that_is_not_there_is_unavailable() -> None:
@@ -63,6 +76,13 @@ async def test_an_answer_that_is_cut_off_is_unavailable(served: Served) -> None:
 async def test_what_a_proxy_says_in_html_becomes_a_sentence(served: Served) -> None:
     async with served(lambda _: _later(web.Response(status=502, text="<h1>Bad gateway</h1>"))) as api:
         with pytest.raises(UnavailableError, match="502 to GET /version: <h1>Bad gateway"):
+            await api.get("/version")
+
+
+@pytest.mark.parametrize("text", ["", "<h1>Welcome</h1>", "[]", "null", '"ok"', '{"half":'])
+async def test_an_answer_that_is_no_object_is_unavailable(served: Served, text: str) -> None:
+    async with served(lambda _: _later(web.Response(text=text))) as api:
+        with pytest.raises(UnavailableError, match="Kubernetes answers GET /version with what is no"):
             await api.get("/version")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -75,9 +76,30 @@ def test_several_in_one(pod: Pod) -> None:
     assert list(ended.rows) == [f"disk {pod.folder}", f"inodes {pod.folder}", "memory-size", "memory-bandwidth"]
     ended = pod.ended(pod.begin(text, **settings, **(little | {"MEMORY_MIN_GIBS": 1e6})))
     assert ended.code == 1, "unhealthy is worse than not tested"
-    assert checks.checks({"checks": list(ended.rows.values())})[-1].status == "fail"
+    found, _ = checks.checks({"checks": list(ended.rows.values())})
+    assert found[-1].status == "fail"
+
+
+def test_one_of_several_that_was_killed_could_not_test_and_costs_the_others_nothing(pod: Pod, tmp_path: Path) -> None:
+    killed = tmp_path / "killed.sh"
+    killed.write_text("exit 137\n")
+    settings = {"DISK_PATHS": pod.folder, "DISK_MIN_FREE_GIB": 0, "DISK_MIN_FREE_PERCENT": 0}
+    ended = pod.ended(pod.begin(combined("disk", str(killed)), **settings))
+    assert ended.code == 2
+    assert list(ended.rows) == [f"disk {pod.folder}", f"inodes {pod.folder}"]
+
+
+def test_what_several_have_found_is_written_after_each(pod: Pod, tmp_path: Path) -> None:
+    """The job's timeout may end the second of them, and the shell with it."""
+    last = tmp_path / "last.sh"
+    last.write_text("kill -KILL $$\n")
+    settings = {"DISK_PATHS": pod.folder, "DISK_MIN_FREE_GIB": 0, "DISK_MIN_FREE_PERCENT": 0}
+    ended = pod.ended(pod.begin(combined("disk", str(last)), **settings))
+    assert ended.code not in (0, 1)
+    assert list(ended.rows) == [f"disk {pod.folder}", f"inodes {pod.folder}"]
 
 
 def combined(*names: str) -> str:
-    paths = [str(CHECKS / f"{name}.sh") for name in names]
+    """Of the ready-made ones by name, and of others by path."""
+    paths = [name if name.endswith(".sh") else str(CHECKS / f"{name}.sh") for name in names]
     return subprocess.run(["/bin/sh", CHECKS / "combine.sh", *paths], capture_output=True, text=True, check=True).stdout

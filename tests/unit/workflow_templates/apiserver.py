@@ -37,10 +37,29 @@ class ServedLog:
     """A container's log, or why it is not to be had."""
 
     content: bytes = b""
-    #: One for each request to come: the connection is cut after so many bytes.
+    #: One for each time that it is read: the connection is cut after so many bytes.
     cuts: list[int] = field(default_factory=list)
+    #: The same, but there the answer ends as if it were whole, which is how the apiserver tells of a kubelet's death.
+    ends: list[int] = field(default_factory=list)
+    #: One for each request to come: the status and the message that it is answered instead, or HANG_UP.
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    #: What the kubelet says after it, or instead; with 200, as it does when it has begun to answer.
+    said: bytes = b""
     status: int = 200
     message: str = ""
+
+    def timed(self) -> list[bytes]:
+        """Its lines as Kubernetes gives them with timestamps."""
+        lines = _split(self.content)
+        return [
+            f"{LAST_TIME if number == len(lines) else FIRST_TIME} ".encode() + line
+            for number, line in enumerate(lines, 1)
+        ]
+
+
+def _split(content: bytes) -> list[bytes]:
+    *lines, last = content.split(b"\n")
+    return [line + b"\n" for line in lines] + [last] * bool(last)
 
 
 class ApiServer:
@@ -59,6 +78,8 @@ class ApiServer:
         self.logs: dict[str, ServedLog] = {}
         #: What the eviction of a pod is answered with, by the pod's name, where it is refused.
         self.refused_evictions: dict[str, tuple[int, Object]] = {}
+        #: Path → why a change of that object is forbidden.
+        self.refused_patches: dict[str, str] = {}
         self._version = 100
         self._lock = threading.RLock()
 
@@ -83,10 +104,14 @@ class ApiServer:
         found = self.logs.get(f"{namespace}/{pod}/{query['container']}{previous}")
         if found is None:
             return ServedLog(status=400, message=f"{query['container']} has no such log")
-        if "timestamps" in query and found.status == OK:
-            moment = LAST_TIME if "tailLines" in query else FIRST_TIME
-            return ServedLog(f"{moment} a line".encode() if found.content else b"")
-        return found
+        if found.faults:
+            status, message = found.faults.pop(0)
+            return ServedLog(status=status, message=message)
+        if "timestamps" not in query or found.status != OK:
+            return found
+        if "tailLines" in query:
+            return ServedLog(b"".join(found.timed()[-1:]) + found.said)
+        return ServedLog(b"".join(found.timed()) + found.said, found.cuts, found.ends)
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         with self._lock:
@@ -99,7 +124,7 @@ class ApiServer:
     def _get(self, path: str, query: dict[str, str], _body: Object | None) -> tuple[int, Object]:
         if path in self.objects:
             return 200, self.objects[path]
-        if path.endswith(("/pods", "/leases", "/nodes")):
+        if path.endswith(("/pods", "/leases", "/nodes", "/events")):
             return 200, self._page(path, query)
         return 404, {"message": f"{path} not found"}
 
@@ -131,6 +156,8 @@ class ApiServer:
 
     def _patch(self, path: str, _query: dict[str, str], body: Object | None) -> tuple[int, Object]:
         assert body is not None
+        if path in self.refused_patches:
+            return 403, {"message": self.refused_patches[path]}
         if path not in self.objects:
             return 404, {"message": "not found"}
         expected = body.get("metadata", {}).get("resourceVersion")
@@ -166,7 +193,11 @@ def _selected(item: Object, query: dict[str, str]) -> bool:
     wanted = [term.split("=", 1) for term in query.get("labelSelector", "").split(",") if term]
     if any(labels.get(key) != value for key, value in wanted):
         return False
-    fields = {"spec.nodeName": item["spec"].get("nodeName"), "status.phase": item.get("status", {}).get("phase")}
+    fields = {
+        "spec.nodeName": item.get("spec", {}).get("nodeName"),
+        "status.phase": item.get("status", {}).get("phase"),
+        "involvedObject.uid": item.get("involvedObject", {}).get("uid"),
+    }
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         key, value = term.replace("!=", "=").split("=", 1)
         if (fields[key] == value) is ("!=" in term):
@@ -208,6 +239,10 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
 
         def send_log(self, log: ServedLog) -> None:
             content = log.content if log.status == OK else json.dumps({"message": log.message}).encode()
+            if log.status == HANG_UP:
+                self.close_connection = True
+                return
+            content = content[: log.ends.pop(0)] if log.ends else content
             self.send_response(log.status)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -231,7 +266,7 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=5, trust_env=False) as client:
             cluster = Cluster(client, NAMESPACE, pause=0.01)
-            cluster.patience = 5.0
+            cluster.patience, cluster.refusal_patience = 5.0, 0.0
             yield cluster
     finally:
         http.shutdown()

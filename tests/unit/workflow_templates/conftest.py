@@ -10,6 +10,14 @@ from workflow_templates.cluster import Cluster
 from workflow_templates.host import Host
 
 
+@pytest.fixture(autouse=True)
+def last_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where a step leaves its termination message."""
+    path = tmp_path / "last-word"
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(path))
+    return path
+
+
 @pytest.fixture
 def server() -> ApiServer:
     return ApiServer()
@@ -24,4 +32,4 @@ def cluster(server: ApiServer) -> Iterator[Cluster]:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     """This machine, without becoming root on it, its scripts in a folder of the test's."""
-    return Host("job-1", prefix=(), root=tmp_path / "run")
+    return Host("job-1", prefix=(), root=tmp_path / "run", marks=tmp_path / "lib")

@@ -25,6 +25,10 @@ class S3Server:
     refuses: Callable[[str, dict[str, list[str]]], tuple[int, str] | None] = lambda _method, _query: None
     #: The next completion is done, but its answer lost.
     loses_an_answer: bool = False
+    #: Runs when an upload has been completed, before that is answered.
+    completed: Callable[[], None] = lambda: None
+    #: Whether parts are answered with an ETag, as S3 does.
+    tags: bool = True
     seen: list[tuple[str, str]] = field(default_factory=list)
     biggest: int = 0
     url: str = ""
@@ -51,6 +55,9 @@ class S3Server:
             return 200, f"<R><UploadId>{upload}</UploadId></R>", {}
         if "uploadId" in query:
             return self._of_upload(method, path, query, body)
+        if method == "DELETE":
+            self.objects.pop(path, None)
+            return 204, "", {}
         if method == "PUT":
             self.objects[path], self.types[path] = body, headers["Content-Type"]
             return 200, "", {}
@@ -65,13 +72,14 @@ class S3Server:
         if method == "PUT":
             number = int(query["partNumber"][0])
             self.uploads[upload][number] = body
-            return 200, "", {"ETag": f'"{number}"'}
+            return 200, "", {"ETag": f'"{number}"'} if self.tags else {}
         stored = self.uploads.pop(upload)
         if method == "DELETE":
             return 204, "", {}
         numbers = sorted(stored)
         assert body.decode().count("<Part>") == len(numbers)
         self.objects[path] = b"".join(stored[number] for number in numbers)
+        self.completed()
         if self.loses_an_answer:
             self.loses_an_answer = False
             return CUT, "", {}

@@ -38,12 +38,6 @@ def test_they_run_in_order(host: Host, tmp_path: Path) -> None:
     assert [name for name, *_ in each] == ["c", "a", "b"]
 
 
-def test_the_same_template_twice_runs_twice(host: Host, tmp_path: Path) -> None:
-    once = addon("a", f"echo x >> {tmp_path}/log")
-    assert run(host, once, once)[0] == "succeeded"
-    assert (tmp_path / "log").read_text() == "x\nx\n"
-
-
 def test_the_first_required_failure_ends_the_node(host: Host, tmp_path: Path) -> None:
     result, message, each = run(
         host, addon("good", "true"), addon("bad", "echo disk full >&2; exit 3"), addon("never", f"touch {tmp_path}/ran")
@@ -108,3 +102,10 @@ def test_the_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "addons.json"
     path.write_text(json.dumps({"templates": [{**entry, **more}]}, ensure_ascii=False), encoding="utf-8")
     assert addons.read(path) == [addon("a", script, required=False, gpu_vendor="amd", timeout_second=5, **BASH)]
+
+
+def test_a_step_that_is_killed_has_said_which_template_it_was_at(host: Host, tmp_path: Path, last_word: Path) -> None:
+    """The kubelet reads it whatever became of the step: the script sees it as the kubelet would."""
+    copy = addon("second", f"cp {last_word} {tmp_path}/said")
+    run(host, addon("first", "true"), copy)
+    assert (tmp_path / "said").read_text() == "addon template second was being run"

@@ -1,5 +1,7 @@
 """The steps' client: it outlasts an API that is away, and loses no race."""
 
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,44 @@ def test_what_is_not_there_is_none(cluster: Cluster) -> None:
     assert cluster.get(NODE) is None
 
 
-def test_a_refusal_is_not_repeated(server: ApiServer, cluster: Cluster) -> None:
-    server.faults = [403, 403]
-    with pytest.raises(ClusterError, match="refused GET /api/v1/nodes/gpu-1: 403 not now"):
+@pytest.mark.parametrize("faults", [[403], [401], [HANG_UP, 403, 403, 503, 401]])
+def test_an_api_that_has_not_read_the_rights_yet_is_waited_for(
+    server: ApiServer, cluster: Cluster, faults: list[int]
+) -> None:
+    """It has just started again, perhaps with the node that this very job reboots."""
+    server.put(NODE, {"spec": {}})
+    server.faults = list(faults)
+    cluster.refusal_patience = 5.0
+    assert cluster.get(NODE) is not None
+    assert server.faults == []
+
+
+def test_a_right_that_is_not_there_is_told_long_before_patience_with_an_absent_api_ends(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    server.faults = [403] * 1000
+    cluster.patience, cluster.refusal_patience = 1000, 0.05
+    with pytest.raises(ClusterError, match="refused GET /api/v1/nodes/gpu-1: 403 not now") as refusal:
         cluster.get(NODE)
-    assert server.faults == [403]
+    assert not isinstance(refusal.value, UnavailableError), "it is no wait: the step ends with the sentence"
+    assert 990 < len(server.faults) < 999
+
+
+def test_a_refusal_that_names_its_cause_is_not_repeated(server: ApiServer, cluster: Cluster) -> None:
+    server.add_pod("web", node="gpu-1")
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}]
+    server.refused_evictions["web"] = 403, {"message": "not in here", "details": {"causes": causes}}
+    cluster.refusal_patience = 5.0
+    with pytest.raises(ClusterError, match="403 not in here"):
+        cluster.evict(server.objects[f"{PODS}/web"])
+    assert len(server.seen) == 1
+
+
+def test_the_time_is_the_apis_own(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.put(NODE, {"spec": {}})
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: "Sat, 10 Jan 2026 08:00:00 GMT")
+    cluster.get(NODE)
+    assert cluster.now() == datetime(2026, 1, 10, 8, tzinfo=UTC)
 
 
 def test_every_page_of_a_list_is_read(server: ApiServer, cluster: Cluster) -> None:

@@ -121,6 +121,21 @@ def test_half_an_account_is_said_to_be_that(tmp_path: Path) -> None:
         mounted(tmp_path, "h.example.com/a/b")
 
 
+@pytest.mark.parametrize("key", ["password", ".dockerconfigjson"])
+def test_what_is_not_text_is_said_to_be_that(tmp_path: Path, key: str) -> None:
+    (tmp_path / "username").write_text("robot")
+    (tmp_path / key).write_bytes(b"\xff\xfe")
+    with pytest.raises(CredentialsError, match=rf"key {key} of the target's Secret .* is not text"):
+        mounted(tmp_path, "h.example.com/a/b")
+
+
+def test_what_else_is_in_the_secret_does_not_matter(tmp_path: Path) -> None:
+    for key, content in ENTRY.items():
+        (tmp_path / key).write_text(content)
+    (tmp_path / "keystore").write_bytes(b"\xff\xfe")
+    assert mounted(tmp_path, "h.example.com/a/b") == [ENTRY]
+
+
 def test_each_repository_has_its_own_entry() -> None:
     """Source and target may be in one registry; Docker Hub goes by its older name."""
     written = docker_config({"docker.io/library/busybox": ENTRY, "h.example.com/a/b": {"auth": "x"}, "c.com/d": None})

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import signal
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,11 +16,13 @@ import pytest
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.cluster import Cluster
-from workflow_templates.dumplog import dump, handed, reader
+from workflow_templates.dumplog import dump, handed
 from workflow_templates.dumplog.asked import Asked, AskedNodes, Workload
 from workflow_templates.dumplog.dump import NothingError
 from workflow_templates.dumplog.node_logs import NodeLogs
+from workflow_templates.dumplog.patience import Patience
 from workflow_templates.dumplog.reader import Reader
+from workflow_templates.dumplog.spool import SPOOLS
 from workflow_templates.objects import Place, Store, StoreError
 from workflow_templates.sigv4 import Signer
 from workflow_templates.stop import StoppedError
@@ -27,6 +30,11 @@ from workflow_templates.stop import StoppedError
 KEY = "/ops/dumplog/web/job-1.tar.gz"
 RUNNING: dict[str, Any] = {"running": {}}
 MIB = 1 << 20
+#: As the apiserver says it of a kubelet that it does not reach.
+NO_ROUTE = (
+    'Get "https://10.0.0.2:10250/containerLogs/team-a/web-1/main?timestamps=true": '
+    "dial tcp 10.0.0.2:10250: connect: no route to host"
+)
 
 
 @pytest.fixture
@@ -76,8 +84,9 @@ class Bench:
 
 @pytest.fixture
 def bench(server: ApiServer, cluster: Cluster, objects: S3Server, store: Store, tmp_path: Path) -> Bench:
-    nodes = NodeLogs(cluster, tmp_path, limit=MIB, pause=0.01)
-    return Bench(server, cluster, objects, store, Reader(cluster, tmp_path, limit=MIB, pause=0.01), nodes)
+    patience = Patience(cluster.patience, node_seconds=0.2, pause=0.01)
+    nodes, reader = NodeLogs(cluster, tmp_path, MIB, patience), Reader(cluster, tmp_path, MIB, patience)
+    return Bench(server, cluster, objects, store, reader, nodes)
 
 
 def asked(*pods: str, nodes: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> Asked:
@@ -128,7 +137,7 @@ def test_every_log_is_in_one_archive_with_an_index(bench: Bench) -> None:
 
 
 def test_more_logs_than_are_read_at_a_time(bench: Bench) -> None:
-    names = [f"web-{number}" for number in range(3 * reader.SPOOLS)]
+    names = [f"web-{number}" for number in range(3 * SPOOLS)]
     for name in names:
         add_pod(bench.server, name, main=name.encode())
     bench.dump(*names)
@@ -154,7 +163,7 @@ def test_one_that_cannot_be_read_does_not_lose_the_rest(bench: Bench) -> None:
 
 
 def test_a_node_that_does_not_answer_costs_its_own_logs_and_not_much_time(bench: Bench) -> None:
-    down = ServedLog(status=500, message="dial tcp 10.0.0.2:10250: no route to host")
+    down = ServedLog(status=500, message=NO_ROUTE)
     add_pod(bench.server, "web-0", main=b"hello\n")
     for number in range(1, 40):
         add_pod(bench.server, f"web-{number}", node="node-2", main=b"")
@@ -162,34 +171,31 @@ def test_a_node_that_does_not_answer_costs_its_own_logs_and_not_much_time(bench:
     note = bench.dump(*(f"web-{number}" for number in range(40)))["note"]
     entries = {entry["pod"]: entry for entry in bench.index["logs"]}
     assert entries["web-0"]["error"] == ""
-    assert all("node node-2 did not answer: 500 dial tcp" in entries[f"web-{n}"]["error"] for n in range(1, 40))
+    assert all(f"node node-2 did not answer: 500 {NO_ROUTE}" in entries[f"web-{n}"]["error"] for n in range(1, 40))
     assert "and 36 more" in note
 
 
-def test_a_log_that_breaks_off_is_read_again(bench: Bench) -> None:
-    add_pod(bench.server, "web-0", main=b"x" * 50_000)
-    bench.server.logs["team-a/web-0/main"].cuts = [20_000, 30_000]
-    assert bench.dump("web-0")["note"] == ""
-    assert bench.unpacked()["web-0/main.log"] == b"x" * 50_000
-
-
-def test_what_there_is_of_a_log_that_always_breaks_off_is_kept(bench: Bench) -> None:
-    add_pod(bench.server, "web-0", main=b"x" * 50_000)
-    bench.server.logs["team-a/web-0/main"].cuts = [20_000] * 9
-    note = bench.dump("web-0")["note"]
-    assert bench.unpacked()["web-0/main.log"] == b"x" * 20_000
-    assert "cut after 20000 bytes" in note
-    assert bench.index["logs"][0]["bytes"] == 20_000
-
-
-def test_a_log_larger_than_its_scratch_space_is_cut_and_says_what_to_do(bench: Bench) -> None:
+def test_a_log_longer_than_its_scratch_space_goes_on_in_further_files(bench: Bench) -> None:
     content = noise(4 * MIB)
-    add_pod(bench.server, "web-0", main=content)
+    add_pod(bench.server, "web-0", main=content, other=b"short\n")
+    assert bench.dump("web-0")["note"] == ""
+    (entry,) = [entry for entry in bench.index["logs"] if entry["container"] == "main"]
+    files = [entry["file"], *entry["furtherFiles"]]
+    assert files == ["web-0/main.log", "web-0/main.log.2", "web-0/main.log.3", "web-0/main.log.4"]
+    assert b"".join(bench.unpacked()[file] for file in files) == content
+    assert (entry["bytes"], entry["error"]) == (len(content), "")
+
+
+def test_what_the_kubelet_says_instead_of_a_log_is_in_the_index_and_the_message(bench: Bench) -> None:
+    add_pod(bench.server, "web-0", main=b"hello\n", gone=b"")
+    bench.server.logs["team-a/web-0/gone"].said = b"unable to retrieve container logs for containerd://0123"
     note = bench.dump("web-0")["note"]
-    kept = bench.unpacked()["web-0/main.log"]
-    assert MIB <= len(kept) < 2 * MIB
-    assert content.startswith(kept)
-    assert "dumplog.scratchMebibytes" in note
+    assert set(bench.unpacked()) == {"web-0/main.log", "index.json"}
+    entry = next(entry for entry in bench.index["logs"] if entry["container"] == "gone")
+    assert (entry["file"], entry["bytes"]) == ("", 0)
+    assert entry["error"] == "unable to retrieve container logs for containerd://0123"
+    assert "1 of 2 logs are not" in note
+    assert "container gone of pod web-0: unable to retrieve container logs" in note
 
 
 def test_node_inputs_narrow_and_excluded_nodes_are_left_out(bench: Bench) -> None:
@@ -287,6 +293,35 @@ def test_a_stop_in_mid_upload_leaves_no_half_archive(bench: Bench, monkeypatch: 
         bench.dump("web-0")
     assert [method for method, _ in bench.objects.seen][-1] == "DELETE"
     assert bench.leaves_nothing
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("", "stopped; nothing of the archive is in the object store"),
+        ("the whole object may be still in the bucket", "stopped; the whole object may be still in the bucket"),
+    ],
+)
+def test_who_stopped_it_hears_what_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left: str, said: str
+) -> None:
+    def stopped(*_: Any) -> None:
+        bench.store.left = left
+        raise StoppedError
+
+    asked_for, word = tmp_path / "dumplog.json", tmp_path / "word"
+    asked_for.write_text(json.dumps({"workloads": [], "nodes": [], "excludedNodes": [], "lookedFor": ""}))
+    monkeypatch.setattr("sys.argv", ["dump", "--job=job-1", "--scratch-mebibytes=13", f"--asked={asked_for}"])
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(word))
+    monkeypatch.setattr(Cluster, "in_pod", lambda: bench.cluster)
+    monkeypatch.setattr(Store, "in_pod", lambda: bench.store)
+    monkeypatch.setattr(dump, "dump", stopped)
+    usual = signal.getsignal(signal.SIGTERM)
+    try:
+        assert dump.main() == 143
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    assert word.read_text() == said
 
 
 def test_an_api_server_that_is_away_for_a_moment_is_outlasted(bench: Bench) -> None:

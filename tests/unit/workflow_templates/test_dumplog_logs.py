@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from workflow_templates.dumplog.logs import Log, of_pod
 
 RAN = {"terminated": {"containerID": "containerd://1", "exitCode": 3, "reason": "Error"}}
@@ -9,7 +11,7 @@ RAN = {"terminated": {"containerID": "containerd://1", "exitCode": 3, "reason": 
 
 def pod(*, statuses: dict[str, list[dict[str, Any]]] | None = None, **spec: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": "web-0", "namespace": "team-a"},
+        "metadata": {"name": "web-0", "namespace": "team-a", "uid": "0-1"},
         "spec": {"nodeName": "node-1", **spec},
         "status": {"phase": "Running", **(statuses or {})},
     }
@@ -77,3 +79,23 @@ def test_a_pod_of_which_nothing_is_known_yet_has_its_containers_in_the_index() -
     item = pod(containers=containers("a", "b"))
     del item["status"]
     assert named(list(of_pod(item))) == {"web-0/a.log": "has not started", "web-0/b.log": "has not started"}
+
+
+def test_the_index_tells_which_pod_it_was_and_when_its_container_started() -> None:
+    states = [{"running": {"startedAt": "2026-01-02T03:00:00Z"}}, RAN]
+    statuses = [{"name": name, "state": state} for name, state in zip("ab", states, strict=True)]
+    running, ended = of_pod(pod(containers=containers("a", "b"), statuses={"containerStatuses": statuses}))
+    assert (running.entry()["uid"], running.entry()["startedAt"]) == ("0-1", "2026-01-02T03:00:00Z")
+    assert (running.has_ended, ended.has_ended) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "doubt"),
+    [("", False), ("2026-01-02T03:00:01.000000001Z", False), ("2026-01-02T05:00:00.123456789+01:00", True)],
+)
+def test_a_log_that_begins_long_after_its_container_may_have_lost_its_beginning(first: str, *, doubt: bool) -> None:
+    status = {"name": "main", "state": {"running": {"startedAt": "2026-01-02T03:00:00Z"}}}
+    (log,) = of_pod(pod(containers=containers("main"), statuses={"containerStatuses": [status]}))
+    log.first_time = first
+    assert ("rotated away" in log.entry()["remark"]) is doubt
+    assert log.error == ""

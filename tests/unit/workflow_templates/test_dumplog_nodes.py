@@ -17,8 +17,10 @@ from workflow_templates.dumplog.asked import Asked, AskedNodes
 from workflow_templates.dumplog.handed import FullError, Taken
 from workflow_templates.dumplog.journal import JOURNAL, KERNEL, Bounds
 from workflow_templates.dumplog.node_logs import NodeLog, NodeLogs
+from workflow_templates.dumplog.patience import Patience
 
 MIB = 1 << 20
+NO_ROUTE = 'Get "https://10.0.0.2:10250/containerLogs/jobs/step/main": dial tcp 10.0.0.2:10250: no route to host'
 BOUNDS = Bounds(since_hours=2, bytes=MIB, seconds=20)
 
 
@@ -116,13 +118,15 @@ def test_a_part_that_is_lost_is_noticed() -> None:
 def test_more_than_one_log_or_more_than_fits_is_refused() -> None:
     with pytest.raises(ValueError, match="more than one"):
         taken(2 * next(handed.lines(JOURNAL, b"x", "")))
+    with pytest.raises(ValueError, match="without an end"):
+        taken(b"x" * 200_000)
     with pytest.raises(FullError):
         taken(b"".join(handed.lines(JOURNAL, noise(50_000), "")), limit=20_000)
 
 
 @pytest.fixture
 def nodes(cluster: Cluster, tmp_path: Path) -> NodeLogs:
-    return NodeLogs(cluster, tmp_path, limit=MIB, pause=0.01)
+    return NodeLogs(cluster, tmp_path, MIB, Patience(cluster.patience, node_seconds=0.2, pause=0.01))
 
 
 def add_step(server: ApiServer, node: str, log: ServedLog | bytes = b"", **status: Any) -> None:
@@ -166,7 +170,7 @@ def test_a_node_without_logs_has_its_reason_and_costs_no_other(server: ApiServer
     add_step(server, "well", both(b"here", b"", error="only its end"))
     add_step(server, "failed", phase="Failed", message="no space")
     add_step(server, "pending", phase="Pending")
-    add_step(server, "away", ServedLog(status=500, message="no route to host"))
+    add_step(server, "away", ServedLog(status=500, message=NO_ROUTE))
     add_step(server, "refused", ServedLog(status=403, message="not yours"))
     add_step(server, "half", both(b"here", b"there")[:20])
     wanted = ("well", "failed", "pending", "away", "refused", "half", "none")
@@ -179,7 +183,7 @@ def test_a_node_without_logs_has_its_reason_and_costs_no_other(server: ApiServer
     assert said["well"] == "only its end"
     assert said["failed"] == "its step failed: no space"
     assert said["pending"].startswith("its step did not end in time")
-    assert said["away"] == "node away did not answer: 500 no route to host"
+    assert said["away"] == f"node away did not answer: 500 {NO_ROUTE}"
     assert said["refused"] == "403 not yours"
     assert "lost" in said["half"]
     assert said["none"] == "its step did not start"
@@ -191,6 +195,15 @@ def test_a_log_that_breaks_off_is_read_again(server: ApiServer, nodes: NodeLogs)
     add_step(server, "a", ServedLog(both(content, b""), cuts=[20_000, 30_000]))
     assert dict(collected(nodes, AskedNodes(("a",)))) == {"nodes/a/journal.log": content}
     assert nodes.unread() == []
+
+
+def test_what_is_whole_of_a_node_stays_when_the_rest_is_lost(server: ApiServer, nodes: NodeLogs) -> None:
+    nodes.patience.seconds = 0.3
+    lines = both(noise(20_000), noise(30_000))
+    add_step(server, "a", ServedLog(lines, cuts=[len(lines) - 10_000, *[0] * 1000]))
+    assert dict(collected(nodes, AskedNodes(("a",)))) == {"nodes/a/journal.log": noise(20_000)}
+    (unread,) = (log for log in nodes.found if log.error)
+    assert (unread.kind, unread.bytes) == (KERNEL, 0)
 
 
 def test_one_that_is_too_long_names_the_value_to_raise(server: ApiServer, nodes: NodeLogs) -> None:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +68,19 @@ def test_entries_that_argo_has_yet_to_write_are_waited_for(
 
 def test_a_job_that_is_gone_has_no_good_verdict(cluster: Cluster) -> None:
     assert evaluate.evaluate(cluster, "job-1", 1) == "job job-1 is gone"
+
+
+@pytest.mark.parametrize(("fault", "code"), [(503, 75), (403, 1)])
+def test_an_api_that_stays_away_is_asked_again_later(  # noqa: PLR0913, PLR0917 - fixtures
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: int, code: int
+) -> None:
+    server.put(f"{WORKFLOWS}/job-1", workflow(n1="Succeeded", n2="Failed"))
+    monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
+    monkeypatch.setattr("sys.argv", ["evaluate", "--job=job-1", "--required=1"])
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
+    server.faults = [fault] * 10_000
+    cluster.patience = 0.05
+    assert evaluate.main() == code
+    assert "counted" in (tmp_path / "last-word").read_text()
+    server.faults, cluster.patience = [], 5.0
+    assert evaluate.main() == 0

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_templates.exportimage.crane import STALLED
 from workflow_templates.exportimage.faults import Side, fault, fault_of_copy, says_nothing_there, shortened, side_of
 
 URL = "https://h.example.com/v2/custom/team/app"
@@ -26,6 +27,15 @@ SAID = {
     "cut": f'Patch "{URL}/blobs/uploads/1": unexpected EOF',
     "reset": f'Patch "{URL}/blobs/uploads/1": read tcp 10.0.0.2:1->10.0.0.1:443: read: connection reset by peer',
     "broken": f"GET {URL}/manifests/1: unexpected status code 502 Bad Gateway",
+    "full status": f"PUT {URL}/blobs/uploads/1: unexpected status code 507 Insufficient Storage",
+    "denied disk": f"POST {URL}/blobs/uploads/: UNKNOWN: unknown error; filesystem: mkdir /data/x: permission denied",
+    "absent": f"GET {URL}/manifests/1: unexpected status code 404 Not Found",
+    "stalled": f"{STALLED} for 60 s",
+    "digits": "GET https://h.example.com/v2/custom/team/driver-507/blobs/x: unexpected status code 502 Bad Gateway",
+    "word": 'Get "https://h.example.com/v2/quota-manager/app/manifests/1": dial tcp: connect: connection refused',
+    "status in a name": "HEAD https://h.example.com/v2/custom/http-401/manifests/1: unexpected status code 502 Bad",
+    "tried before": f"HEAD request failed, falling back on GET: DENIED: x\nError: GET {URL}: unexpected EOF",
+    "host": 'Get "https://quota.example.com/v2/": dial tcp: lookup quota.example.com on 10.96.0.10:53: no such host',
     "other": "parsing reference: could not parse reference",
 }
 
@@ -50,6 +60,15 @@ SAID = {
         ("cut", "broke the connection off in the middle", True),
         ("reset", "broke the connection off in the middle", True),
         ("broken", "has an error of its own", True),
+        ("full status", "has no space left on its disk", False),
+        ("denied disk", "has an error of its own", True),
+        ("absent", "has nothing of that name: is exportImage.registry a registry", False),
+        ("stalled", "went silent", True),
+        ("digits", "has an error of its own", True),
+        ("word", "cannot be reached", True),
+        ("status in a name", "has an error of its own", True),
+        ("tried before", "broke the connection off in the middle", True),
+        ("host", "is not found: its name has no address", True),
         ("other", "did not do what was asked", False),
     ],
 )
@@ -77,8 +96,9 @@ def test_a_source_is_spoken_of_as_a_source(said: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_refusal_says_who_refused(side: Side) -> None:
-    assert fault(SAID["refused"], side, "h").refused_by == side
-    assert fault(SAID["gone"], side, "h").refused_by is None
+    refused, gone = fault(SAID["refused"], side, "h"), fault(SAID["gone"], side, "h")
+    assert (refused.refused, refused.side) == (True, side)
+    assert (gone.refused, gone.side) == (False, side)
 
 
 @pytest.mark.parametrize(
@@ -100,19 +120,44 @@ def test_of_a_copy_the_address_says_which_side(source: str, said: str, side: str
     assert str(fault_of_copy(said, source, target)).startswith(f"the {side} registry ")
 
 
-@pytest.mark.parametrize("said", ["cut", "reset"])
-def test_a_copy_that_was_cut_may_be_either_sides(said: str) -> None:
-    """What is sent to the one is read from the other at that moment."""
-    found = fault_of_copy(SAID[said], "docker.io/library/busybox", "h.example.com/custom/team/app")
-    both = "the connection to the source registry docker.io or to the target registry h.example.com broke off"
-    assert str(found).startswith(both)
-    assert found.passing
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("docker.io/library/busybox", SAID["cut"]),  # what is sent to the one is read from the other at that moment
+        ("docker.io/library/busybox", SAID["reset"]),
+        ("docker.io/library/busybox", SAID["stalled"]),
+        ("docker.io/library/busybox", "GET https://tokens.example.org/token: UNAUTHORIZED: authentication required"),
+        ("quay.io/team/app", 'Get "https://auth.example.com/token": dial tcp: i/o timeout'),
+        ("h.example.com/team/app", "GET https://h.example.com/service/token: UNAUTHORIZED: authentication required"),
+        ("quay.io/team/app", 'Get "https://cdn.quay.io/blob": dial tcp: i/o timeout'),
+    ],
+)
+def test_where_nobody_can_know_either_side_is_named(source: str, said: str) -> None:
+    found = fault_of_copy(said, source, "h.example.com/custom/team/app")
+    registry = source.partition("/")[0]
+    assert str(found).startswith(f"the source registry {registry} or the target registry h.example.com ")
+    assert found.side is None
+
+
+WORDS = st.sampled_from(["quota", "denied", "unauthorized", "eof", "507", "429", "401", "timeout", "x509", "app", "a"])
+PARTS = st.lists(WORDS, min_size=1, max_size=3).map("-".join)
+SENTENCES = [key for key, said in SAID.items() if "team/app" in said]
+
+
+@given(st.sampled_from(SENTENCES), st.lists(PARTS, min_size=1, max_size=3).map("/".join))
+def test_what_an_image_is_called_never_changes_the_cause(key: str, name: str) -> None:
+    usual, other = fault(SAID[key], "target", "h"), fault(SAID[key].replace("team/app", name), "target", "h")
+    assert str(other).partition(" (")[0] == str(usual).partition(" (")[0]
 
 
 def test_nothing_there_is_told_from_cannot_say() -> None:
     assert says_nothing_there(f"HEAD request failed\nError: {SAID['gone']}")
     assert says_nothing_there(f"Error: GET {URL}/manifests/1: NAME_UNKNOWN: repository name not known to registry")
     assert says_nothing_there(f"Error: GET {URL}/manifests/1: NOT_FOUND: artifact custom/team/app:1 not found")
+    assert says_nothing_there(f"Error: {SAID['absent']}")
+    assert not says_nothing_there(
+        f"Error: GET {URL.removesuffix('custom/team/app')}: unexpected status code 404 Not Found"
+    )
     for said in ("refused", "project", "down", "broken"):
         assert not says_nothing_there(f"404 Not Found\nError: {SAID[said]}")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import threading
@@ -94,7 +95,7 @@ def test_what_it_makes_is_not_everybodys_to_write(host: Host, tmp_path: Path) ->
 
 def test_it_sees_nothing_of_the_pods_environment(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    host = Host(host.job, prefix=(), root=host.root, env={"NODE_NAME": "gpu-1"})
+    host = Host(host.job, prefix=(), root=host.root, marks=host.marks, env={"NODE_NAME": "gpu-1"})
     _, lines, _ = run(host, "env")
     seen = dict(line.split("=", 1) for line in lines.splitlines())
     assert "KUBERNETES_SERVICE_HOST" not in seen
@@ -124,20 +125,48 @@ def test_cleaned_up_no_text_is_left_and_a_second_run_is_still_refused(host: Host
 
 
 def test_jobs_do_not_clean_up_after_each_other(host: Host) -> None:
-    other = Host("job-2", prefix=(), root=host.root)
+    other = Host("job-2", prefix=(), root=host.root, marks=host.marks)
     run(other, "true")
     host.clean()
     assert [path.read_text() for path in (host.root / "job-2").iterdir()] == ["true"]
 
 
+def test_a_reboot_does_not_make_it_run_twice(host: Host, tmp_path: Path) -> None:
+    run(host, f"echo x >> {tmp_path}/log")
+    shutil.rmtree(host.root)  # /run is memory
+    with pytest.raises(BegunBeforeError):
+        run(host, f"echo x >> {tmp_path}/log")
+    assert (tmp_path / "log").read_text() == "x\n"
+    assert not list(host.root.rglob("*-script")), "and its text is not put there again"
+
+
+def test_a_mark_holds_nothing_of_the_script(host: Host) -> None:
+    run(host, "true # secret")
+    (mark,) = (path for path in host.marks.rglob("*") if path.is_file())
+    assert (mark.name, mark.read_text(), stat.S_IMODE(mark.stat().st_mode)) == ("000-script", "", 0o600)
+
+
+def test_a_host_that_keeps_no_mark_runs_it_and_says_what_that_means(
+    host: Host, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    host.marks.write_text("as good as a disk that is read-only")
+    assert run(host, "echo hello")[:2] == (0, "hello")
+    said = capfdbinary.readouterr().out.decode()
+    assert "is not remembered beyond a reboot of the host: " in said
+    assert str(host.marks) in said
+    with pytest.raises(BegunBeforeError):
+        run(host, "echo hello")
+    host.clean()
+
+
 def test_what_was_begun_long_ago_is_forgotten(host: Host) -> None:
-    old = host.root / "job-0"
-    old.mkdir(parents=True)
     month_ago = time.time() - 32 * 24 * 3600
-    os.utime(old, (month_ago, month_ago))
+    for folder in (host.root, host.marks):
+        (folder / "job-0").mkdir(parents=True)
+        os.utime(folder / "job-0", (month_ago, month_ago))
     run(host, "true")
     host.clean()
-    assert [path.name for path in host.root.iterdir()] == [host.job]
+    assert [path.name for folder in (host.root, host.marks) for path in folder.iterdir()] == [host.job] * 2
 
 
 def test_a_host_that_takes_no_file_says_so(host: Host) -> None:

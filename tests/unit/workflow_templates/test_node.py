@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
+from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from tests.unit.workflow_templates.test_host import wait_until
 from workflow_templates.addon import node
 from workflow_templates.cluster import Cluster
@@ -142,19 +142,58 @@ def test_a_cordon_of_a_person_stays(pod: Pod) -> None:
     )
 
 
+LABELS = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}
+
+
+def fail(server: ApiServer, *others: str) -> None:
+    """Other nodes of the job fail, and their pods stay."""
+    main = {"name": "main", "state": {"terminated": {"exitCode": 1}}}
+    for other in others:
+        status = {"phase": "Failed", "containerStatuses": [main]}
+        server.add_pod(f"step-{other}", node=other, metadata={"labels": LABELS}, status=status)
+
+
 @pytest.mark.parametrize(("failed", "code"), [(0, 0), (1, 0), (2, 76), (3, 76)])
 def test_nothing_is_begun_once_the_ratio_is_out_of_reach(pod: Pod, tmp_path: Path, failed: int, code: int) -> None:
-    labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}
-    for number in range(failed):
-        main = {"name": "main", "state": {"terminated": {"exitCode": 1}}}
-        status = {"phase": "Failed", "containerStatuses": [main]}
-        pod.server.add_pod(f"f{number}", node=f"other-{number}", metadata={"labels": labels}, status=status)
+    fail(pod.server, *(f"other-{number}" for number in range(failed)))
     assert pod.run(f"touch {tmp_path}/ran") == code
     assert (tmp_path / "ran").exists() is (code == 0)
     if code == 76:
         assert pod.outcome["result"] == "skipped"
         assert pod.last_word == f"not begun: {failed} of 4 nodes failed and 3 must succeed"
         assert ("POST", LEASES) not in pod.server.seen
+
+
+def test_a_failure_counts_whose_pod_is_gone(pod: Pod, tmp_path: Path) -> None:
+    """Kubernetes collects pods that ended, and those of nodes that leave; Argo's entry of it stays."""
+    inputs = {"parameters": [{"name": "node", "value": "other-1"}]}
+    entry = {"type": "Pod", "templateName": "node", "phase": "Failed", "inputs": inputs, "outputs": {"exitCode": "1"}}
+    pod.server.put(f"{WORKFLOWS}/job-1", {"status": {"nodes": {"a": entry}}})
+    fail(pod.server, "other-1")
+    assert pod.run() == 0, "one node, though pod and entry both speak of it"
+    fail(pod.server, "other-2")
+    del pod.server.objects[f"{PODS}/step-other-1"]
+    assert pod.run(f"touch {tmp_path}/ran") == 76
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_node_that_waited_in_vain_is_given_back_at_once(pod: Pod) -> None:
+    pod.server.add_pod("train-0", node="gpu-1", namespace="team")
+    assert pod.run(security_upgrade=True) == 75
+    assert pod.server.objects[NODE]["spec"]["unschedulable"]
+    fail(pod.server, "other-1", "other-2")
+    assert pod.run(security_upgrade=True) == 76
+    assert not pod.cordoned
+    assert not pod.leased
+
+
+def test_failures_while_the_node_was_made_ready_are_in_time_to_spare_it(pod: Pod, tmp_path: Path) -> None:
+    pod.server.before_write = lambda: fail(pod.server, "other-1", "other-2")  # before it takes its Lease
+    assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 76
+    assert ("POST", LEASES) in pod.server.seen
+    assert not (tmp_path / "ran").exists()
+    assert not pod.cordoned
+    assert not pod.leased
 
 
 def test_an_api_that_stays_away_before_the_work_is_no_failure(pod: Pod) -> None:

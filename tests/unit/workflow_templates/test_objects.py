@@ -1,6 +1,10 @@
 """What steps may rely on of the object store: whole objects or none, an outage outlasted, and words for people."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,8 +12,10 @@ import httpx
 import pytest
 
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
+from workflow_templates import stop
 from workflow_templates.objects import Place, Store, StoreError
 from workflow_templates.sigv4 import Signer
+from workflow_templates.stop import StoppedError
 
 MIB = 1 << 20
 
@@ -47,6 +53,23 @@ def test_a_link_leads_to_where_people_reach_the_store() -> None:
 def test_without_path_style_the_bucket_is_in_the_host_name() -> None:
     place = Place(endpoint="https://s3.example.com", bucket="ops", path_style=False)
     assert place.url("x") == "https://ops.s3.example.com/x"
+
+
+@pytest.mark.parametrize("path_style", [True, False])
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("https://S3.Example.com:443", "s3.example.com"),
+        ("http://s3.example.com:80/", "s3.example.com"),
+        ("https://s3.example.com:80", "s3.example.com:80"),
+        ("http://S3:9000", "s3:9000"),
+    ],
+)
+def test_a_link_names_the_host_as_whoever_opens_it_does(written: str, host: str, *, path_style: bool) -> None:
+    """A signature holds for one spelling of it."""
+    place = Place(endpoint="http://inside", public_endpoint=written, bucket="ops", path_style=path_style)
+    assert httpx.URL(place.url("x", written)).netloc.decode() == urlsplit(place.url("x", written)).netloc
+    assert urlsplit(place.url("x", written)).netloc == (host if path_style else f"ops.{host}")
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 5 * MIB // 2])
@@ -89,15 +112,86 @@ def test_a_completion_whose_answer_was_lost_counts(server: S3Server, store: Stor
     assert server.objects == {"/ops/prod/big": b"x"}
 
 
-def test_a_store_that_stays_away_is_given_up_in_time_and_named(server: S3Server, store: Store) -> None:
-    def upload() -> None:
-        with store.upload("big", "application/gzip") as file:
-            file.write(b"x" * 2 * MIB)
+def upload(store: Store) -> None:
+    with store.upload("big", "application/gzip") as file:
+        file.write(b"x" * 2 * MIB)
 
+
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_completion_that_nobody_heard_the_end_of_leaves_no_object(
+    server: S3Server, store: Store, *, may_delete: bool
+) -> None:
+    """It was done, its answer lost, and the store did not come back in time to say so."""
+
+    def away() -> None:
+        server.refuses = lambda method, _query: None if method == "DELETE" and may_delete else (503, "SlowDown")
+
+    store.patience = 0.5
+    server.loses_an_answer, server.completed = True, away
+    with pytest.raises(StoreError):
+        upload(store)
+    assert server.uploads == {}
+    if may_delete:
+        assert (server.objects, store.left) == ({}, "")
+    else:
+        assert len(server.objects) == 1
+        assert store.left.startswith("the whole object may be still in the bucket")
+
+
+def test_a_stop_while_it_is_completed_leaves_no_object(server: S3Server, store: Store) -> None:
+    def stopped() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        # The answer comes only when the other side has heard of it.
+        heard.wait(10)
+
+    heard = threading.Event()
+    server.completed = stopped
+    usual = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(StoppedError), stop.heard(), store.upload("big", "application/gzip") as file:
+            file.write(b"x" * 2 * MIB)
+    finally:
+        heard.set()
+        signal.signal(signal.SIGTERM, usual)
+    assert ("POST", "/ops/prod/big?uploads=") in server.seen
+    assert (server.objects, server.uploads, store.left) == ({}, {}, "")
+
+
+@pytest.mark.parametrize("code", ["RequestTimeout", "IncompleteBody", "SlowDown"])
+def test_a_request_that_was_cut_on_its_way_is_repeated(server: S3Server, store: Store, code: str) -> None:
+    server.faults = [(400, code)]
+    upload(store)
+    assert server.objects == {"/ops/prod/big": b"x" * 2 * MIB}
+
+
+def test_what_is_no_s3_is_called_so(server: S3Server, store: Store) -> None:
+    server.tags = False
+    with pytest.raises(StoreError, match=r"a part without an ETag.*objectStore\.endpoint"):
+        upload(store)
+    server.faults = [(200, "")]
+    with pytest.raises(StoreError, match=r"without an UploadId.*objectStore\.endpoint"):
+        upload(store)
+
+
+def test_a_store_that_is_down_from_the_first_is_given_up_in_time(store: Store) -> None:
+    store.patience = 0.5
+    store.place = replace(store.place, endpoint="http://127.0.0.1:1")
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 did not take .* Connect"):
+        upload(store)
+
+
+def test_a_refused_key_fails_an_upload_at_once(server: S3Server, store: Store) -> None:
+    server.refuses = lambda _method, _query: (403, "InvalidAccessKeyId")
+    with pytest.raises(StoreError, match=r"refuses our key .*InvalidAccessKeyId.*existingSecret"):
+        upload(store)
+    assert len(server.seen) == 1
+
+
+def test_a_store_that_stays_away_is_given_up_in_time_and_named(server: S3Server, store: Store) -> None:
     store.patience = 0.5
     server.refuses = lambda method, _query: (503, "SlowDown") if method == "PUT" else None
     with pytest.raises(StoreError, match=r"did not take what .*503 SlowDown") as told:
-        upload()
+        upload(store)
     assert server.url in str(told.value)
     assert (server.objects, server.uploads) == ({}, {})
 

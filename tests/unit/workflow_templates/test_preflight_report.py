@@ -56,7 +56,29 @@ def step(phase: str, message: str = "", code: str | None = None) -> dict[str, An
     [
         (step("Succeeded", code="0"), "pass", ""),
         (step("Failed", "main: Error (exit code 1): the disk is full", "1"), "fail", "the disk is full (exit code 1)"),
-        (step("Failed", "Error (exit code 7)", "7"), "fail", "exit code 7"),
+        (step("Failed", "Error (exit code 1)", "1"), "fail", "exit code 1"),
+        (step("Failed", "pod deleted", "1"), "fail", "pod deleted (exit code 1)"),
+        (
+            step("Failed", "main: Error (exit code 1): shutdown, evicted, OOM", "1"),
+            "fail",
+            "shutdown, evicted, OOM (exit code 1)",
+        ),
+        (step("Failed", "Error (exit code 7)", "7"), "error", "exit code 7"),
+        (step("Failed", "main: Error (exit code 64)", "64"), "error", "exit code 64"),
+        (
+            step("Failed", "main: Error (exit code 127): no tool (exit code 127)", "127"),
+            "error",
+            "no tool (exit code 127)",
+        ),
+        (step("Failed", "main: OOMKilled (exit code 137)", "137"), "error", "OOMKilled (exit code 137)"),
+        (step("Failed", "main: OOMKilled (exit code 1)", "1"), "error", "OOMKilled (exit code 1)"),
+        (
+            step("Failed", "The node was low on resource: memory.", "1"),
+            "error",
+            "The node was low on resource: memory. (exit code 1)",
+        ),
+        (step("Failed", "main: Unknown (exit code 255)", "255"), "error", "Unknown (exit code 255)"),
+        (step("Failed", "pod deleted", "143"), "error", "pod deleted (exit code 143)"),
         (step("Failed", "Step exceeded its deadline", "143"), "error", "Step exceeded its deadline (exit code 143)"),
         (step("Failed", "main: Error (exit code 2): no GPU tool", "2"), "error", "no GPU tool (exit code 2)"),
         (step("Failed", "could not be started within 20 s: no"), "error", "could not be started within 20 s: no"),
@@ -98,10 +120,61 @@ def test_a_result_file_that_cannot_be_read_is_said_and_changes_no_status(text: s
     assert node.reason.startswith("the result file could not be read")
 
 
+def written(nodes: list[Node]) -> dict[str, Any]:
+    """What is put into the store, and that it can be: strict JSON by its schema, XML twice, all of it UTF-8."""
+
+    def no_number(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    text = document({"name": "p", "image": "i"}, "job", "2026-01-02T03:04:05Z", nodes).encode()
+    found: dict[str, Any] = json.loads(text, parse_constant=no_number)
+    SCHEMA.validate(found)
+    for xml in (junit("job", nodes), matrix("job", nodes)):
+        ET.fromstring(xml.encode())  # noqa: S314 - our own text
+    return found
+
+
 @given(st.text(), st.text())
 def test_whatever_a_check_writes_there_is_a_line_for_its_node(log: str, result: str) -> None:
-    node = checks.of("n", step("Failed", log, "1"), f"{log}\nopsjob-result: {result}")
-    SCHEMA.validate(json.loads(document({}, "j", "2026-01-02T03:04:05Z", [node])))
+    assert written([checks.of("n", step("Failed", log, "1"), f"{log}\nopsjob-result: {result}")])
+
+
+@given(
+    st.text(st.characters(categories=["Cs", "Cc", "Cn", "Ll"])),
+    st.sampled_from(["name", "value", "unit", "reason", "action"]),
+)
+def test_what_utf_8_cannot_hold_harms_no_report(text: str, field: str) -> None:
+    """As JSON spells it: every character by its number, halves of pairs too."""
+    escaped = json.dumps({"checks": [{"name": "x", "ok": True, field: f"{text}."}]}, ensure_ascii=True)
+    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {escaped}")
+    assert len(node.checks) == 1
+    assert written([node])["totals"]["pass"] == 1
+
+
+def test_half_a_pair_is_replaced_and_the_rest_kept() -> None:
+    node = checks.of("n", step("Succeeded", code="0"), r'opsjob-result: {"checks":[{"name":"x\ud800","ok":true}]}')
+    assert written([node])["nodes"][0]["checks"][0]["name"] == "x\ufffd"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999", "1e999", "9" * 400])
+def test_what_is_no_number_of_json_is_a_text(number: str) -> None:
+    log = f'opsjob-result: {{"checks":[{{"name":"x","ok":true,"value":{number}}}]}}'
+    node = checks.of("n", step("Succeeded", code="0"), log)
+    (check,) = written([node])["nodes"][0]["checks"]
+    assert isinstance(check["value"], str)
+    assert check["status"] == "pass"
+
+
+def test_what_json_takes_for_part_of_a_text_does_not_end_a_line() -> None:
+    log = 'opsjob-result: {"checks":[{"name":"a\u2028b\u0085c","ok":true}]}\n'
+    assert len(checks.of("n", step("Succeeded", code="0"), log).checks) == 1
+
+
+def test_only_so_many_checks_are_kept_and_that_is_said() -> None:
+    many = json.dumps({"checks": [{"name": str(number), "ok": True} for number in range(201)]})
+    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {many}")
+    assert len(node.checks) == 200
+    assert node.reason == "only the first 200 of its 201 checks are kept"
 
 
 @given(
@@ -112,17 +185,15 @@ def test_whatever_a_check_writes_there_is_a_line_for_its_node(log: str, result: 
 )
 def test_a_result_of_any_form_is_read_or_refused(result: Any) -> None:
     try:
-        found = checks.checks({"checks": [{"name": "x", "value": result, "reason": result, "ok": result}]})
+        found, _ = checks.checks({"checks": [{"name": "x", "value": result, "reason": result, "ok": result}]})
     except ValueError:
         pytest.fail("its form is right")
-    node = Node("n", "pass", checks=found)
-    SCHEMA.validate(json.loads(document({}, "j", "2026-01-02T03:04:05Z", [node])))
+    written([Node("n", "pass", checks=found)])
 
 
 @given(NODES)
 def test_the_report_keeps_its_schema_and_its_totals(nodes: list[Node]) -> None:
-    report = json.loads(document({"name": "p", "image": "i"}, "job", "2026-01-02T03:04:05Z", nodes))
-    SCHEMA.validate(report)
+    report = written(nodes)
     assert sum(report["totals"].values()) == len(nodes)
     assert report["totals"]["fail"] == sum(node["status"] == "fail" for node in report["nodes"])
 
@@ -145,6 +216,37 @@ def test_the_picture_is_xml_with_a_row_a_node_and_nothing_of_theirs_in_its_marku
     assert tags <= {"svg", "rect", "text", "g", "title"}
     cells = picture.findall("{http://www.w3.org/2000/svg}g")
     assert len(cells) == sum(len({"node", *(check.name for check in node.checks)}) for node in nodes)
+
+
+def test_junit_names_the_case_that_failed() -> None:
+    node = Node(
+        "gpu-7", "fail", "hot", 1, checks=(Check("ecc", "pass", 0), Check("heat", "fail", 99, "C", "99 C is hot"))
+    )
+    (suite,) = ET.fromstring(junit("job", [node]))  # noqa: S314 - our own text
+    failed = {case.attrib["name"]: fault.attrib["message"] for case in suite for fault in case.findall("failure")}
+    assert failed == {"node": "hot", "heat": "99 C is hot"}
+    assert {case.attrib["classname"] for case in suite.findall("testcase")} == {"gpu-7"}
+
+
+def test_a_cell_of_the_picture_says_what_was_found_where() -> None:
+    nodes = [
+        Node("a", "pass", checks=(Check("ecc", "pass"),)),
+        Node("b", "fail", "hot", checks=(Check("heat", "fail", reason="99 C"),)),
+    ]
+    space = "{http://www.w3.org/2000/svg}"
+    cells = {
+        cell.findtext(f"{space}title"): cell
+        for cell in ET.fromstring(matrix("job", nodes)).findall(f"{space}g")  # noqa: S314
+    }
+    assert set(cells) == {"a, node: healthy", "a, ecc: healthy", "b, node: unhealthy, hot", "b, heat: unhealthy, 99 C"}
+    cell, beside = cells["b, heat: unhealthy, 99 C"], cells["a, ecc: healthy"]
+    assert cell.findtext(f"{space}text") == "✗"
+    at, beside_at = (one.find(f"{space}rect") for one in (cell, beside))
+    assert at is not None
+    assert beside_at is not None
+    assert at.attrib["fill"] != beside_at.attrib["fill"]
+    assert int(at.attrib["x"]) > int(beside_at.attrib["x"]), "another check is another column"
+    assert int(at.attrib["y"]) > int(beside_at.attrib["y"]), "another node is another row"
 
 
 def test_markup_in_a_name_stays_text() -> None:

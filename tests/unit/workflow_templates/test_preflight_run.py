@@ -1,12 +1,17 @@
 """The shell around a check, run by this machine's own: what a check is told, and what is handed on of it."""
 
+import json
 import os
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from workflow_templates.preflight.checks import read
 from workflow_templates.preflight.template import build
 
 RUN = Path(__file__).parents[3] / "workflow_templates/preflight/run.sh"
@@ -19,24 +24,37 @@ class Ran:
     reason: str
 
 
-def run(folder: Path, script: str, node: str = "b", said: str = "") -> Ran:
+def start(folder: Path, script: str, node: str = "b", said: str = "") -> subprocess.Popen[str]:
     """The paths of the pod become a folder's."""
     (folder / "entrypoint").write_text(script)
     (folder / "nodes").write_text("a\nb\nc\n")
     (folder / "termination-log").write_text(said)
     text = RUN.read_text()
-    for path, place in (("/etc/opsjob/", ""), ("/opsjob/", ""), ("/dev/", "")):
+    for path, place in (("/etc/opsjob/", ""), ("/opsjob/", ""), ("/dev/termination", "termination")):
         text = text.replace(path, f"{folder}/{place}")
-    ran = subprocess.run(
+    return subprocess.Popen(
         ["/bin/sh", "-c", text],
         env={**os.environ, "NODE_NAME": node},
-        capture_output=True,
-        text=True,
-        check=False,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    assert ran.stderr == ""
-    return Ran(ran.returncode, ran.stdout, (folder / "termination-log").read_text().strip())
+
+
+def run(folder: Path, script: str, node: str = "b", said: str = "") -> Ran:
+    ran = start(folder, script, node, said)
+    output, errors = ran.communicate()
+    assert errors == ""
+    return Ran(ran.returncode, output, (folder / "termination-log").read_text().strip())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_the_template_runs_this_very_text() -> None:
@@ -61,9 +79,9 @@ def test_a_check_knows_the_names_of_the_others(tmp_path: Path) -> None:
         (0, 0, ""),
         (1, 1, "found unhealthy"),
         (2, 2, "could not be tested"),
-        (7, 7, ""),
-        (75, 1, "the check ended with exit code 75"),
-        (76, 1, "the check ended with exit code 76"),
+        (7, 7, "could not be tested: the check ended with exit code 7"),
+        (75, 2, "could not be tested: the check ended with exit code 75"),
+        (76, 2, "could not be tested: the check ended with exit code 76"),
     ],
 )
 def test_exit_codes(tmp_path: Path, code: int, ends: int, reason: str) -> None:
@@ -75,14 +93,57 @@ def test_a_checks_own_reason_is_kept(tmp_path: Path) -> None:
     assert run(tmp_path, "exit 1", said="the disk is full").reason == "the disk is full"
 
 
-def test_the_result_file_is_handed_on_as_it_is(tmp_path: Path) -> None:
+def test_a_command_that_is_not_there_is_no_fault_of_the_node(tmp_path: Path) -> None:
+    ran = run(tmp_path, "no-such-tool-anywhere 2> /dev/null")
+    assert (ran.code, ran.reason.endswith("(exit code 127)")) == (127, True)
+    assert ran.reason.startswith("could not be tested: a command of the check is not there")
+
+
+def test_the_result_file_is_handed_on_in_lines_that_are_not_many(tmp_path: Path) -> None:
     ran = run(tmp_path, r"""printf 'no end'; printf '{"checks": [\n  "a\\nb" \n]}' > "$OPSJOB_RESULT" """)
-    assert ran.output == 'no end\nopsjob-result: {"checks": [\nopsjob-result:   "a\\nb" \nopsjob-result: ]}\n'
+    assert ran.output == 'no end\nopsjob-result: {"checks": [   "a\\nb"  ]} \n'
 
 
-def test_an_endless_result_file_ends(tmp_path: Path) -> None:
-    ran = run(tmp_path, 'i=0; while [ $i -lt 1000 ]; do echo $i; i=$((i+1)); done > "$OPSJOB_RESULT"')
-    assert ran.output.count("opsjob-result: ") == 400
+def write_checks(folder: Path, count: int, indent: int | None, filling: int = 0) -> list[dict[str, object]]:
+    found = [{"name": f"check {number}", "ok": True, "reason": "é" * filling} for number in range(count)]
+    (folder / "found.json").write_text(json.dumps({"checks": found}, indent=indent, ensure_ascii=False))
+    return list(found)
+
+
+@pytest.mark.parametrize("indent", [None, 1, 8])
+def test_a_result_of_many_lines_is_read_whole(tmp_path: Path, indent: int | None) -> None:
+    written = write_checks(tmp_path, 200, indent, filling=40)
+    ran = run(tmp_path, f'cp {tmp_path}/found.json "$OPSJOB_RESULT"; echo the last word')
+    assert ran.output.count("\n") < 200, "of the log only so many lines are read"
+    checks, fault, last = read(ran.output)
+    assert (fault, last) == ("", "the last word")
+    assert [check.name for check in checks] == [item["name"] for item in written]
+    assert checks[0].reason == "é" * 40
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_result_that_is_too_large_is_said_to_be(tmp_path: Path, indent: int | None) -> None:
+    write_checks(tmp_path, 2_000, indent, filling=50)
+    ran = run(tmp_path, f'cp {tmp_path}/found.json "$OPSJOB_RESULT"')
+    assert len(ran.output.encode()) < 110_000
+    assert read(ran.output)[:2] == ((), "the result file could not be read: it is over 100 kB")
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_was_found_until_a_stop_is_handed_on(tmp_path: Path, *, goes_on: bool) -> None:
+    """The executor signals every process of the container; a check may then have a last word."""
+    found = '{"checks": [{"name": "disk", "ok": true}]}'
+    last = "trap 'echo cleaned up; exit 1' TERM" if goes_on else ""
+    script = f"{last}\necho '{found}' > \"$OPSJOB_RESULT\"\necho > {tmp_path}/begun\nsleep 600\n"
+    begun = start(tmp_path, script)
+    wait_until((tmp_path / "begun").exists)
+    # More than once: a process that is just being made may miss the first.
+    wait_until(lambda: os.killpg(begun.pid, signal.SIGTERM) or begun.poll() is not None)  # type: ignore[func-returns-value]
+    output, _ = begun.communicate()
+    assert begun.returncode == 143, "whatever it ended with: nobody knows whether the node is healthy"
+    assert ("cleaned up" in output) is goes_on
+    assert [check.name for check in read(output)[0]] == ["disk"]
+    assert (tmp_path / "termination-log").read_text() == ""
 
 
 def test_the_text_is_the_shells_and_nobody_elses(tmp_path: Path) -> None:

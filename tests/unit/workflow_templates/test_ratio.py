@@ -14,6 +14,13 @@ def pod(node: str | None, *codes: tuple[str, int]) -> Object:
     return {"spec": {"nodeName": node} if node else {}, "status": {"containerStatuses": statuses}}
 
 
+def pinned(node: str) -> Object:
+    """One that was given up before any node took it."""
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}]
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    return {"spec": {"affinity": affinity}, "status": {"phase": "Failed"}}
+
+
 @pytest.mark.parametrize(
     ("pods", "nodes"),
     [
@@ -26,6 +33,7 @@ def pod(node: str | None, *codes: tuple[str, int]) -> Object:
         ([pod("n1")], {"n1"}),
         ([pod("n1", ("wait", 75))], {"n1"}),
         ([pod(None, ("main", 1))], set()),
+        ([pinned("n1")], {"n1"}),
     ],
 )
 def test_which_nodes_failed(pods: list[Object], nodes: set[str]) -> None:
@@ -52,3 +60,29 @@ def test_only_failed_node_pods_of_this_job_count(server: ApiServer, cluster: Clu
     failed("another-step", "n3", step="evaluate")
     failed("still-running", "n4", phase="Running")
     assert ratio.failed_so_far(cluster, "job-1") == {"n1"}
+
+
+def entry(node: str, phase: str, code: str | None = None, **fields: str) -> Object:
+    outputs = {"exitCode": code} if code else {}
+    inputs = {"parameters": [{"name": "node", "value": node}]}
+    return {"type": "Pod", "templateName": "node", "phase": phase, "inputs": inputs, "outputs": outputs, **fields}
+
+
+@pytest.mark.parametrize(
+    ("entries", "nodes"),
+    [
+        ([], set()),
+        ([entry("n1", "Failed", "1"), entry("n2", "Error"), entry("n3", "Failed")], {"n1", "n2", "n3"}),
+        ([entry("n1", "Failed", "75"), entry("n2", "Failed", "76")], set()),
+        ([entry("n1", "Failed", "75"), entry("n1", "Failed", "1")], {"n1"}),
+        ([entry("n1", "Succeeded", "0"), entry("n2", "Running"), entry("n3", "Pending")], set()),
+        ([entry("n1", "Failed", "1", type="Retry"), entry("n2", "Failed", "1", templateName="evaluate")], set()),
+    ],
+)
+def test_which_nodes_failed_by_what_argo_wrote_down(entries: list[Object], nodes: set[str]) -> None:
+    found = {"status": {"nodes": {str(number): each for number, each in enumerate(entries)}}}
+    assert ratio.failed_entries(found) == nodes
+
+
+def test_a_job_whose_workflow_is_gone_has_no_entries(cluster: Cluster) -> None:
+    assert ratio.failed_before(cluster, "job-1") == set()

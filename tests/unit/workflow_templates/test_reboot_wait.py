@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workflow_templates.apiserver import WORKFLOWS, ApiServer
-from workflow_templates import cordon
-from workflow_templates.cluster import Cluster
-from workflow_templates.reboot import stage, wait
+from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
+from workflow_templates import cordon, lease
+from workflow_templates.cluster import Cluster, Object
+from workflow_templates.reboot import clean_up, stage, told, wait
 
 NODE = "/api/v1/nodes/gpu-1"
 BEAT = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/gpu-1"
+OLD, NEW = "boot-id-old", "boot-id-new"
 EVENTS = "/api/v1/namespaces/default/events"
 
 
@@ -26,10 +27,26 @@ class World:
         self.server, self.cluster, self.output = server, cluster, folder / "boot.json"
         self.seconds = 0.0
         self.happens: dict[float, Callable[[], None]] = {}
-        self.begun = datetime.now(UTC)
-        self.is_now(boot="old", ready="True")
+        self.begun = datetime(2026, 1, 10, 8, tzinfo=UTC)
+        self.is_now(boot=OLD, ready="True")
         self.beats()
         cordon.cordon(cluster, "gpu-1", "job-1")
+        self.step(exitCode="0")
+
+    def now(self) -> datetime:
+        return self.begun + timedelta(seconds=self.seconds)
+
+    def step(self, message: str = "", node: str = "gpu-1", **outputs: str) -> None:
+        """How the step that was to tell the node to reboot ended, as Argo shows it."""
+        inputs = {"parameters": [{"name": "node", "value": node}]}
+        entry = {"templateName": "reboot", "inputs": inputs, "message": message, "outputs": outputs}
+        nodes = {"a": entry, "b": {"templateName": "evict"}}
+        self.server.put(f"{WORKFLOWS}/job-1", {"spec": {}, "status": {"nodes": nodes}})
+
+    def is_told(self) -> None:
+        """Under the node's Lease, as the step does it."""
+        lease.take(self.cluster, "gpu-1", "job-1")
+        told.note(self.cluster, "gpu-1", "job-1", OLD, self.now())
 
     def is_now(self, *, boot: str, ready: str) -> None:
         before = self.server.objects.get(NODE, {"metadata": {}, "spec": {}})
@@ -38,7 +55,7 @@ class World:
         self.server.put(NODE, {"metadata": metadata, "spec": before["spec"], "status": status})
 
     def is_back(self, *, ready: str) -> None:
-        self.is_now(boot="new", ready=ready)
+        self.is_now(boot=NEW, ready=ready)
         self.beats()
 
     def beats(self) -> None:
@@ -51,8 +68,19 @@ class World:
             self.happens.pop(due)()
 
     def come_back(self, limit: float = 60) -> str:
-        watch = wait.Watch("job-1", "gpu-1", "old", self.begun, limit)
-        return wait.come_back(self.cluster, watch, self.output)
+        watch = wait.begin(self.cluster, "job-1", "gpu-1", OLD, limit)
+        assert watch is not None
+        return wait.come_back(watch, self.output)
+
+    def main(self, monkeypatch: pytest.MonkeyPatch, limit: float) -> tuple[int, str]:
+        """The whole step: its exit code and its last word."""
+        last_word = self.output.with_name("last-word")
+        monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(last_word))
+        monkeypatch.setattr(Cluster, "in_pod", lambda: self.cluster)
+        given = ["--job=job-1", "--node=gpu-1", f"--boot-id={OLD}", f"--since={self.begun.isoformat()}"]
+        given += [f"--come-back-seconds={limit}", f"--output={self.output}"]
+        monkeypatch.setattr("sys.argv", ["wait", *given])
+        return wait.main(), last_word.read_text()
 
     @property
     def report(self) -> Any:
@@ -70,26 +98,24 @@ class World:
 
 @pytest.fixture
 def world(server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A node that was told to reboot just now."""
     found = World(server, cluster, tmp_path)
+    monkeypatch.setattr(cluster, "now", found.now)
     monkeypatch.setattr(wait, "time", SimpleNamespace(sleep=found.sleep, monotonic=lambda: found.seconds))
-    monkeypatch.setattr(
-        wait, "datetime", SimpleNamespace(
-            now=lambda _zone: found.begun + timedelta(seconds=found.seconds), fromisoformat=datetime.fromisoformat
-        )
-    )  # fmt: skip
+    found.is_told()
     return found
 
 
 def test_another_boot_id_and_ready_is_a_reboot(world: World) -> None:
     world.happens = {
-        10: lambda: world.is_now(boot="old", ready="Unknown"),
+        10: lambda: world.is_now(boot=OLD, ready="Unknown"),
         33: lambda: world.is_back(ready="False"),
-        40: lambda: world.is_now(boot="new", ready="True"),
+        40: lambda: world.is_now(boot=NEW, ready="True"),
     }
-    assert world.come_back() == "node gpu-1 rebooted and Ready after 40 s, boot id old became new"
+    assert world.come_back() == "node gpu-1 rebooted and Ready after 40 s, boot id boot-id-old became boot-id-new"
     assert world.report == {
         "message": "rebooted and Ready after 40 s",
-        "newBootId": "new",
+        "newBootId": NEW,
         "secondsDown": 33,
         "secondsToReady": 40,
     }
@@ -98,38 +124,56 @@ def test_another_boot_id_and_ready_is_a_reboot(world: World) -> None:
 
 
 def test_a_reboot_so_quick_that_nobody_saw_it_not_ready(world: World) -> None:
-    world.happens = {4: lambda: world.is_now(boot="new", ready="True")}
+    world.happens = {4: lambda: world.is_back(ready="True")}
     world.come_back()
     assert world.report == {
         "message": "rebooted and Ready after 4 s",
-        "newBootId": "new",
+        "newBootId": NEW,
         "secondsDown": 4,
         "secondsToReady": 4,
     }
 
 
 def test_a_node_that_is_back_before_the_first_look(world: World) -> None:
-    """The signalling pod was lost with the node, and Argo learned of it late."""
-    world.is_now(boot="new", ready="True")
+    """The waiting pod went down with its node. What was noted before the signal is enough for both times."""
+    world.seconds = 40
+    world.is_back(ready="True")
+    world.seconds = 45
     world.come_back(limit=0)
-    assert (world.report["newBootId"], world.report["secondsDown"]) == ("new", None)
+    assert world.report == {
+        "message": "rebooted and Ready after 45 s",
+        "newBootId": NEW,
+        "secondsDown": 40,
+        "secondsToReady": 45,
+    }
+
+
+def test_without_a_sign_of_life_how_long_it_was_down_is_not_known(world: World) -> None:
+    del world.server.objects[BEAT]
+    lease.release(world.cluster, "gpu-1", "job-1")
+    lease.take(world.cluster, "gpu-1", "job-1")
+    told.note(world.cluster, "gpu-1", "job-1", OLD, None)
+    world.is_now(boot=NEW, ready="True")
+    world.come_back()
+    assert world.report["secondsDown"] is None
 
 
 def test_not_ready_and_ready_again_without_another_boot_id_is_none(world: World) -> None:
     for second in range(0, 100, 10):
         world.happens[second] = world.beats
-    world.happens |= {11: lambda: world.is_now(boot="old", ready="False")}
-    world.happens |= {21: lambda: world.is_now(boot="old", ready="True")}
-    sentence = "node gpu-1 was not rebooted: after 60 s its boot id is still old, the reboot command did nothing"
+    world.happens |= {11: lambda: world.is_now(boot=OLD, ready="False")}
+    world.happens |= {21: lambda: world.is_now(boot=OLD, ready="True")}
+    sentence = (
+        "node gpu-1 was not rebooted: after 60 s its boot id is still boot-id-old, the reboot command did nothing"
+    )
     with pytest.raises(stage.FailedError, match=sentence):
         world.come_back()
     assert not world.output.exists()
-    assert world.events == [("Warning", "RebootFailed")]
     assert world.marks[cordon.CORDONED_BY] == "job-1", "the clean-up puts it back: it was not rebooted"
 
 
 def test_a_node_without_a_boot_id_has_not_rebooted(world: World) -> None:
-    world.happens = {5: lambda: world.is_now(boot="", ready="True"), 9: lambda: world.is_now(boot="new", ready="True")}
+    world.happens = {5: lambda: world.is_now(boot="", ready="True"), 9: lambda: world.is_now(boot=NEW, ready="True")}
     world.come_back()
     assert world.report["secondsToReady"] == 9
 
@@ -137,7 +181,7 @@ def test_a_node_without_a_boot_id_has_not_rebooted(world: World) -> None:
 @pytest.mark.parametrize("ready", ["Unknown", "True"])
 def test_a_node_that_stays_away_stays_cordoned(world: World, ready: str) -> None:
     """Also where the limit is too short for Kubernetes to have called it anything but Ready."""
-    world.happens = {10: lambda: world.is_now(boot="old", ready=ready)}
+    world.happens = {10: lambda: world.is_now(boot=OLD, ready=ready)}
     with pytest.raises(
         stage.FailedError, match=r"gpu-1 went away and did not come back within 60 s; it stays cordoned"
     ):
@@ -145,12 +189,11 @@ def test_a_node_that_stays_away_stays_cordoned(world: World, ready: str) -> None
     assert world.marks == {cordon.LEFT_CORDONED: "job job-1: the node went away and did not come back within 60 s"}
     assert not cordon.restore(world.cluster, "gpu-1", "job-1"), "nor does the clean-up put it back"
     assert world.server.objects[NODE]["spec"]["unschedulable"]
-    assert world.events == [("Warning", "RebootFailed")]
 
 
 def test_a_node_that_comes_back_sick_stays_cordoned(world: World) -> None:
-    world.happens = {20: lambda: world.is_now(boot="new", ready="False")}
-    with pytest.raises(stage.FailedError, match="came back with boot id new, but is not Ready after 60 s"):
+    world.happens = {20: lambda: world.is_now(boot=NEW, ready="False")}
+    with pytest.raises(stage.FailedError, match="came back with boot id boot-id-new, but is not Ready after 60 s"):
         world.come_back()
     assert list(world.marks) == [cordon.LEFT_CORDONED]
 
@@ -168,27 +211,173 @@ def test_a_node_that_left_the_cluster_fails(world: World) -> None:
 
 
 def test_an_event_that_cannot_be_written_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.is_now(boot="new", ready="True")
+    world.is_now(boot=NEW, ready="True")
     world.server.applied_faults = [403]
     world.come_back()
-    assert world.report["newBootId"] == "new"
+    assert world.report["newBootId"] == NEW
     assert "event Rebooted was not written" in capsys.readouterr().out
 
 
+def beating(world: World, seconds: int) -> None:
+    world.happens |= {float(second): world.beats for second in range(10, seconds, 10)}
+
+
+REFUSED = "main: Error (exit code 1): the reboot command ended with exit code 5: no such unit"
+
+
+def test_a_command_that_failed_is_given_up_soon_in_its_own_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.step(REFUSED, exitCode="1")
+    beating(world, 100)
+    code, sentence = world.main(monkeypatch, limit=1800)
+    assert (code, sentence) == (
+        stage.EXIT_FAILED,
+        f"node gpu-1 was not rebooted: after 60 s its boot id is still {OLD}, {REFUSED.partition('): ')[2]}",
+    )
+    assert world.seconds < 100
+    assert world.events == [("Warning", "RebootFailed")]
+    assert world.marks[cordon.CORDONED_BY] == "job-1"
+
+
+def test_a_failed_command_does_not_lengthen_a_shorter_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.step(REFUSED, exitCode="1")
+    beating(world, 100)
+    assert "after 30 s its boot id is still" in world.main(monkeypatch, limit=30)[1]
+    assert world.seconds < 60
+
+
+def test_a_host_that_goes_down_though_its_command_failed_has_all_the_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.step(REFUSED, exitCode="1")
+    world.happens = {200: lambda: world.is_back(ready="True")}
+    code, sentence = world.main(monkeypatch, limit=1800)
+    assert (code, sentence) == (0, f"node gpu-1 rebooted and Ready after 200 s, boot id {OLD} became {NEW}")
+
+
+def test_and_stays_cordoned_where_it_does_not_come_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.step(REFUSED, exitCode="1")
+    code, sentence = world.main(monkeypatch, limit=150)
+    assert (code, sentence) == (1, "node gpu-1 went away and did not come back within 150 s; it stays cordoned")
+    assert world.events == [("Warning", "RebootFailed")]
+
+
 @pytest.mark.parametrize(
-    ("node", "code", "failed"),
-    [("gpu-1", "1", True), ("gpu-1", "255", False), ("gpu-1", None, False), ("x", "1", False)],
+    ("node", "outputs"), [("gpu-1", {"exitCode": "255"}), ("gpu-1", {}), ("gpu-2", {"exitCode": "1"})]
 )
-def test_only_a_command_that_said_so_has_failed(world: World, node: str, code: str | None, failed: bool) -> None:  # noqa: FBT001
-    told = {"templateName": "reboot", "inputs": {"parameters": [{"name": "node", "value": node}]}}
-    told["outputs"] = {"exitCode": code} if code else {}
-    world.server.put(f"{WORKFLOWS}/job-1", {"status": {"nodes": {"a": told, "b": {"templateName": "evict"}}}})
-    watch = wait.Watch("job-1", "gpu-1", "old", world.begun, 1800)
-    assert wait.command_failed(world.cluster, watch) is failed
+def test_only_a_command_that_said_so_has_failed(world: World, node: str, outputs: Any) -> None:
+    world.step(REFUSED, node, **outputs)
+    watch = wait.begin(world.cluster, "job-1", "gpu-1", OLD, 1800)
+    assert watch is not None
+    assert watch.doubt_seconds == 1800
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("Pod was active on the node longer than the specified deadline", "longer than the specified deadline"),
+        ("main: Error (exit code 1): node gpu-1 is no longer cordoned for job job-1", "gpu-1 is no longer cordoned"),
+        ("", "its step left no reason"),
+    ],
+)
+def test_a_node_that_was_never_told_fails_at_once_and_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, message: str, why: str
+) -> None:
+    told.forget(world.cluster, "gpu-1", "job-1")
+    world.step(message)
+    code, sentence = world.main(monkeypatch, limit=1800)
+    assert code == stage.EXIT_FAILED
+    assert sentence.startswith("node gpu-1 could not be told to reboot: ")
+    assert why in sentence
+    assert "exit code" not in sentence
+    assert world.seconds == 0
+    assert world.events == [("Warning", "RebootFailed")]
+    clean_up.clean_up(world.cluster, "job-1", 1800)
+    assert world.marks == {}
+    assert "unschedulable" not in world.server.objects[NODE]["spec"]
+
+
+def test_a_node_that_rebooted_untold_is_proven_but_not_timed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.forget(world.cluster, "gpu-1", "job-1")
+    world.is_now(boot=NEW, ready="False")
+    world.happens = {9: lambda: world.is_now(boot=NEW, ready="True")}
+    code, _ = world.main(monkeypatch, limit=60)
+    assert (code, world.report) == (0, {"message": "rebooted by itself, and Ready", "newBootId": NEW})
+
+
+def test_a_lease_that_is_good_for_longer_gives_its_kubelet_longer(world: World) -> None:
+    """A kubelet renews at a quarter of it: with 160 s every 40."""
+    world.server.put(BEAT, {"spec": {"renewTime": world.now().isoformat(), "leaseDurationSeconds": 160}})
+    world.happens = {100: world.beats}
+    with pytest.raises(stage.FailedError, match="the reboot command did nothing"):
+        world.come_back()
+
+
+def test_without_a_noted_boot_id_nothing_is_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.OLD", "")
+    with pytest.raises(SystemExit) as exit_:
+        world.main(monkeypatch, limit=60)
+    assert exit_.value.code not in (0, None)
+
+
+def give_back(world: World, limit: float = 1800) -> Object:
+    """The clean-up of a job that was stopped; answers the node afterwards."""
+    clean_up.clean_up(world.cluster, "job-1", limit)
+    assert f"{LEASES}/node-gpu-1" not in world.server.objects
+    return world.server.objects[NODE]
+
+
+def test_a_stop_after_the_signal_gives_the_node_back_once_it_has_rebooted(world: World) -> None:
+    def held() -> None:
+        assert world.marks[cordon.CORDONED_BY] == "job-1"
+        assert f"{LEASES}/node-gpu-1" in world.server.objects
+
+    world.happens = {
+        50: held,
+        60: lambda: world.is_back(ready="False"),
+        100: held,
+        101: lambda: world.is_back(ready="True"),
+    }
+    node = give_back(world)
+    assert world.happens == {}
+    assert (node["spec"], node["metadata"]["annotations"]) == ({}, {})
+    assert world.events == [("Normal", "Rebooted")]
+
+
+def test_and_when_nothing_is_pending_any_more(world: World) -> None:
+    beating(world, 200)
+    assert give_back(world)["spec"] == {}
+    assert 120 < world.seconds < 140
+    assert world.events == [("Warning", "RebootFailed")]
+
+
+def test_and_keeps_it_cordoned_where_it_does_not_come_back(world: World) -> None:
+    node = give_back(world, limit=150)
+    assert node["spec"]["unschedulable"]
+    assert list(node["metadata"]["annotations"]) == [cordon.LEFT_CORDONED]
+    assert world.events == [("Warning", "RebootFailed")]
+
+
+def test_a_stop_before_the_signal_gives_it_back_at_once(world: World) -> None:
+    told.forget(world.cluster, "gpu-1", "job-1")
+    assert give_back(world)["spec"] == {}
+    assert (world.seconds, world.events) == (0, [])
+
+
+def test_the_clean_up_leaves_a_verdict_as_it_is(world: World) -> None:
+    cordon.leave(world.cluster, "gpu-1", "job-1", "it did not come back")
+    assert give_back(world)["spec"]["unschedulable"]
+    assert (world.seconds, world.events) == (0, [])
+
+
+def test_a_node_that_left_the_cluster_keeps_no_clean_up(world: World) -> None:
+    world.happens = {5: lambda: world.server.objects.__delitem__(NODE)}
+    clean_up.clean_up(world.cluster, "job-1", 1800)
+    assert f"{LEASES}/node-gpu-1" not in world.server.objects
+    assert world.events == [("Warning", "RebootFailed")]
 
 
 def test_a_repeated_step_tells_the_event_once(world: World) -> None:
-    world.is_now(boot="new", ready="True")
+    world.is_now(boot=NEW, ready="True")
     world.come_back()
     world.come_back()
     assert world.events == [("Normal", "Rebooted")]

@@ -1,12 +1,13 @@
 """The exit handler: whatever happened, the job's nodes are as they were."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from workflow_templates import cordon, lease, restore
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates.cluster import Cluster, ClusterError, Object
 
 NODES = ["gpu-1", "gpu-2", "gpu-3"]
 STEP = {"labels": {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}}
@@ -113,4 +114,33 @@ def test_a_pod_on_a_dead_node_is_not_waited_for_for_ever(
     lease.take(cluster, "gpu-1", "job-1")
     server.add_pod("step", node="gpu-1", metadata=STEP)
     restore.restore(cluster, "job-1")
+    assert f"{LEASES}/node-gpu-1" not in server.objects
+
+
+def test_a_node_that_is_refused_holds_up_no_other_and_is_named(server: ApiServer, cluster: Cluster) -> None:
+    for name in NODES:
+        lease.take(cluster, name, "job-1")
+        cordon.cordon(cluster, name, "job-1")
+    server.refused_patches = {"/api/v1/nodes/gpu-1": "denied by policy one", "/api/v1/nodes/gpu-2": "by policy two"}
+    with pytest.raises(ClusterError, match=r"node gpu-1: .*policy one; node gpu-2: .*policy two"):
+        restore.restore(cluster, "job-1")
+    assert cordoned(server) == ["gpu-1", "gpu-2"]
+    left = sorted(path.removeprefix(f"{LEASES}/") for path in server.objects if path.startswith(LEASES))
+    assert left == ["node-gpu-1", "node-gpu-2"], "whoever gets the Lease next must find the node as it was"
+
+
+@pytest.mark.parametrize(("fault", "code"), [(503, 75), (403, 1)])
+def test_an_api_that_stays_away_is_asked_again_later(  # noqa: PLR0913, PLR0917 - fixtures
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: int, code: int
+) -> None:
+    lease.take(cluster, "gpu-1", "job-1")
+    monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
+    monkeypatch.setattr("sys.argv", ["restore", "--job=job-1"])
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
+    server.faults = [fault] * 10_000
+    cluster.patience = 0.05
+    assert restore.main() == code
+    assert "job-1" in (tmp_path / "last-word").read_text()
+    server.faults, cluster.patience = [], 5.0
+    assert restore.main() == 0
     assert f"{LEASES}/node-gpu-1" not in server.objects

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from workflow_templates.sigv4 import Signer, encoded_path
+from workflow_templates.sigv4 import Signer, encoded_path, host_of
 
 SIGNER = Signer("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 NOW = datetime(2013, 5, 24, tzinfo=UTC)
@@ -48,6 +48,18 @@ def test_a_link_is_signed_as_aws_does() -> None:
     link = SIGNER.presigned("GET", f"{BUCKET}/test.txt", 86400, NOW)
     assert link.endswith("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
     assert "X-Amz-Expires=86400" in link
+
+
+@pytest.mark.parametrize("host", ["examplebucket.s3.amazonaws.com:443", "ExampleBucket.S3.amazonaws.com"])
+def test_another_spelling_of_the_host_has_the_same_signature(host: str) -> None:
+    usual, other = (SIGNER.presigned("GET", f"https://{name}/x", 60, NOW) for name in (BUCKET[8:], host))
+    assert usual.rpartition("=")[2] == other.rpartition("=")[2]
+    assert SIGNER.headers("GET", f"https://{host}/x", {}, b"", NOW)["host"] == BUCKET[8:]
+
+
+def test_an_address_of_version_6_keeps_its_brackets() -> None:
+    assert host_of("https://[2001:DB8::1]:443/x") == "[2001:db8::1]"
+    assert host_of("https://[2001:db8::1]:9000/x") == "[2001:db8::1]:9000"
 
 
 def test_the_secret_is_in_nothing_that_is_sent_or_printed() -> None:

@@ -1,0 +1,87 @@
+"""Steps of addon jobs that do not start: each would take its slot of the batch for ever.
+
+They are not deleted, for Argo 4.0.7 would make them again (docs/decisions/0013). A pod that no node has is marked
+Failed with the reason. One that a kubelet has gets a deadline that has passed, for a kubelet takes back what others
+write into its pods' status; why it did not start is in the job's record by then.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service.kube import nodes
+from service.kube.client import Api, ConflictError, KubeSettings, Object
+
+log = structlog.get_logger()
+
+#: Checks of a preflight job are watched by the job itself, and a reboot's steps may wait for their node.
+_NOT_STARTED = {
+    "labelSelector": "workflows.argoproj.io/workflow,opsjob.io/step=node",
+    # A pod whose executor runs while its main container waits for its image is Pending all the same.
+    "fieldSelector": "status.phase=Pending,spec.serviceAccountName=opsjob-addon",
+}
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+#: The least that Kubernetes takes; the pod has had all of it.
+_PASSED = 1
+
+
+async def give_up_late(api: Api, settings: KubeSettings) -> list[str]:
+    """End what did not start in time, and at once what waits for a node that is gone; answers the pods' names.
+
+    Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
+    """
+    path = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+    pods = [pod async for pod in api.list(path, _NOT_STARTED)]
+    if not pods:
+        return []
+    present = {node["metadata"]["name"] async for node in api.list(nodes.PATH, metadata=True)}
+    late = datetime.now(UTC) - timedelta(seconds=settings.start_seconds)
+    ended = []
+    for pod in pods:
+        meant_for, name = pinned_to(pod), pod["metadata"]["name"]
+        if meant_for and meant_for not in present:
+            why = f"node {meant_for} is gone from the cluster"
+        elif nodes.moment(pod["metadata"]["creationTimestamp"]) <= late:
+            why = f"could not be started within {settings.start_seconds} s: {in_the_way(pod)}"
+        else:
+            continue
+        if await _end(api, f"{path}/{name}", pod, why):
+            log.warning("gave up a step that did not start", pod=name, node=meant_for, reason=why)
+            ended.append(name)
+    return ended
+
+
+def pinned_to(pod: Object) -> str:
+    """The node that it is for; empty: it may go to any."""
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    fields = [field for term in affinity.get("nodeSelectorTerms") or () for field in term.get("matchFields") or ()]
+    return next((str(field["values"][0]) for field in fields if field["key"] == "metadata.name"), "")
+
+
+def in_the_way(pod: Object) -> str:
+    """What the kubelet or the scheduler says."""
+    status = pod.get("status") or {}
+    for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("message"):
+            return f"{waiting.get('reason', '')}: {waiting['message']}"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    return "Kubernetes gives no reason"
+
+
+async def _end(api: Api, path: str, pod: Object, why: str) -> bool:
+    """Only if it is as it was read: it may be starting right now, and is looked at again in the next round."""
+    spec, version = pod["spec"], {"metadata": {"resourceVersion": pod["metadata"]["resourceVersion"]}}
+    if spec.get("nodeName") and spec.get("activeDeadlineSeconds") == _PASSED:
+        return False
+    try:
+        if spec.get("nodeName"):
+            await api.patch(path, {**version, "spec": {"activeDeadlineSeconds": _PASSED}})
+        else:
+            status = {"phase": "Failed", "reason": "NeverStarted", "message": why}
+            await api.patch(f"{path}/status", {**version, "status": status})
+    except ConflictError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""Workflows, nodes and Secrets in memory, as the Cluster port shows them to the projector and the keeper."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from service.domain.job import Job
+from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
+from service.records import open_records
+from service.records.migrate import migrate
+
+
+class InMemory:
+    """A cluster that does what it is told at once, and keeps count of what it was asked."""
+
+    def __init__(self) -> None:
+        self.workflows: dict[str, dict[str, Any]] = {}
+        self.read: list[str] = []
+        self.let_go_of: list[str] = []
+        #: What `create_workflow` raises, instead of creating the Workflow or (it stands) what belongs to it.
+        self.creation: UnavailableError | None = None
+        self.lent: dict[str, str] = {}
+        self.stuck: set[str] = set()
+        self.secrets: dict[str, bool] = {}
+        #: No Workflow is read while this is not set.
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self._events: asyncio.Queue[WorkflowEvent] = asyncio.Queue()
+        self._version = 0
+
+    def has(self, job_id: str, **status: Any) -> dict[str, Any]:
+        """A Workflow as Argo shows it, at a new resourceVersion."""
+        self._version += 1
+        metadata = {"name": job_id, "uid": f"uid-{job_id}", "resourceVersion": str(self._version)}
+        self.workflows[job_id] = {"metadata": metadata, "spec": {}, "status": status}
+        return self.workflows[job_id]
+
+    def change(self, job_id: str, **status: Any) -> None:
+        metadata = self.has(job_id, **status)["metadata"]
+        self._events.put_nowait(WorkflowEvent(job_id, metadata["uid"], metadata["resourceVersion"]))
+
+    def relist(self) -> None:
+        for job_id, workflow in self.workflows.items():
+            metadata = workflow["metadata"]
+            self._events.put_nowait(WorkflowEvent(job_id, metadata["uid"], metadata["resourceVersion"], listed=True))
+        self._events.put_nowait(WorkflowEvent(None, seen=frozenset(self.workflows)))
+
+    async def watch_workflows(self) -> AsyncIterator[WorkflowEvent]:
+        while True:
+            yield await self._events.get()
+
+    async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
+        self.read.append(job_id)
+        await self.answers.wait()
+        return self.workflows.get(job_id)
+
+    async def create_workflow(self, job: Job) -> None:
+        if self.creation:
+            raise self.creation
+        if job.job_id not in self.workflows:
+            self.change(job.job_id)
+
+    async def stop_workflow(self, job_id: str, *, by: str) -> None:
+        assert by == "opsjobs"
+        self.workflows[job_id]["spec"]["shutdown"] = "Stop"
+
+    async def delete_workflow(self, job_id: str) -> None:
+        self.workflows[job_id]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    async def let_go(self, job_id: str) -> None:
+        self.let_go_of.append(job_id)
+
+    async def holders(self) -> Mapping[str, str]:
+        return dict(self.lent)
+
+    async def restore_node(self, node: str, job_id: str) -> None:
+        if node in self.stuck:
+            raise UnavailableError(f"{node} is refused")
+        assert self.lent.pop(node) == job_id
+
+    async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
+        assert older_than_seconds >= 60
+        return list(self.secrets)
+
+    async def delete_secret(self, job_id: str) -> None:
+        if job_id in self.stuck:
+            raise UnavailableError(f"Secret {job_id} is refused")
+        del self.secrets[job_id]
+
+    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+        assert not_ready_seconds
+        return []
+
+    @property
+    def port(self) -> Cluster:
+        return cast("Cluster", self)
+
+
+@contextlib.asynccontextmanager
+async def records_in(folder: Path) -> AsyncIterator[Records]:
+    url = f"sqlite+aiosqlite:///{folder / 'records.db'}"
+    await migrate(url)
+    async with open_records(url) as records:
+        yield records
+
+
+@contextlib.asynccontextmanager
+async def running(work: Awaitable[None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(what: Callable[[], Awaitable[bool]], says: str) -> None:
+    end = asyncio.get_running_loop().time() + 30
+    while not await what():
+        assert asyncio.get_running_loop().time() < end, says
+        await asyncio.sleep(0.005)

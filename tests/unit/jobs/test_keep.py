@@ -1,0 +1,154 @@
+"""The keeper's round: what is begun is finished, what is left behind is put back, and one failure is only its own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service.domain.job import Job, Phase
+from service.jobs import keep
+from service.jobs.keep import Keeper
+from service.jobs.ports import Records, UnavailableError
+from service.jobs.project import Projector
+from tests.records_suite.example import a_job
+from tests.unit.jobs.cluster import InMemory, records_in, running, until
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def cluster() -> InMemory:
+    return InMemory()
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[Records]:
+    async with records_in(tmp_path) as opened:
+        yield opened
+
+
+def keeper(records: Records, cluster: InMemory, *, retention_days: int = 0) -> tuple[Keeper, Projector]:
+    projector = Projector(records, cluster.port)
+    made = Keeper(records, cluster.port, projector, lost_node_seconds=300, retention_days=retention_days)
+    return made, projector
+
+
+async def rounds_until(keeper: Keeper, what: Callable[[], Awaitable[bool]]) -> None:
+    async with running(keeper.run()):
+        await until(what, "the keeper does not do it")
+
+
+def ended(job_id: str, *, days_ago: float = 1, gone: bool = True) -> Job:
+    at = NOW - timedelta(days=days_ago)
+    return a_job(job_id, created=at, ended=at, phase=Phase.SUCCEEDED, workflow_uid="uid", workflow_gone=gone)
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "ROUND", 0.02)
+
+
+async def test_what_a_dead_submission_left_is_begun(records: Records, cluster: InMemory) -> None:
+    await records.add(a_job("accepted"))
+    made, projector = keeper(records, cluster)
+
+    async def begun() -> bool:
+        return "accepted" in cluster.workflows
+
+    async with running(projector.run()):
+        await rounds_until(made, begun)
+
+
+async def test_a_stop_that_met_an_absent_apiserver_is_carried_out(records: Records, cluster: InMemory) -> None:
+    await records.add(a_job("stopped", workflow_uid="uid-stopped", stop_requested=NOW))
+    cluster.has("stopped", phase="Running")
+    made, projector = keeper(records, cluster)
+
+    async def stopped() -> bool:
+        return "shutdown" in cluster.workflows["stopped"]["spec"]
+
+    async with running(projector.run()):
+        await rounds_until(made, stopped)
+
+
+async def test_nodes_of_jobs_that_ended_are_freed_and_no_others(records: Records, cluster: InMemory) -> None:
+    for job in (ended("ended"), a_job("pending"), a_job("running", phase=Phase.RUNNING)):
+        await records.add(job)
+    kept = {"node-b": "pending", "node-c": "running", "node-d": "of-another-installation"}
+    cluster.lent = {"node-a": "ended", **kept}
+
+    await keeper(records, cluster)[0]._restore_nodes()
+    assert cluster.lent == kept
+
+
+async def test_a_node_that_cannot_be_freed_does_not_hold_up_the_next(records: Records, cluster: InMemory) -> None:
+    await records.add(ended("ended"))
+    cluster.lent = {"node-a": "ended", "node-b": "ended", "node-c": "ended"}
+    cluster.stuck = {"node-a"}
+
+    async def others_freed() -> bool:
+        return cluster.lent == {"node-a": "ended"}
+
+    await rounds_until(keeper(records, cluster)[0], others_freed)
+    cluster.stuck.clear()
+
+    async def all_freed() -> bool:
+        return not cluster.lent
+
+    await rounds_until(keeper(records, cluster)[0], all_freed)
+
+
+async def test_secrets_without_a_job_go_and_those_of_jobs_to_come_stay(records: Records, cluster: InMemory) -> None:
+    await records.add(a_job("to-come"))
+    await records.add(ended("gone"))
+    cluster.secrets = dict.fromkeys(("stuck", "never-accepted", "to-come", "gone"), True)
+    cluster.stuck = {"stuck"}
+
+    async def dropped() -> bool:
+        return set(cluster.secrets) == {"stuck", "to-come"}
+
+    await rounds_until(keeper(records, cluster)[0], dropped)
+
+
+@pytest.mark.parametrize(("days", "kept"), [(0, {"old", "young", "live"}), (30, {"young", "live"})])
+async def test_records_are_kept_for_so_many_days_after_the_end(
+    records: Records, cluster: InMemory, days: int, kept: set[str]
+) -> None:
+    jobs = (ended("old", days_ago=31), ended("young", days_ago=29), ended("live", days_ago=31, gone=False))
+    for job in jobs:
+        await records.add(job)
+    await keeper(records, cluster, retention_days=days)[0]._forget()
+    assert {job.job_id for job in jobs if await records.get(job.job_id)} == kept
+
+
+async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the apiserver is away")
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault of its own")
+
+    monkeypatch.setattr(cluster, "holders", away)
+    monkeypatch.setattr(cluster, "lose_pods", broken)
+    await records.add(ended("old", days_ago=31))
+
+    async def forgotten() -> bool:
+        return await records.get("old") is None
+
+    await rounds_until(keeper(records, cluster, retention_days=30)[0], forgotten)
+
+
+async def test_a_round_is_repeated(records: Records, cluster: InMemory) -> None:
+    await records.add(replace(a_job("late"), phase=Phase.RUNNING, workflow_uid="uid"))
+    cluster.lent = {"node-a": "late"}
+    made, _ = keeper(records, cluster)
+
+    async def freed() -> bool:
+        await records.change("late", lambda job: replace(job, phase=Phase.FAILED))
+        return not cluster.lent
+
+    await rounds_until(made, freed)

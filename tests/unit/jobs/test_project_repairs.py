@@ -1,0 +1,250 @@
+"""What the projector makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.domain.job import Job, Phase
+from service.jobs import project
+from service.jobs.ports import Records, RefusedByClusterError, UnavailableError
+from service.jobs.project import Projector
+from tests.records_suite.example import a_job
+from tests.unit.jobs.cluster import InMemory, records_in, running, until
+
+QUOTA = RefusedByClusterError("exceeded quota: jobs")
+
+
+@pytest.fixture
+def cluster() -> InMemory:
+    return InMemory()
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[Records]:
+    async with records_in(tmp_path) as opened:
+        yield opened
+
+
+async def known(records: Records, job_id: str) -> Job:
+    found = await records.get(job_id)
+    assert found is not None
+    return found
+
+
+async def projected(records: Records, cluster: InMemory) -> None:
+    async def all_seen() -> bool:
+        jobs = [await known(records, job_id) for job_id in cluster.workflows]
+        return all(job.workflow_version == cluster.workflows[job.job_id]["metadata"]["resourceVersion"] for job in jobs)
+
+    await until(all_seen, "the records do not show the Workflows")
+
+
+async def many(records: Records, cluster: InMemory, count: int) -> list[str]:
+    names = [f"job-{number:02}" for number in range(count)]
+    for name in names:
+        await records.add(a_job(name))
+        cluster.has(name)
+    return names
+
+
+async def test_a_list_of_what_was_read_already_reads_nothing(records: Records, cluster: InMemory) -> None:
+    names = await many(records, cluster, 20)
+    projector = Projector(records, cluster.port)
+
+    async def settled() -> bool:
+        return len(projector._settled) == len(names)
+
+    async with running(projector.run()):
+        cluster.relist()
+        await until(settled, "the list is not read")
+        assert sorted(cluster.read) == names
+        cluster.read.clear()
+        cluster.relist()
+        cluster.relist()
+        await records.add(a_job("last"))
+        cluster.has("last")
+        cluster.relist()  # its only news is at its end
+        await projected(records, cluster)
+    assert cluster.read == ["last"]
+
+
+async def test_what_a_job_still_asks_for_is_read_though_its_workflow_did_not_change(
+    records: Records, cluster: InMemory
+) -> None:
+    await many(records, cluster, 1)
+    projector = Projector(records, cluster.port)
+    async with running(projector.run()):
+        cluster.relist()
+        await projected(records, cluster)
+        await records.change("job-00", lambda job: replace(job, stop_requested=datetime.now(UTC)))
+        projector.look_at("job-00")  # as the keeper does with all that is unsettled
+
+        async def stopped() -> bool:
+            return "shutdown" in cluster.workflows["job-00"]["spec"]
+
+        await until(stopped, "the stop is not carried out")
+
+
+async def test_what_is_asked_of_a_workflow_is_asked_again_while_it_does_not_show_it(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading that left something to do is repeated at the next list, whatever the Workflow's version."""
+    await many(records, cluster, 1)
+    cluster.workflows["job-00"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.workflows["job-00"]["status"]["phase"] = "Failed"
+    monkeypatch.setattr(project, "REST", 0.01)
+    async with running(Projector(records, cluster.port).run()):
+        for times in (1, 2):
+            cluster.relist()
+
+            async def asked(times: int = times) -> bool:
+                return len(cluster.let_go_of) >= times
+
+            await until(asked, f"let go fewer than {times} times")
+
+
+async def test_a_change_goes_ahead_of_a_long_list(records: Records, cluster: InMemory) -> None:
+    names = await many(records, cluster, 60)
+    cluster.answers.clear()
+    async with running(Projector(records, cluster.port).run()):
+        cluster.relist()
+
+        async def busy() -> bool:
+            return len(cluster.read) == project.READERS
+
+        await until(busy, "the list is not read")
+        await records.add(a_job("new"))
+        cluster.change("new")
+        cluster.change(names[-1])  # it waits in the list already
+        await cluster_drained(cluster)
+        cluster.answers.set()
+        await projected(records, cluster)
+    ahead = cluster.read[project.READERS : project.READERS + 2]
+    assert ahead == ["new", names[-1]]
+    assert sorted(cluster.read) == sorted([*names, "new"])
+
+
+async def cluster_drained(cluster: InMemory) -> None:
+    async def drained() -> bool:
+        return cluster._events.empty()
+
+    await until(drained, "events are not taken")
+
+
+async def test_a_job_that_a_list_lacks_is_begun(records: Records, cluster: InMemory) -> None:
+    await records.add(a_job("begun"))
+    async with running(Projector(records, cluster.port).run()):
+        cluster.relist()
+        await until(lambda: seen(records, "begun"), "its Workflow was not created")
+
+
+async def test_a_job_that_a_list_lacks_and_that_was_there_is_over(records: Records, cluster: InMemory) -> None:
+    (name,) = await many(records, cluster, 1)
+    async with running(Projector(records, cluster.port).run()):
+        cluster.relist()
+        await projected(records, cluster)
+        cluster.workflows.clear()
+        cluster.relist()
+
+        async def over() -> bool:
+            return (await known(records, name)).workflow_gone
+
+        await until(over, "it is not over")
+    assert (await known(records, name)).phase is Phase.FAILED
+
+
+async def seen(records: Records, job_id: str) -> bool:
+    return (await known(records, job_id)).workflow_uid != ""
+
+
+class TestRefused:
+    async def test_a_workflow_that_kubernetes_refuses_is_said_so_once_and_tried_again(
+        self, records: Records, cluster: InMemory
+    ) -> None:
+        await records.add(a_job("big"))
+        cluster.creation = QUOTA
+        projector = Projector(records, cluster.port)
+        for _ in range(2):
+            await projector.project("big")
+            job = await known(records, "big")
+            assert (job.phase, [line.reason for line in job.conditions]) == (Phase.PENDING, ["Created", "Waiting"])
+            assert job.conditions[-1].message == "exceeded quota: jobs"
+            assert list(await records.unsettled()) == ["big"]
+        cluster.creation = None
+        await projector.project("big")
+        assert (await known(records, "big")).refused == ""
+        assert "big" in cluster.workflows
+
+    async def test_another_refusal_takes_the_place_of_the_first(self, records: Records, cluster: InMemory) -> None:
+        await records.add(a_job("big"))
+        for sentence in ("one", "two"):
+            cluster.creation = RefusedByClusterError(sentence)
+            await Projector(records, cluster.port).project("big")
+        assert [line.message for line in (await known(records, "big")).conditions] == ["job created", "two"]
+
+    @pytest.mark.parametrize("refused_at_first", [True, False])
+    async def test_a_workflow_whose_files_are_refused_is_seen_all_the_same(
+        self, records: Records, cluster: InMemory, *, refused_at_first: bool
+    ) -> None:
+        await records.add(a_job("big"))
+        cluster.has("big", phase="Running", message="")
+        cluster.creation = QUOTA
+        projector = Projector(records, cluster.port)
+        await projector.project("big")
+        job = await known(records, "big")
+        assert job.workflow_uid == "uid-big"
+        assert job.conditions[-1].message == "exceeded quota: jobs"
+        assert list(await records.unsettled()) == ["big"]  # the files are still to come
+        if refused_at_first:
+            cluster.creation = None
+            await projector.project("big")
+            assert (await known(records, "big")).refused == ""
+            assert list(await records.unsettled()) == []
+        cluster.has("big", phase="Failed", message="stopped", finishedAt="2026-05-01T13:00:00Z")
+        cluster.workflows["big"]["metadata"]["deletionTimestamp"] = "2026-05-01T13:00:01Z"
+        await projector.project("big")
+        assert (await known(records, "big")).phase.final
+        assert cluster.let_go_of == ["big"]
+
+    async def test_a_stop_ends_what_is_refused(self, records: Records, cluster: InMemory) -> None:
+        await records.add(a_job("big"))
+        cluster.creation = QUOTA
+        projector = Projector(records, cluster.port)
+        await projector.project("big")
+        await records.change("big", lambda job: replace(job, stop_requested=datetime.now(UTC)))
+        await projector.project("big")
+        job = await known(records, "big")
+        assert (job.phase, job.conditions[-1].reason) == (Phase.FAILED, "Stopped")
+        assert list(await records.unsettled()) == []
+
+    async def test_an_apiserver_that_is_away_is_no_refusal(self, records: Records, cluster: InMemory) -> None:
+        await records.add(a_job("big"))
+        cluster.creation = UnavailableError("away")
+        with pytest.raises(UnavailableError):
+            await Projector(records, cluster.port).project("big")
+        assert await known(records, "big") == a_job("big")
+
+
+class TestWithoutARecord:
+    @pytest.mark.parametrize(
+        ("status", "deleting", "goes"),
+        [
+            ({"phase": "Succeeded"}, True, True),
+            ({"phase": "Error"}, True, True),
+            ({"phase": "Running"}, True, False),
+            ({"phase": "Succeeded"}, False, False),
+        ],
+    )
+    async def test_only_what_is_over_and_deleted_is_let_go(
+        self, records: Records, cluster: InMemory, status: dict[str, Any], *, deleting: bool, goes: bool
+    ) -> None:
+        cluster.has("stranger", **status)
+        if deleting:
+            await cluster.delete_workflow("stranger")
+        await Projector(records, cluster.port).project("stranger")
+        assert cluster.let_go_of == (["stranger"] if goes else [])
+        assert await records.get("stranger") is None

@@ -1,0 +1,118 @@
+"""Which steps of addon jobs are given up because they do not start, and how."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from service.kube.client import KubeSettings
+from service.kube.late_pods import give_up_late
+from tests.unit.kube.conftest import Served
+
+SETTINGS = KubeSettings(start_seconds=600)
+NO_ROOM = "0/3 nodes are available: 1 Too many pods"
+UNSCHEDULABLE = {
+    "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_ROOM}]
+}
+NO_IMAGE = {
+    "initContainerStatuses": [{"name": "init", "state": {"terminated": {"exitCode": 0}}}],
+    "containerStatuses": [
+        {"name": "wait", "state": {"waiting": {"reason": "PodInitializing"}}},
+        {"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}},
+    ],
+}
+
+
+def pod(name: str, *, age: int, node: str = "", status: Any = None, deadline: int | None = None) -> dict[str, Any]:
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["n1" if name != "for-gone" else "n9"]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    created = (datetime.now(UTC) - timedelta(seconds=age)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    spec: dict[str, Any] = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+    spec |= {"nodeName": node} if node else {}
+    spec |= {"activeDeadlineSeconds": deadline} if deadline else {}
+    metadata = {"name": name, "creationTimestamp": created, "resourceVersion": "7"}
+    return {"metadata": metadata, "spec": spec, "status": {"phase": "Pending", **(status or {})}}
+
+
+class Kubernetes:
+    """Pods that have not started, one node, and what is changed of them."""
+
+    def __init__(self, *pods: dict[str, Any], conflict: bool = False) -> None:
+        self.pods, self.conflict = pods, conflict
+        self.patches: dict[str, Any] = {}
+        self.asked: list[dict[str, str]] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "PATCH":
+            if self.conflict:
+                return web.json_response({"message": "it changed"}, status=409)
+            self.patches[request.path.rpartition("/pods/")[2]] = await request.json()
+            return web.json_response({})
+        if request.path.endswith("/nodes"):
+            return web.json_response({"metadata": {}, "items": [{"metadata": {"name": "n1"}}]})
+        self.asked.append(dict(request.query))
+        return web.json_response({"metadata": {}, "items": list(self.pods)})
+
+
+async def given_up(served: Served, kubernetes: Kubernetes) -> list[str]:
+    async with served(kubernetes.answer) as api:
+        return await give_up_late(api, SETTINGS)
+
+
+async def test_only_what_is_late_is_given_up_each_in_the_way_that_lasts(served: Served) -> None:
+    kubernetes = Kubernetes(
+        pod("no-room-yet", age=60, status=UNSCHEDULABLE),
+        pod("no-room", age=700, status=UNSCHEDULABLE),
+        pod("no-image-yet", age=60, node="n1", status=NO_IMAGE),
+        pod("no-image", age=700, node="n1", status=NO_IMAGE),
+    )
+    assert await given_up(served, kubernetes) == ["no-room", "no-image"]
+    version = {"resourceVersion": "7"}
+    message = f"could not be started within 600 s: Unschedulable: {NO_ROOM}"
+    assert kubernetes.patches == {
+        "no-room/status": {
+            "metadata": version,
+            "status": {"phase": "Failed", "reason": "NeverStarted", "message": message},
+        },
+        "no-image": {"metadata": version, "spec": {"activeDeadlineSeconds": 1}},
+    }
+
+
+async def test_a_node_that_is_gone_is_not_waited_for(served: Served) -> None:
+    kubernetes = Kubernetes(pod("for-gone", age=1, status=UNSCHEDULABLE), pod("for-n1", age=1))
+    assert await given_up(served, kubernetes) == ["for-gone"]
+    assert kubernetes.patches["for-gone/status"]["status"]["message"] == "node n9 is gone from the cluster"
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (NO_IMAGE, "ImagePullBackOff: no such image"),
+        (UNSCHEDULABLE, f"Unschedulable: {NO_ROOM}"),
+        ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, "Kubernetes gives no reason"),
+        (None, "Kubernetes gives no reason"),
+    ],
+)
+async def test_what_is_in_the_way_is_said(served: Served, status: Any, sentence: str) -> None:
+    kubernetes = Kubernetes(pod("late", age=700, status=status))
+    await given_up(served, kubernetes)
+    assert kubernetes.patches["late/status"]["status"]["message"].endswith(f"600 s: {sentence}")
+
+
+async def test_a_deadline_is_set_once(served: Served) -> None:
+    kubernetes = Kubernetes(pod("late", age=700, node="n1", deadline=1))
+    assert await given_up(served, kubernetes) == []
+    assert kubernetes.patches == {}
+
+
+async def test_one_that_starts_in_this_moment_is_left_alone(served: Served) -> None:
+    assert await given_up(served, Kubernetes(pod("late", age=700), conflict=True)) == []
+
+
+async def test_only_steps_of_addon_jobs_are_asked_for(served: Served) -> None:
+    kubernetes = Kubernetes()
+    assert await given_up(served, kubernetes) == []
+    (asked,) = kubernetes.asked
+    assert asked["fieldSelector"] == "status.phase=Pending,spec.serviceAccountName=opsjob-addon"
+    assert asked["labelSelector"] == "workflows.argoproj.io/workflow,opsjob.io/step=node"
