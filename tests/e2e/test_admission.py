@@ -1,7 +1,6 @@
 """What a stolen token is good for: the service's, a step's, and one with rights in the jobs' namespace."""
 
 import copy
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, JobType
-from service.domain.preflight import Allowed, pod_spec_patch
 from service.kube import manifest
 from service.kube.client import KubeSettings
 from tests.e2e.apiserver import Apiserver, refusal
 from tests.e2e.live import Cluster
+from tests.e2e.step_pods import pod
 
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
 Change = Callable[[dict[str, Any]], None]
@@ -247,139 +246,6 @@ def test_who_may_edit_the_namespace_changes_no_template(
     assert "workflowtemplates.opsjob.io" in refusal(made)
 
 
-@pytest.fixture(scope="module")
-def argo(cluster: Cluster) -> Iterator[Apiserver]:
-    """What Argo's controller does with what a stolen token made it do."""
-    controller = Apiserver(cluster, "argo", "argo")
-    yield controller
-    controller.close()
-
-
-#: Argo's own parts of a pod.
-EXECUTOR = {"image": "quay.io/argoproj/argoexec:v0", "command": ["argoexec"]}
-
-
-def pod(cluster: Cluster, account: str, image: str, **labels: str) -> dict[str, Any]:
-    """A step's pod, as Argo makes it before it is patched."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "job-a1b2c3-1", "namespace": cluster.jobs, "labels": labels},
-        "spec": {
-            "serviceAccountName": account,
-            "restartPolicy": "Never",
-            "containers": [{**EXECUTOR, "name": "wait"}, {"name": "main", "image": image, "command": ["true"]}],
-            "initContainers": [{**EXECUTOR, "name": "init"}],
-            "volumes": [
-                {"name": "var-run-argo", "emptyDir": {}},
-                {"name": "tmp-dir-argo", "emptyDir": {}},
-                {"name": "files", "configMap": {"name": "job-a1b2c3"}},
-            ],
-        },
-    }
-
-
-def patched(made: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """The pod with what Argo's podSpecPatch says: lists of things with names are merged by these."""
-    spec = copy.deepcopy(made["spec"])
-    for key, value in patch.items():
-        if key not in ("containers", "initContainers", "volumes"):
-            spec[key] = value
-            continue
-        known = {item["name"]: item for item in spec[key]}
-        for item in value:
-            if item["name"] not in known:
-                known[item["name"]] = {}
-                spec[key].append(known[item["name"]])
-            merged = known[item["name"]]
-            for name, part in item.items():
-                merged[name] = merged.get(name, []) + part if isinstance(part, list) else part
-    return {**made, "spec": spec}
-
-
-def check(cluster: Cluster, **options: Any) -> dict[str, Any]:
-    """The pod of a preflight's check, with the service's own patch."""
-    labels = {"opsjob.io/job-id": "job-a1b2c3", "opsjob.io/type": "preflight", "opsjob.io/step": "node"}
-    made = pod(cluster, "opsjob-preflight", "example.com/a-check:1", **labels)
-    allowed = Allowed(host_paths=["/var/log"], security_context={"allowPrivilegeEscalation": False})
-    patch = json.loads(pod_spec_patch(options, allowed))
-    environment = [{"secretRef": {"name": "job-a1b2c3"}}]
-    return patched(patched(made, patch), {"containers": [{"name": "main", "envFrom": environment}]})
-
-
-def test_a_check_has_all_that_a_request_may_ask_for(cluster: Cluster, argo: Apiserver) -> None:
-    resource = {"cpu": "1", "gpu": "1", "sharedMemory": "1Gi"}
-    paths = [f"/var/log/{number}" for number in range(100)]
-    for options in ({}, {"hostpath": ["/var/log"], "resource": resource}, {"hostpath": paths}):
-        answer = argo.create(f"/api/v1/namespaces/{cluster.jobs}/pods", check(cluster, **options))
-        assert answer.status_code == 201, answer.text
-
-
-def main(**fields: Any) -> dict[str, Any]:
-    return {"containers": [{"name": "main", **fields}]}
-
-
-HOST = {"name": "host", "hostPath": {"path": "/etc", "type": "Directory"}}
-LOGS = {"name": "logs", "hostPath": {"path": "/var/log", "type": "Directory"}}
-STORE = {"name": "store", "secret": {"secretName": "opsjobs-store"}}
-OTHERS = {"name": "others", "configMap": {"name": "another-job"}}
-CLAIM = {"name": "claim", "persistentVolumeClaim": {"claimName": "any"}}
-WITHIN = {"name": "within", "projected": {"sources": [{"secret": {"name": "opsjobs-store"}}]}}
-EVIL = {"name": "evil", "image": "evil:1", "command": ["true"]}
-WAIT = {"name": "wait", "image": "evil:1"}
-LIKE_OURS = {"name": "wait", "image": "quay.io/argoproj/argoexec:1/evil"}
-PRIVILEGE = {"privileged": True}
-STORES_KEY = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "opsjobs-store", "key": "secretKey"}}}
-#: What a stolen token of the service could patch a check with → what the refusal says.
-PATCHES: dict[str, tuple[dict[str, Any], str]] = {
-    "another account, and all at once": (
-        {"serviceAccountName": "opsjob-addon", "hostPID": True, **main(image="evil:1", securityContext=PRIVILEGE)},
-        "runs as opsjob-preflight",
-    ),
-    "another account alone": ({"serviceAccountName": "opsjob-reboot"}, "runs as opsjob-preflight"),
-    "a token for every container": ({"automountServiceAccountToken": True}, "given no token"),
-    "Argo's token": (main(volumeMounts=[{"name": "argo-token", "mountPath": "/token"}]), "given no token"),
-    "the host's processes": ({"hostPID": True}, "host's namespaces"),
-    "the host's network": ({"hostNetwork": True}, "host's namespaces"),
-    "the processes of Argo's containers": ({"shareProcessNamespace": True}, "host's namespaces"),
-    "privilege": (main(securityContext=PRIVILEGE), "no privilege"),
-    "a capability": (main(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}), "no privilege"),
-    "privilege at the start": ({"initContainers": [{"name": "init", "securityContext": PRIVILEGE}]}, "no privilege"),
-    "a container of its own": ({"containers": [EVIL]}, "admission.stepImages"),
-    "an init container of its own": ({"initContainers": [EVIL]}, "admission.stepImages"),
-    "another image for Argo's": ({"containers": [WAIT]}, "admission.stepImages"),
-    "an image that begins like Argo's": ({"containers": [LIKE_OURS]}, "admission.stepImages"),
-    "a directory of the host": ({"volumes": [HOST]}, "preflight.hostPaths"),
-    "writing to one": (
-        {"volumes": [LOGS], **main(volumeMounts=[{"name": "logs", "mountPath": "/logs"}])},
-        "writes to no host directory",
-    ),
-    "the keys of the store": ({"volumes": [STORE]}, "nothing else"),
-    "the keys of the store within": ({"volumes": [WITHIN]}, "nothing else"),
-    "the keys of the store as variables": (main(envFrom=[{"secretRef": {"name": "opsjobs-store"}}]), "no Secret"),
-    "one of them": (main(env=[STORES_KEY]), "no Secret"),
-    "the files of another job": ({"volumes": [OTHERS]}, "nothing else"),
-    "a claim": ({"volumes": [CLAIM]}, "nothing else"),
-}
-
-
-@pytest.mark.parametrize(("patch", "why"), PATCHES.values(), ids=PATCHES)
-def test_no_patch_makes_more_of_a_check(cluster: Cluster, argo: Apiserver, patch: dict[str, Any], why: str) -> None:
-    spoiled = patched(check(cluster), patch)
-    assert why in refusal(argo.create(f"/api/v1/namespaces/{cluster.jobs}/pods", spoiled))
-
-
-@pytest.mark.parametrize("account", ["opsjob-addon", "opsjob-reboot", "opsjob-exportimage", "opsjob-preflight"])
-def test_every_other_step_runs_the_image_of_the_product(cluster: Cluster, argo: Apiserver, account: str) -> None:
-    pods = f"/api/v1/namespaces/{cluster.jobs}/pods"
-    answer = argo.create(pods, pod(cluster, account, cluster.image))
-    assert answer.status_code == 201, answer.text
-    for image in ("evil:1", f"evil.example/{cluster.image}", f"{cluster.image}/evil"):
-        assert "admission.stepImages" in refusal(argo.create(pods, pod(cluster, account, image)))
-    within = patched(pod(cluster, account, cluster.image), {"initContainers": [EVIL]})
-    assert "admission.stepImages" in refusal(argo.create(pods, within))
-
-
 @pytest.mark.parametrize(
     "patch",
     [
@@ -430,13 +296,12 @@ def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_nobody_what_it_runs(
     step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
     path = f"/api/v1/namespaces/{cluster.jobs}/pods/{name}"
     try:
-        for seconds, who in ((2, step), (1, service)):
+        for seconds, who in ((3, step), (2, service), (1, editor)):
             allowed = who.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
             assert allowed.status_code == 200, allowed.text
-        (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
-        other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
-        for thief in (step, service, editor):
-            assert "nobody changes what the pod of a step runs" in refusal(thief.patch(path, other))
+            (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
+            other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+            assert "nobody changes what the pod of a step runs" in refusal(who.patch(path, other))
         for entry in ("exec", "attach"):
             assert "only Argo's controller enters" in refusal(editor.create(f"{path}/{entry}", {}))
     finally:
