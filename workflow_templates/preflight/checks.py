@@ -18,9 +18,10 @@ Status = Literal["pass", "fail", "error", "skip"]
 #: fault of the node: a mistake in the check, a command that is not there (64, 126, 127), a signal (137, 143).
 EXIT_UNHEALTHY = 1
 
-#: As run.sh marks them: a line of the result file, and that there was more than it hands on.
+#: As run.sh marks them: a line of the result file, that there was more than it hands on, and the end of all.
 _RESULT = "opsjob-result: "
 _RESULT_CUT = "opsjob-result-cut"
+END = "opsjob-end"
 _LAST_LINES_BYTES = 2_000
 _CHECKS = 200
 #: How a container ended, as Argo words it.
@@ -93,7 +94,7 @@ def read(log: str) -> tuple[tuple[Check, ...], str, str]:
     # Not splitlines: a text of JSON may hold what that takes for the end of a line.
     lines = log.split("\n")
     result = "\n".join(line.removeprefix(_RESULT) for line in lines if line.startswith(_RESULT))
-    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT))).strip("\n")
+    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT, END))).strip("\n")
     last = last_bytes(clean(rest), _LAST_LINES_BYTES)
     if any(line.startswith(_RESULT_CUT) for line in lines):
         return (), "the result file could not be read: it is over 100 kB", last

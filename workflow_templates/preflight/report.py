@@ -40,6 +40,9 @@ EXIT_AGAIN = 75
 _STORE_PATIENCE_SECONDS = 600.0
 #: That a check which was told to end has to hand on what it found (run.sh), and between two looks at it.
 _LAST_WORD_SECONDS = 15.0
+#: Until all that a container wrote is in its log, and the exit codes of one that came to its end by itself.
+_WHOLE_LOG_SECONDS = 15.0
+_BY_ITSELF = (0, checks.EXIT_UNHEALTHY, 2)
 _LOOK_SECONDS = 1.0
 
 
@@ -149,10 +152,7 @@ def _pods(cluster: Cluster, job: str) -> dict[str, Object]:
 
 def _at_work(pod: Object) -> bool:
     status = pod.get("status") or {}
-    if status.get("phase") != "Running":
-        return False
-    states = {one["name"]: one.get("state") or {} for one in status.get("containerStatuses") or ()}
-    return "running" in states.get("main", {})
+    return status.get("phase") == "Running" and "running" in _state_of_main(status)
 
 
 def _log(cluster: Cluster, pod: Object) -> str:
@@ -160,6 +160,15 @@ def _log(cluster: Cluster, pod: Object) -> str:
     status = pod.get("status") or {}
     if not status.get("containerStatuses") or status.get("reason") == _NODE_LOST:
         return ""
+    until = time.monotonic() + _WHOLE_LOG_SECONDS
+    while True:
+        text = _read(cluster, pod)
+        if text.endswith(f"{checks.END}\n") or _code(status) not in _BY_ITSELF or time.monotonic() > until:
+            return text
+        time.sleep(_LOOK_SECONDS)
+
+
+def _read(cluster: Cluster, pod: Object) -> str:
     tail = Tail(_TAIL_BYTES)
     path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}/log"
     try:
@@ -169,6 +178,16 @@ def _log(cluster: Cluster, pod: Object) -> str:
     except ClusterError as fault:
         say.log(f"{pod['metadata']['name']}: its log could not be read: {fault}")
     return tail.text()
+
+
+def _code(status: Object) -> int | None:
+    code = (_state_of_main(status).get("terminated") or {}).get("exitCode")
+    return None if code is None else int(code)
+
+
+def _state_of_main(status: Object) -> Object:
+    states = {one["name"]: one.get("state") or {} for one in status.get("containerStatuses") or ()}
+    return states.get("main", {})
 
 
 if __name__ == "__main__":

@@ -37,4 +37,6 @@ esac
 if [ -n "$reason" ] && [ ! -s /dev/termination-log ]; then echo "$reason" > /dev/termination-log; fi
 # These two mean to Argo that nothing was begun.
 if [ $code -eq 75 ] || [ $code -eq 76 ]; then code=2; fi
+# By this the report knows that it has read all: a log may end behind the container.
+printf '\nopsjob-end\n'
 exit $code

@@ -139,6 +139,25 @@ def test_a_log_that_cannot_be_read_leaves_the_exit_code(ready: Step) -> None:
     assert len(ready.nodes["b"]["checks"]) == 1
 
 
+def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(ready.server, a=0)
+    ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
+    ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"hello\n")
+    whole = ServedLog(f"hello\n{FOUND}\nopsjob-end\n".encode())
+    monkeypatch.setattr(time, "sleep", lambda _: ready.server.logs.update({"opsjobs-jobs/pod-a/main": whole}))
+    assert ready.main() == 0
+    assert [check["name"] for check in ready.nodes["a"]["checks"]] == ["disk"]
+    assert ready.nodes["a"]["lastLines"] == "hello"
+
+
+def test_a_log_that_has_no_end_is_taken_as_it_is(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_WHOLE_LOG_SECONDS", 0.1)
+    job(ready.server, a=0)
+    ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
+    assert ready.main() == 0
+    assert [check["name"] for check in ready.nodes["a"]["checks"]] == ["disk"]
+
+
 def test_a_node_that_is_lost_is_not_asked_for_its_log(ready: Step) -> None:
     job(ready.server, a=255, b=0)
     lost = ready.server.objects[f"{PODS}/pod-a"]

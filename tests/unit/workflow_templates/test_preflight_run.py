@@ -47,6 +47,8 @@ def run(folder: Path, script: str, node: str = "b", said: str = "") -> Ran:
     ran = start(folder, script, node, said)
     output, errors = ran.communicate()
     assert errors == ""
+    assert output.endswith("\nopsjob-end\n"), "by this the report knows that it has read all"
+    output = output.removesuffix("\nopsjob-end\n")
     return Ran(ran.returncode, output, (folder / "termination-log").read_text().strip())
 
 
