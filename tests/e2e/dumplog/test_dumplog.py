@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from service.api.examples import DUMPLOG
 from tests.e2e.dumplog.workloads import (
@@ -241,6 +242,7 @@ def test_callers_read_through_a_job_only_what_they_may_read_themselves(
     wait_for("the right to be seen", lambda: ask().status_code == 200, 60)
 
 
+@pytest.mark.long
 def test_a_node_that_is_down_costs_only_its_own_logs(cluster: Cluster, api: Api, spread: dict[str, str]) -> None:
     (lost, node), *others = spread.items()
     with node_down(cluster, node):

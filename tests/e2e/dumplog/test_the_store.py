@@ -4,6 +4,7 @@ import json
 import secrets
 
 import httpx
+import pytest
 
 from tests.e2e.dumplog.workloads import BUCKET, dumped, left_of, opened, submitted
 from tests.e2e.live import Api, Cluster, wait_for
@@ -71,6 +72,7 @@ def test_a_link_works_until_it_expires(store: Store) -> None:
         store.request("DELETE", store.place.url(key))
 
 
+@pytest.mark.long
 def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
     cluster: Cluster, api: Api, noisy: str, bad_way: Proxy, store: Store
 ) -> None:

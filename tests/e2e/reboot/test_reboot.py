@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from service.api.examples import REBOOT
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
 from tests.e2e.reboot.machines import (
@@ -53,6 +55,7 @@ def test_the_documents_example_reboots_a_node_and_proves_it(
     assert [step["stage"] for step in steps if step["hostNodeName"] == node and step["stage"] in STAGES] == ["reboot"]
 
 
+@pytest.mark.long
 def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_reboots_and_stays_so(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
