@@ -32,6 +32,10 @@ class Apiserver:
         headers = {"Content-Type": "application/merge-patch+json"}
         return self._client.patch(path, params={"dryRun": "All"}, content=json.dumps(patch), headers=headers)
 
+    def enter(self, path: str) -> httpx.Response:
+        """`exec` or `attach`, of which there is no dry run: only for a pod that does not run."""
+        return self._client.post(path, params={"command": "true", "stdout": "true"})
+
     def get(self, path: str) -> httpx.Response:
         return self._client.get(path)
 

@@ -303,7 +303,7 @@ def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_nobody_what_it_runs(
             other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
             assert "nobody changes what the pod of a step runs" in refusal(who.patch(path, other))
         for entry in ("exec", "attach"):
-            assert "only Argo's controller enters" in refusal(editor.create(f"{path}/{entry}", {}))
+            assert "only Argo's controller enters" in refusal(editor.enter(f"{path}/{entry}"))
     finally:
         step.close()
         cluster.kubectl("delete", "pod", name, "-n", cluster.jobs, "--force", "--grace-period=0", "--ignore-not-found")
