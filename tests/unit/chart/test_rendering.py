@@ -1,7 +1,6 @@
 """What helm makes of the chart."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -339,76 +338,6 @@ def test_what_is_optional_is_off() -> None:
     least = render(CHART / "ci" / "trial-values.yaml")
     assert not least.kind("AddonTemplate")
     assert not least.kind("Job")
-
-
-def admission(values: Object) -> dict[str, list[str]]:
-    """Policy → what it demands."""
-    policies = render(values).kind("ValidatingAdmissionPolicy")
-    return {
-        policy["metadata"]["name"]: [rule["expression"] for rule in policy["spec"]["validations"]]
-        for policy in policies
-    }
-
-
-def test_every_admission_policy_is_bound_and_denies() -> None:
-    in_the_jobs_namespace = ("workflows", "pods", "pod-changes", "pod-entry", "templates", "secrets")
-    rendered = render({"argo": {"controller": "argo:argo"}})
-    policies = {policy["metadata"]["name"]: policy["spec"] for policy in rendered.kind("ValidatingAdmissionPolicy")}
-    bindings = {one["spec"]["policyName"]: one["spec"] for one in rendered.kind("ValidatingAdmissionPolicyBinding")}
-    assert set(policies) == set(bindings) == {f"opsjobs-{of}" for of in (*in_the_jobs_namespace, "nodes")}
-    assert all(policy["failurePolicy"] == "Fail" for policy in policies.values())
-    assert all(binding["validationActions"] == ["Deny"] for binding in bindings.values())
-    for of in in_the_jobs_namespace:
-        labels = bindings[f"opsjobs-{of}"]["matchResources"]["namespaceSelector"]["matchLabels"]
-        assert labels == {"kubernetes.io/metadata.name": "opsjobs-jobs"}
-
-
-@pytest.mark.parametrize(
-    ("image", "runs"),
-    [
-        ("registry.example.com/ops/opsjobs:0.1.0", True),
-        ("registry.example.com/ops/opsjobs", True),
-        (f"registry.example.com/ops/opsjobs@sha256:{'a' * 64}", True),
-        (f"registry.example.com/ops/opsjobs:1@sha256:{'a' * 64}", True),
-        ("mirror.example.com/argoproj/argoexec:v4.0.7", True),
-        ("quay.io/argoproj/argoexec:v4.0.7", False),
-        ("registry.example.com/ops/opsjobs:5000/evil", False),
-        ("registry.example.com/ops/opsjobs-evil:1", False),
-        ("evil.example.com/registry.example.com/ops/opsjobs:1", False),
-        ("registryXexample.com/ops/opsjobs:1", False),
-        ("", False),
-    ],
-)
-def test_steps_run_images_of_the_repositories_that_the_chart_names(image: str, *, runs: bool) -> None:
-    values = {
-        "image": {"repository": "registry.example.com/ops/opsjobs"},
-        "admission": {"stepImages": ["mirror.example.com/argoproj/argoexec"]},
-    }
-    (rule,) = (rule for rule in admission(values)["opsjobs-pods"] if "container.?image" in rule)
-    pattern = json.loads(rule[rule.index("matches(") + len("matches(") : rule.rindex('")') + 1])
-    assert (re.fullmatch(pattern, image) is not None) == runs
-
-
-def test_admission_can_be_left_out() -> None:
-    assert admission({"admission": {"enabled": False}}) == {}
-
-
-def test_who_starts_pods_is_checked_where_it_is_known() -> None:
-    assert (
-        'request.userInfo.username == "system:serviceaccount:argo:argo"'
-        in admission({"argo": {"controller": "argo:argo"}})["opsjobs-pods"]
-    )
-    unknown = admission({})
-    assert not [rule for rule in unknown["opsjobs-pods"] if "username" in rule]
-    (changes,) = (rule for rule in unknown["opsjobs-workflows"] if "variables.changed" in rule)
-    assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
-
-
-@pytest.mark.parametrize(("writable", "below"), [(False, True), (True, False)])
-def test_what_a_check_may_write_to_is_mounted_exactly(*, writable: bool, below: bool) -> None:
-    rules = admission({"preflight": {"hostPaths": ["/scratch"], "hostPathsWritable": writable}})["opsjobs-pods"]
-    (mounts,) = (rule for rule in rules if "hostPath.path" in rule and "/scratch" in rule)
-    assert ('startsWith(allowed + "/")' in mounts) is below
 
 
 def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
