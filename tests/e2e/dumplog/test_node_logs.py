@@ -189,7 +189,7 @@ def test_a_node_that_goes_down_meanwhile_holds_the_job_up_until_it_is_given_up_a
 def test_the_account_that_reads_the_clusters_logs_is_never_root_on_a_host(
     cluster: Cluster, account: str, *, admitted: bool
 ) -> None:
-    container = {"name": "main", "image": "nowhere.invalid/none:1", "securityContext": {"privileged": True}}
+    container = {"name": "main", "image": cluster.image, "securityContext": {"privileged": True}}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
