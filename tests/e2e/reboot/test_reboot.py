@@ -48,7 +48,7 @@ def test_the_documents_example_reboots_a_node_and_proves_it(
     assert agent_again
     assert agent_again["metadata"]["uid"] == agent["uid"], "it stayed on its node"
     steps = steps_of(cluster, job_id)
-    assert [step["stage"] for step in steps] == [*STAGES, f"{job_id}.onExit"]
+    assert [step["stage"] for step in steps] == [*STAGES, "clean-up"]
     (told_by,) = [step for step in steps if step["stage"] == "reboot"]
     assert told_by["hostNodeName"] == node
     assert (told_by["phase"], told_by["outputs"]["exitCode"]) == ("Succeeded", "0"), "it ended before its node went"
