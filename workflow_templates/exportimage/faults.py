@@ -187,5 +187,10 @@ def _last_words(said: str) -> str:
 
 
 def _cause(said: str) -> Cause:
-    words = _NAMES.sub(" ", _last_words(said))
-    return next((cause for cause in _CAUSES if cause.said.search(words)), _OTHER)
+    """By its last words; where these only say how a repeated request went wrong, by why it had to be repeated."""
+    repeated = " ".join(line for line in said.splitlines() if "retrying " in line)
+    for words in (_NAMES.sub(" ", text) for text in (_last_words(said), repeated)):
+        for cause in _CAUSES:
+            if cause.said.search(words):
+                return cause
+    return _OTHER

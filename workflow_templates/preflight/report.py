@@ -163,7 +163,7 @@ def _log(cluster: Cluster, pod: Object) -> str:
     until = time.monotonic() + _WHOLE_LOG_SECONDS
     while True:
         text = _read(cluster, pod)
-        if text.endswith(f"{checks.END}\n") or _code(status) not in _BY_ITSELF or time.monotonic() > until:
+        if text.endswith(checks.END) or _code(status) not in _BY_ITSELF or time.monotonic() > until:
             return text
         time.sleep(_LOOK_SECONDS)
 

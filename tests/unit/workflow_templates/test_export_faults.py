@@ -19,6 +19,11 @@ SAID = {
     "project": f"GET {URL}/manifests/1: UNAUTHORIZED: project custom not found: project custom not found",
     "quota": f"PUT {URL}/manifests/1: DENIED: adding 1.0 MiB of storage resource … exceed the configured upper limit",
     "gone": f"GET {URL}/manifests/sha256:00: MANIFEST_UNKNOWN: manifest unknown; unknown manifest name=team/app",
+    "full, said before": (
+        "2026/11/25 16:48:18 retrying PATCH https://h.example.com/v2/custom/app/blobs/uploads/1: UNKNOWN: "
+        "unknown error; write /var/lib/registry/data: no space left on device\n"
+        "Error: PUT https://h.example.com/v2/custom/app/blobs/uploads/1: RANGE_INVALID: invalid content range"
+    ),
     "full": f"POST {URL}/blobs/uploads/: UNKNOWN: unknown error; filesystem: write /data/x: no space left on device",
     "many": "GET https://index.docker.io/v2/a/b/manifests/1: TOOMANYREQUESTS: You have reached your pull rate limit.",
     "nowhere": 'Get "https://h.example.com/v2/": dial tcp: lookup h.example.com on 10.96.0.10:53: no such host',
@@ -53,6 +58,7 @@ SAID = {
         ("quota", "refuses: the quota of the project is used up", False),
         ("gone", "lost what was just copied to it", False),
         ("full", "has no space left on its disk", False),
+        ("full, said before", "has no space left on its disk", False),
         ("many", "asks for patience: too many requests", True),
         ("nowhere", "is not found: its name has no address", True),
         ("down", "cannot be reached", True),

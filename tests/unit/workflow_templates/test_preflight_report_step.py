@@ -144,8 +144,15 @@ def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeyp
     ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"hello\n")
     whole = ServedLog(f"hello\n{FOUND}\nopsjob-end\n".encode())
-    monkeypatch.setattr(time, "sleep", lambda _: ready.server.logs.update({"opsjobs-jobs/pod-a/main": whole}))
+    waits = []
+
+    def comes(seconds: float) -> None:
+        waits.append(seconds)
+        ready.server.logs["opsjobs-jobs/pod-a/main"] = whole
+
+    monkeypatch.setattr(time, "sleep", comes)
     assert ready.main() == 0
+    assert len(waits) == 1, "no longer than it takes"
     assert [check["name"] for check in ready.nodes["a"]["checks"]] == ["disk"]
     assert ready.nodes["a"]["lastLines"] == "hello"
 
