@@ -1,9 +1,8 @@
 """The keeper's round: what is begun is finished, what is left behind is put back, and one failure is only its own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,20 +12,9 @@ from service.jobs.keep import Keeper
 from service.jobs.ports import Records, UnavailableError
 from service.jobs.project import Projector
 from tests.records_suite.example import a_job
-from tests.unit.jobs.cluster import InMemory, records_in, running, until
+from tests.unit.jobs.cluster import InMemory, running, until
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def cluster() -> InMemory:
-    return InMemory()
-
-
-@pytest.fixture
-async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    async with records_in(tmp_path) as opened:
-        yield opened
 
 
 def keeper(records: Records, cluster: InMemory, *, retention_days: int = 0) -> tuple[Keeper, Projector]:

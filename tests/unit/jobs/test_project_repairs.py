@@ -1,9 +1,7 @@
 """What the projector makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +11,9 @@ from service.jobs import project
 from service.jobs.ports import Records, RefusedByClusterError, UnavailableError
 from service.jobs.project import Projector
 from tests.records_suite.example import a_job
-from tests.unit.jobs.cluster import InMemory, records_in, running, until
+from tests.unit.jobs.cluster import InMemory, running, until
 
 QUOTA = RefusedByClusterError("exceeded quota: jobs")
-
-
-@pytest.fixture
-def cluster() -> InMemory:
-    return InMemory()
-
-
-@pytest.fixture
-async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    async with records_in(tmp_path) as opened:
-        yield opened
 
 
 async def known(records: Records, job_id: str) -> Job:
