@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -91,6 +91,14 @@ class Workflow:
     def deadline_seconds(self) -> int:
         """Seconds from its start after which Argo ends it; 0: none."""
         return self._spec.get("activeDeadlineSeconds") or 0
+
+    @property
+    def expires(self) -> datetime | None:
+        """When Argo is to delete it, by the one TTL that our Workflows have; None: not yet known."""
+        seconds = (self._spec.get("ttlStrategy") or {}).get("secondsAfterCompletion")
+        if not self.completed or self.finished is None or seconds is None:
+            return None
+        return self.finished + timedelta(seconds=seconds)
 
     @property
     def worked_until(self) -> datetime | None:

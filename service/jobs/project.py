@@ -12,6 +12,7 @@ import structlog
 
 from service.domain.job import Job
 from service.domain.phase import held_up, observe, vanished
+from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 
 log = structlog.get_logger()
@@ -20,6 +21,11 @@ log = structlog.get_logger()
 READERS = 4
 #: Seconds before a Workflow whose reading failed is read again.
 AGAIN = 2.0
+#: The same where the failure is none that we know of: it may well be there again.
+AGAIN_AFTER_SURPRISE = 30.0
+#: Seconds after the end of its TTL at which we delete a Workflow ourselves. Argo asks once, and where that one request
+#: fails it does not ask again until it lists, which may be never.
+OVERDUE = 20.0
 #: Seconds between two readings of the same Workflow: what changes meanwhile is read at once afterwards.
 REST = 0.2
 #: A large Workflow rests this many times as long as its reading took, so that no job takes the service for itself.
@@ -103,6 +109,8 @@ class Projector:
         except Exception:
             # One job's surprise must not end the projection of all others.
             log.exception("a Workflow could not be projected", job_id=job_id)
+            self.look_at(job_id)
+            return AGAIN_AFTER_SURPRISE
         return max(REST, REST_SHARE * (time.monotonic() - begun))
 
     def _let_on(self, job_id: str) -> None:
@@ -162,7 +170,7 @@ class Projector:
         """Do to the Workflow what its record asks for: stop it, delete it, let it go. Whether there was any of it."""
         completed, deleting = _completed(workflow), _deleting(workflow)
         stops = not completed and (job.stop_requested or deleting) and not workflow["spec"].get("shutdown")
-        deletes = job.hidden and not deleting
+        deletes = not deleting and (job.hidden or self._overdue(job.job_id, workflow))
         lets_go = completed and deleting
         if stops:
             await self._cluster.stop_workflow(job.job_id, by="opsjobs")
@@ -171,6 +179,16 @@ class Projector:
         if lets_go:
             await self._cluster.let_go(job.job_id)
         return bool(stops or deletes or lets_go)
+
+    def _overdue(self, job_id: str, workflow: Mapping[str, Any]) -> bool:
+        """Whether Argo should have deleted it by now; where that is still to come it is looked at again then."""
+        expires = Workflow(workflow).expires
+        if expires is None:
+            return False
+        left = (expires - datetime.now(UTC)).total_seconds() + OVERDUE
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self.look_at, job_id)
+        return left <= 0
 
 
 def _completed(workflow: Mapping[str, Any]) -> bool:

@@ -1,14 +1,14 @@
 """What the projector makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from service.domain.job import Job, Phase
 from service.jobs import project
-from service.jobs.ports import Records, RefusedByClusterError, UnavailableError
+from service.jobs.ports import Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 from service.jobs.project import Projector
 from tests.records_suite.example import a_job
 from tests.unit.jobs.cluster import InMemory, running, until
@@ -146,6 +146,67 @@ async def test_a_job_that_a_list_lacks_and_that_was_there_is_over(records: Recor
 
 async def seen(records: Records, job_id: str) -> bool:
     return (await known(records, job_id)).workflow_uid != ""
+
+
+def ended(cluster: InMemory, job_id: str, *, seconds_ago: float, ttl: int | None) -> None:
+    finished = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    workflow = cluster.has(job_id, phase="Succeeded", finishedAt=f"{finished:%Y-%m-%dT%H:%M:%SZ}")
+    workflow["spec"] = {} if ttl is None else {"ttlStrategy": {"secondsAfterCompletion": ttl}}
+
+
+class TestAWorkflowThatOutlivesItsTtl:
+    @pytest.mark.parametrize(
+        ("seconds_ago", "ttl", "goes"),
+        [(100, 1, True), (100, 60, True), (100, 90, False), (10, 0, False), (100, 1000, False), (9999, None, False)],
+    )
+    async def test_is_deleted_by_us_when_argo_had_its_time(
+        self, records: Records, cluster: InMemory, seconds_ago: float, ttl: int | None, *, goes: bool
+    ) -> None:
+        await records.add(a_job("old"))
+        ended(cluster, "old", seconds_ago=seconds_ago, ttl=ttl)
+        await Projector(records, cluster.port).project("old")
+        assert ("deletionTimestamp" in cluster.workflows["old"]["metadata"]) is goes
+        assert cluster.let_go_of == []
+
+    async def test_is_looked_at_again_when_its_time_is_over(
+        self, records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing happens to it meanwhile, so nothing else would bring it to mind."""
+        monkeypatch.setattr(project, "OVERDUE", 1.5)
+        await records.add(a_job("old"))
+        ended(cluster, "old", seconds_ago=0, ttl=1)
+
+        async def goes() -> bool:
+            return "deletionTimestamp" in cluster.workflows["old"]["metadata"]
+
+        async with running(Projector(records, cluster.port).run()):
+            cluster.relist()
+            await until(goes, "it stays for ever")
+        assert len(cluster.read) >= 2
+
+    async def test_is_let_go_though_argo_deleted_it(self, records: Records, cluster: InMemory) -> None:
+        await records.add(a_job("old"))
+        ended(cluster, "old", seconds_ago=500, ttl=1)
+        await cluster.delete_workflow("old")
+        await Projector(records, cluster.port).project("old")
+        assert cluster.let_go_of == ["old"]
+
+
+async def test_a_surprise_while_projecting_is_not_the_last_word(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "AGAIN_AFTER_SURPRISE", 0.05)
+    await many(records, cluster, 1)
+    good, cluster.workflows["job-00"] = cluster.workflows["job-00"], {"metadata": {}}
+    async with running(Projector(records, cluster.port).run()):
+        cluster._events.put_nowait(WorkflowEvent("job-00", "uid-job-00", "1"))
+
+        async def surprised() -> bool:
+            return len(cluster.read) > 1
+
+        await until(surprised, "it is not read again")
+        cluster.workflows["job-00"] = good
+        await projected(records, cluster)
 
 
 class TestRefused:
