@@ -40,7 +40,8 @@ EXIT_AGAIN = 75
 _STORE_PATIENCE_SECONDS = 600.0
 #: That a check which was told to end has to hand on what it found (run.sh), and between two looks at it.
 _LAST_WORD_SECONDS = 15.0
-#: Until all that a container wrote is in its log, and the exit codes of one that came to its end by itself.
+#: Until all that the containers wrote is in their logs, of all together: what is read later had that time. And the exit
+#: codes of one that came to its end by itself.
 _WHOLE_LOG_SECONDS = 15.0
 _BY_ITSELF = (0, checks.EXIT_UNHEALTHY, 2)
 _LOOK_SECONDS = 1.0
@@ -89,12 +90,13 @@ def tested(cluster: Cluster, job: str) -> list[Node]:
         if step.get("type") == "Pod" and step.get("templateName") == "check"
     }
     pods = _pods(cluster, job)
+    logs_until = time.monotonic() + _WHOLE_LOG_SECONDS
 
     def node(name: str) -> Node:
         step = steps.get(name)
         pod = pods.get(str(step.get("id"))) if step else None
         try:
-            return _node(cluster, name, step, pod)
+            return _node(cluster, name, step, pod, logs_until)
         except Exception as fault:  # noqa: BLE001 - whatever is wrong with one node, the others are reported
             return Node(name, "error", short(f"what became of it could not be read: {type(fault).__name__}: {fault}"))
 
@@ -102,11 +104,11 @@ def tested(cluster: Cluster, job: str) -> list[Node]:
         return list(readers.map(node, workflow.planned(found)))
 
 
-def _node(cluster: Cluster, name: str, step: Object | None, pod: Object | None) -> Node:
+def _node(cluster: Cluster, name: str, step: Object | None, pod: Object | None, logs_until: float) -> Node:
     if pod is None:
         return checks.of(name, step, "")
     given_up = watch.given_up(pod)
-    return checks.of(name, step, "" if given_up else _log(cluster, pod), given_up)
+    return checks.of(name, step, "" if given_up else _log(cluster, pod, logs_until), given_up)
 
 
 def never_started(nodes: Iterable[Node]) -> str:
@@ -155,12 +157,11 @@ def _at_work(pod: Object) -> bool:
     return status.get("phase") == "Running" and "running" in _state_of_main(status)
 
 
-def _log(cluster: Cluster, pod: Object) -> str:
+def _log(cluster: Cluster, pod: Object, until: float) -> str:
     """The end of a check's log; empty where it has none, or its node does not answer."""
     status = pod.get("status") or {}
     if not status.get("containerStatuses") or status.get("reason") == _NODE_LOST:
         return ""
-    until = time.monotonic() + _WHOLE_LOG_SECONDS
     while True:
         text = _read(cluster, pod)
         if text.endswith(checks.END) or _code(status) not in _BY_ITSELF or time.monotonic() > until:

@@ -165,6 +165,29 @@ def test_a_log_that_has_no_end_is_taken_as_it_is(ready: Step, monkeypatch: pytes
     assert [check["name"] for check in ready.nodes["a"]["checks"]] == ["disk"]
 
 
+def test_the_patience_for_logs_without_an_end_is_one_for_all_of_them(
+    ready: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand nodes whose kubelets died none costs the report time of its own."""
+    names = [f"n{number:02}" for number in range(48)]
+    job(ready.server, **dict.fromkeys(names, 0))
+    for name in names:
+        status = ready.server.objects[f"{PODS}/pod-{name}"]["status"]
+        status["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
+    reads: list[str] = []
+
+    def unreadable(_cluster: object, pod: dict[str, Any]) -> str:
+        reads.append(pod["metadata"]["name"])
+        return ""
+
+    monkeypatch.setattr(report, "_read", unreadable)
+    monkeypatch.setattr(report, "_WHOLE_LOG_SECONDS", 0.5)
+    monkeypatch.setattr(report, "_LOOK_SECONDS", 0.1)
+    assert ready.main() == 0
+    assert set(reads) == {f"pod-{name}" for name in names}
+    assert len(reads) <= len(names) + 6 * report._READERS
+
+
 def test_a_node_that_is_lost_is_not_asked_for_its_log(ready: Step) -> None:
     job(ready.server, a=255, b=0)
     lost = ready.server.objects[f"{PODS}/pod-a"]
