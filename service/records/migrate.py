@@ -48,16 +48,16 @@ async def _upgrade(url: str) -> None:
         async with database.writing() as connection:
             if database.dialect == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
-            await connection.run_sync(_run)
+            await connection.run_sync(upgrade)
     finally:
         await database.close()
 
 
-def _run(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def main() -> None:

@@ -76,6 +76,18 @@ for _column in SORT_COLUMNS.values():
     _columns = dict.fromkeys((_column, listing.c.job_id, listing.c.created_ms, listing.c.hidden))
     Index(f"listing_by_{_column.name}", *_columns)
 
+# How many jobs there are, by the day of their creation (whole days since 1970) and what a list may narrow them to. Kept
+# by triggers of the database (migration 0002).
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", PLAIN_TEXT, primary_key=True),
+    Column("phase", PLAIN_TEXT, primary_key=True),
+    Column("hidden", SmallInteger, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

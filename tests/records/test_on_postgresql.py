@@ -19,6 +19,7 @@ from tests.records_suite.example import a_job, a_query
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.tallying import TestTallying
 
 #: The suite, to be collected here.
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "TestKeys",
     "TestListing",
     "TestMigrating",
+    "TestTallying",
     "TestUnfinished",
     "TestUnsettled",
 ]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -37,6 +37,12 @@ NAMES = [
 PARTS = ["a", "A", "_", "%", "\\", "'", "ss", "ß", "É", "é", "文", "😀", "\x00", "zz", "Alice", "100%", "a_i"]
 WORKSPACES = ["", "team-a", "team-b", "team-c"]
 MOMENTS = st.integers(-5, 5).map(lambda step: NOON + timedelta(microseconds=500 * step))
+#: Around midnights too: between two of them jobs are not counted one by one.
+MIDNIGHT = NOON + timedelta(hours=12)
+DAYS = st.builds(
+    lambda day, tick: MIDNIGHT + timedelta(days=day, milliseconds=tick), st.integers(-3, 2), st.integers(-1, 1)
+)
+CREATED = st.one_of(MOMENTS, DAYS)
 PERHAPS = st.one_of(st.none(), MOMENTS)
 OWNERS = ["me", "you"]
 
@@ -68,7 +74,7 @@ def some_jobs(draw: st.DrawFn) -> list[Job]:
                 cluster_id=st.sampled_from(["prod", "dev"]),
                 user_id=st.sampled_from(OWNERS),
                 user_name=st.sampled_from(NAMES),
-                created=MOMENTS,
+                created=CREATED,
                 workspace_id=st.sampled_from(WORKSPACES),
                 timeout_second=st.sampled_from([-1, 0, 5, 600]),
                 phase=st.sampled_from(Phase),
@@ -91,8 +97,8 @@ VISIBLE = st.builds(
 )
 QUERIES = st.builds(
     a_query,
-    since=MOMENTS,
-    until=MOMENTS,
+    since=st.one_of(MOMENTS, DAYS, st.just(NOON - timedelta(days=365))),
+    until=st.one_of(MOMENTS, DAYS, st.just(datetime.max.replace(tzinfo=UTC))),
     visible=st.one_of(st.just(Visible("me", frozenset(JobType))), VISIBLE),
     offset=st.integers(0, 32),
     limit=st.integers(1, 32),
