@@ -126,7 +126,7 @@ def test_an_index_goes_over_with_all_its_platforms(
         registries.crane("validate", "--remote", registries.here(exported["target"]), "--platform", platform)
 
 
-@pytest.mark.parametrize("registry", [PRIVATE, TARGET])
+@pytest.mark.parametrize("registry", [PRIVATE, pytest.param(TARGET, marks=pytest.mark.long)])
 def test_a_private_source_is_read_with_the_workloads_own_pull_secret(
     api: Api, space: Space, registries: Registries, repository: str, registry: str
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_hostile_name_runs_as_text_and_is_kept_as_it_was(
     assert [item["jobName"] for item in listed] == [name]
 
 
+@pytest.mark.long
 def test_a_hostile_check_is_handed_its_text_as_it_was(cluster: Cluster, api: Api) -> None:
     """What a preflight job is given reaches its script byte for byte, and nothing of it is run on the way."""
     node, proof = cluster.nodes()[0], f"pwned-{secrets.token_hex(4)}"

@@ -99,6 +99,7 @@ def test_the_documents_example(cluster: Cluster, api: Api, image: str) -> None:
     wait_for("the nodes to be given back", lambda: given_back(cluster, *cluster.nodes()))
 
 
+@pytest.mark.long
 def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: Api, image: str) -> None:
     """It asks for less, its directory is made, and the quote is closed that its command leaves open."""
     nodes = cluster.nodes()

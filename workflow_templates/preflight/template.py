@@ -97,9 +97,10 @@ def build() -> WorkflowTemplate:
                     arguments=[Parameter(name="node", value="{{item}}")],
                     with_param="{{workflow.parameters.nodes}}",
                 )
-        with Steps(name="finish"):
-            Step(name="restore", template=restore, continue_on=models.ContinueOn(failed=True, error=True))
-            Step(name="report", template=report)
+        with Steps(name="finish") as finish:
+            with finish.parallel():
+                Step(name="restore", template=restore, continue_on=models.ContinueOn(failed=True, error=True))
+                Step(name="report", template=report)
             Step(
                 name="picture",
                 template=picture,

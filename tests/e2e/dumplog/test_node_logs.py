@@ -152,6 +152,7 @@ def test_a_right_to_one_node_is_a_right_to_that_one(
     assert [pod["spec"]["nodeName"] for pod in node_steps(cluster, job["jobId"])] == [mine]
 
 
+@pytest.mark.long
 def test_a_node_that_is_known_to_be_down_is_not_waited_for(cluster: Cluster, reader: Api, pair: dict[str, str]) -> None:
     down, up = sorted(set(pair.values()))
     with node_down(cluster, down):

@@ -19,6 +19,7 @@ def test_an_upload_that_is_cut_is_taken_up_again(api: Api, noisy: str, bad_way: 
     assert len(files["noisy/main.log"]) > 4_000_000
 
 
+@pytest.mark.long
 def test_a_store_that_is_slow_but_answers_in_time_is_waited_for(
     api: Api, noisy: str, bad_way: Proxy, store: Store
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_link_works_until_it_expires(store: Store) -> None:
         store.request("DELETE", store.place.url(key))
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
     cluster: Cluster, api: Api, noisy: str, bad_way: Proxy, store: Store

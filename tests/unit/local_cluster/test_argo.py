@@ -20,7 +20,7 @@ def container_of(manifest: dict[str, Any]) -> dict[str, Any]:
 def test_the_controller_runs_the_version_that_was_built_and_notices_soon() -> None:
     controller = container_of(fitted(deployment("workflow-controller", "quay.io/argoproj/workflow-controller:latest")))
     assert controller["image"] == "quay.io/argoproj/workflow-controller:v4.0.7"
-    assert {"name": "DEFAULT_REQUEUE_TIME", "value": "1s"} in controller["env"]
+    assert {"name": "DEFAULT_REQUEUE_TIME", "value": "300ms"} in controller["env"]
 
 
 def test_the_server_is_asked_by_the_scheme_it_speaks() -> None:
