@@ -155,7 +155,7 @@ def test_argo_shows_the_picture_that_the_report_wrote_and_nothing_hangs_on_it() 
     assert artifact["s3"] == {"key": "OPSJOBS_STORE_PREFIXpreflight/{{workflow.name}}/matrix.svg"}
     assert artifact["archive"] == {"none": {}}
     assert "retryStrategy" not in template("preflight", "picture")
-    step = template("preflight", "finish")["steps"][2][0]
+    step = template("preflight", "finish")["steps"][1][0]
     assert step["continueOn"] == {"error": True, "failed": True}
     assert step["when"] == "'OPSJOBS_STORE_SHOWN' == 'yes'"
 
