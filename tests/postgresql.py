@@ -12,7 +12,6 @@ from pathlib import Path
 
 _INSTALLED = Path("/usr/lib/postgresql")
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "max_connections": "60",
     # What a production server of modest size is given; Debian's default of 128 MB is for a laptop of 2005.
     "shared_buffers": "256MB",
@@ -26,9 +25,10 @@ class Server:
 
     port: int
     folder: Path
+    address: str = "127.0.0.1"
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+asyncpg://postgres@{self.address}:{self.port}/{database}"
 
     def create(self, database: str, *, template: str = "template1") -> str:
         self.sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
@@ -42,7 +42,7 @@ class Server:
 
     def start(self) -> None:
         options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-        options += f" -p {self.port} -k {self.folder}"
+        options += f" -p {self.port} -k {self.folder} -c listen_addresses={self.address}"
         log = self.folder / "log"
         try:
             _run("pg_ctl", "start", "-w", "-t", "60", "-D", str(self.folder / "data"), "-l", str(log), "-o", options)
@@ -54,15 +54,17 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A server for the length of the block; nothing of it stays behind."""
+def running(address: str = "127.0.0.1") -> Iterator[Server]:
+    """A server for the length of the block; nothing of it stays behind. Whoever reaches its address may enter."""
     _install()
     folder = Path(tempfile.mkdtemp(prefix="opsjobs-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    server = Server(_free_port(), folder)
+    server = Server(_free_port(), folder, address)
     try:
         _run("initdb", "-D", str(folder / "data"), "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        with (folder / "data" / "pg_hba.conf").open("a") as who_may:
+            who_may.write("host all all all trust\n")
         server.start()
         try:
             yield server
