@@ -82,6 +82,7 @@ tallies = Table(
     "tallies",
     metadata,
     Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("cluster_id", PLAIN_TEXT, primary_key=True),
     Column("type", PLAIN_TEXT, primary_key=True),
     Column("phase", PLAIN_TEXT, primary_key=True),
     Column("hidden", SmallInteger, primary_key=True),

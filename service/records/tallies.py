@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.listing import ListQuery
 from service.records.filters import Span, conditions, sees_all, span_of
+from service.records.rows import storable
 from service.records.tables import listing, tallies
 
 #: In milliseconds.
@@ -15,7 +16,7 @@ _DAY = 86_400_000
 
 async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
     """How many jobs match; None: the filter asks for what the tallies do not tell apart, or for less than a day."""
-    untold = (query.cluster_id, query.workspace_id, query.user_name, query.job_name)
+    untold = (query.workspace_id, query.user_name, query.job_name)
     if not sees_all(query) or any(value is not None for value in untold):
         return None
     since, until = span_of(query)
@@ -37,6 +38,8 @@ def _whole_days(query: ListQuery, first: int, end: int) -> Select[Any]:
     found = select(func.coalesce(func.sum(tallies.c.jobs), 0)).where(tallies.c.day >= first, tallies.c.day < end)
     if not query.include_deleted:
         found = found.where(tallies.c.hidden == 0)
+    if query.cluster_id is not None:
+        found = found.where(tallies.c.cluster_id == storable(query.cluster_id))
     if query.type is not None:
         found = found.where(tallies.c.type == query.type.value)
     if query.phase is not None:

@@ -15,7 +15,7 @@ from tests import postgresql
 from tests.bench.argo import argo_server, page
 from tests.bench.cases import BY_TYPE, DEEPEST, FIRST, PAGE_TARGET, PATH, cases
 from tests.bench.control_plane import ControlPlane, control_plane
-from tests.bench.figures import HEADER, Figures, keep
+from tests.bench.figures import HEADER, Figures, keep, machine
 from tests.bench.history import fill
 from tests.bench.load import TIMEOUT_SECONDS, Target, measure
 from tests.bench.processes import free_port, memory_megabytes, running
@@ -46,7 +46,7 @@ class Size:
 
 def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
     """Measure and keep the list part."""
-    print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    print(machine())
     found: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as name, control_plane(Path(name)) as plane:
         if with_argo:

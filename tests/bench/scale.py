@@ -5,7 +5,6 @@ import base64
 import itertools
 import json
 import math
-import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import httpx
 
 from service.kube.client import Api, KubeSettings, connect
 from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes, until
-from tests.bench.figures import Amount, keep
+from tests.bench.figures import Amount, keep, machine
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
 from workflow_templates.objects import Place, Store
@@ -71,7 +70,7 @@ def run(sizes: list[Size]) -> None:
 
 
 async def _measure(cluster: Cluster, size: Size) -> list[Amount]:
-    print(f"\n{size} …; load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"\n{size} …; {machine()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as folder, _prepared(cluster):
         api = await connect(KubeSettings(kubeconfig=cluster.facts["kubeconfig"]))
         try:

@@ -154,6 +154,7 @@ def test_a_node_that_a_person_cordoned_stays_cordoned(cluster: Cluster, api: Api
         cluster.kubectl("uncordon", node)
 
 
+@pytest.mark.long
 def test_a_tainted_node_is_left_out_unless_all_is_tolerated(
     cluster: Cluster, api: Api, addon: Callable[..., str]
 ) -> None:

@@ -18,24 +18,28 @@ from service.records.tables import jobs, listing, tallies
 from tests.records_suite.example import EVERYTHING, NOON, a_job, a_query
 from tests.records_suite.listing import matches
 
+Tallies = Counter[tuple[int, str, str, str, int]]
+
+CLUSTERS = ["prod", "dev"]
 OVER = (Phase.SUCCEEDED, Phase.FAILED)
 MONTH_BEGINS = datetime(2026, 4, 1, tzinfo=UTC)
 
 
-def counted(known: Iterable[Job]) -> Counter[tuple[int, str, str, int]]:
+def counted(known: Iterable[Job]) -> Tallies:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return Counter(
-        ((job.created - epoch) // timedelta(days=1), job.type.value, job.phase.value, int(job.hidden)) for job in known
+        ((job.created - epoch) // timedelta(days=1), job.cluster_id, job.type.value, job.phase.value, int(job.hidden))
+        for job in known
     )
 
 
-async def told(url: str) -> Counter[tuple[int, str, str, int]]:
+async def told(url: str) -> Tallies:
     database = Database(url)
     async with database.reading() as connection:
         rows = (await connection.execute(select(tallies))).all()
     await database.close()
     assert all(row.jobs >= 0 for row in rows)
-    return Counter({(row.day, row.type, row.phase, row.hidden): row.jobs for row in rows if row.jobs})
+    return Counter({tuple(row)[:-1]: row.jobs for row in rows if row.jobs})
 
 
 def some_jobs(chance: random.Random, count: int) -> dict[str, Job]:
@@ -44,6 +48,7 @@ def some_jobs(chance: random.Random, count: int) -> dict[str, Job]:
             f"job-{number:02}",
             created=NOON + timedelta(minutes=chance.randrange(-9000, 9000)),
             type=chance.choice(list(JobType)),
+            cluster_id=chance.choice(CLUSTERS),
         )
         for number in range(count)
     ]
@@ -81,6 +86,7 @@ class TestTallying:
             query = a_query(
                 since=NOON + timedelta(minutes=chance.randrange(-9100, 0)),
                 until=NOON + timedelta(minutes=chance.randrange(0, 9100)),
+                cluster_id=chance.choice([None, *CLUSTERS, "none"]),
                 type=chance.choice([None, *JobType]),
                 phase=chance.choice([None, *Phase]),
                 include_deleted=chance.random() < 0.5,

@@ -86,6 +86,7 @@ def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_r
     assert as_it_was(cluster, node, cordoned=True)
 
 
+@pytest.mark.long
 def test_a_pod_that_nobody_makes_again_is_not_evicted_and_the_node_not_rebooted(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:

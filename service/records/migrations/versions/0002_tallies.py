@@ -11,16 +11,18 @@ depends_on = None
 PLAIN_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 MORE = """
-    INSERT INTO tallies (day, type, phase, hidden, jobs)
-    VALUES (NEW.created_ms / 86400000, NEW.type, NEW.phase, NEW.hidden, 1)
-    ON CONFLICT (day, type, phase, hidden) DO UPDATE SET jobs = tallies.jobs + 1;
+    INSERT INTO tallies (day, cluster_id, type, phase, hidden, jobs)
+    VALUES (NEW.created_ms / 86400000, NEW.cluster_id, NEW.type, NEW.phase, NEW.hidden, 1)
+    ON CONFLICT (day, cluster_id, type, phase, hidden) DO UPDATE SET jobs = tallies.jobs + 1;
 """
 LESS = """
     UPDATE tallies SET jobs = jobs - 1
-    WHERE day = OLD.created_ms / 86400000 AND type = OLD.type AND phase = OLD.phase AND hidden = OLD.hidden;
+    WHERE day = OLD.created_ms / 86400000 AND cluster_id = OLD.cluster_id
+      AND type = OLD.type AND phase = OLD.phase AND hidden = OLD.hidden;
 """
-# A change takes from the earlier state first. Phases and `hidden` never go back, so no two changes wait for each other.
-EVENTS = {"INSERT": MORE, "UPDATE OF type, phase, hidden": LESS + MORE, "DELETE": LESS}
+# A change takes from the earlier state first. Phases and `hidden` never go back, so no two of them
+# wait for each other for good.
+EVENTS = {"INSERT": MORE, "UPDATE OF cluster_id, type, phase, hidden": LESS + MORE, "DELETE": LESS}
 
 
 def upgrade() -> None:
@@ -28,11 +30,12 @@ def upgrade() -> None:
     op.create_table(
         "tallies",
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("cluster_id", PLAIN_TEXT, nullable=False),
         sa.Column("type", PLAIN_TEXT, nullable=False),
         sa.Column("phase", PLAIN_TEXT, nullable=False),
         sa.Column("hidden", sa.SmallInteger(), nullable=False),
         sa.Column("jobs", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("day", "type", "phase", "hidden"),
+        sa.PrimaryKeyConstraint("day", "cluster_id", "type", "phase", "hidden"),
     )
     postgresql = op.get_bind().dialect.name == "postgresql"
     for event, statements in EVENTS.items():
@@ -47,6 +50,6 @@ def upgrade() -> None:
             op.execute(f"CREATE TRIGGER {name} AFTER {event} ON listing BEGIN {statements} END")
     # After the triggers: on PostgreSQL their creation has waited for every writer, and keeps others away.
     op.execute(
-        "INSERT INTO tallies (day, type, phase, hidden, jobs) "
-        "SELECT created_ms / 86400000, type, phase, hidden, count(*) FROM listing GROUP BY 1, 2, 3, 4"
+        "INSERT INTO tallies (day, cluster_id, type, phase, hidden, jobs) "
+        "SELECT created_ms / 86400000, cluster_id, type, phase, hidden, count(*) FROM listing GROUP BY 1, 2, 3, 4, 5"
     )
