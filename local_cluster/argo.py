@@ -15,8 +15,8 @@ MANIFESTS = Path(__file__).parent / "manifests"
 NAMESPACE = "argo"
 CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
 CONTROLLER_ENVIRONMENT = {
-    # How soon a finished pod is noticed; the default of 10 s makes a row of short steps wait rather than work. Less than
-    # a second only together with the next: what the controller wrote it must not read back older.
+    # How soon a finished pod is noticed; the default of 10 s makes a row of short steps wait rather than work. Less
+    # than a second only together with the next: what the controller wrote it must not read back older.
     "DEFAULT_REQUEUE_TIME": "300ms",
     # 4.0.x sleeps a second after every update without it.
     "INFORMER_WRITE_BACK": "true",
