@@ -1,4 +1,8 @@
-"""Answers that may be a few seconds old, bounded in number, asked for once however many wait for them."""
+"""Answers that may be a few seconds old, bounded in number, asked for once however many wait for them.
+
+One that is asked for shortly before it is too old is renewed behind the back of who asked: whoever asks again and again
+never waits, and no answer is used for longer than it may be.
+"""
 
 import asyncio
 import time
@@ -9,6 +13,10 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
+#: The share of its life after which an answer that is still asked for is renewed.
+_RIPE = 0.75
+
+
 class BriefCache(Generic[Value]):
     """Keeps each answer `seconds` long and the `size` latest of them. Failures are not kept."""
 
@@ -16,13 +24,16 @@ class BriefCache(Generic[Value]):
         self._seconds = seconds
         self._size = size
         self._answers: OrderedDict[Hashable, tuple[float, asyncio.Future[Value]]] = OrderedDict()
+        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         """The answer known for the key, or the one that `ask` brings."""
         answer = self._known(key)
         if answer is None:
             answer = asyncio.create_task(ask())
-            self._put(key, answer)
+            self._put(key, answer, self._end())
+        elif self._ripe(key) and answer.done() and key not in self._renewing:
+            self._renewing[key] = asyncio.create_task(self._renew(key, ask))
         # Shielded: the one who asked first may hang up while others wait for the same answer.
         return await asyncio.shield(answer)
 
@@ -35,14 +46,32 @@ class BriefCache(Generic[Value]):
         """Take over an answer that was got elsewhere, just now."""
         answer: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         answer.set_result(value)
-        self._put(key, answer)
+        self._put(key, answer, self._end())
+
+    async def _renew(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Value]]) -> None:
+        """A failure is left to who asks when there is no answer any more."""
+        end = self._end()
+        try:
+            answer = asyncio.ensure_future(ask())
+            await asyncio.wait([answer])
+            if not _failed(answer) and end > self._answers.get(key, (0.0, answer))[0]:
+                self._put(key, answer, end)
+        finally:
+            del self._renewing[key]
+
+    def _end(self) -> float:
+        """Until when an answer is good that is asked for now."""
+        return time.monotonic() + self._seconds
+
+    def _ripe(self, key: Hashable) -> bool:
+        return self._answers[key][0] - time.monotonic() < (1 - _RIPE) * self._seconds
 
     def _known(self, key: Hashable) -> "asyncio.Future[Value] | None":
         until, answer = self._answers.get(key, (0.0, None))
         return None if answer is None or until <= time.monotonic() or _failed(answer) else answer
 
-    def _put(self, key: Hashable, answer: "asyncio.Future[Value]") -> None:
-        self._answers[key] = (time.monotonic() + self._seconds, answer)
+    def _put(self, key: Hashable, answer: "asyncio.Future[Value]", end: float) -> None:
+        self._answers[key] = (end, answer)
         self._answers.move_to_end(key)
         while len(self._answers) > self._size:
             self._answers.popitem(last=False)
