@@ -3,13 +3,15 @@
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from prometheus_client import Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import audit, health, problems, routes
 
@@ -46,40 +48,51 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     problems.install(app, [route for router in routers for route in router.routes])
-    app.middleware("http")(_observe)
+    app.add_middleware(Observed)
     return app
 
 
-async def _observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    given = request.headers.get("X-Request-Id", "")
-    request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
-    structlog.contextvars.bind_contextvars(request_id=request_id)
-    begun = time.perf_counter()
-    try:
-        response = await call_next(request)
-    except Exception:
-        audit.write(request, HTTPStatus.INTERNAL_SERVER_ERROR)
-        raise
-    else:
-        response.headers["X-Request-Id"] = request_id
-        audit.write(request, response.status_code)
-        _measure(request, response, time.perf_counter() - begun)
-        return response
-    finally:
-        structlog.contextvars.unbind_contextvars("request_id")
+class Observed:
+    """The request's id on its answer and its log lines; audited and measured as the answer begins."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
+        begun = time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                audit.write(request, message["status"])
+                _measure(request, message["status"], time.perf_counter() - begun)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer)
+            except Exception:
+                audit.write(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+                raise
 
 
-def _measure(request: Request, response: Response, took: float) -> None:
+def _measure(request: Request, status: int, took: float) -> None:
     route = getattr(request.scope.get("route"), "path", "none")
     method = request.method if request.method in _METHODS else "other"
-    SECONDS.labels(method, route, response.status_code).observe(took)
+    SECONDS.labels(method, route, status).observe(took)
     if route not in ("/healthz", "/readyz"):
         who = getattr(request.state, "caller", None)
         log.info(
             "request",
             method=request.method,
             path=request.url.path,
-            status=response.status_code,
+            status=status,
             ms=round(took * 1000, 1),
             user=who.user_name if who else None,
         )
