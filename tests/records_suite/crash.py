@@ -28,6 +28,7 @@ asyncio.run(main())
 
 
 class TestCrash:
+    @pytest.mark.slow
     @pytest.mark.parametrize("lines", [1, 2, 30])
     async def test_killed_while_writing(self, url: str, store: SqlRecords, lines: int) -> None:
         last = await _add_until_killed(url, lines)

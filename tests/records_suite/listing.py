@@ -168,6 +168,7 @@ examples = settings(
 
 
 class TestListing:
+    @pytest.mark.slow
     @examples
     @given(some_jobs(), st.lists(QUERIES, min_size=8, max_size=8))
     async def test_every_filter_order_and_page_is_what_python_would_answer(
@@ -182,6 +183,7 @@ class TestListing:
                 assert page.total == len(wanted)
                 assert ids(page.items) == wanted[query.offset : query.offset + query.limit]
 
+    @pytest.mark.slow
     @examples
     @given(some_jobs(), WIDE, st.integers(1, 9))
     async def test_paging_never_repeats_and_never_skips(

@@ -5,6 +5,7 @@ import sys
 from asyncio.subprocess import PIPE
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
@@ -26,6 +27,7 @@ class TestMigrating:
             assert await connection.run_sync(differences) == []
         await database.close()
 
+    @pytest.mark.slow
     async def test_three_replicas_at_once(self, empty_url: str) -> None:
         command = [sys.executable, "-m", "service.records.migrate", "--url", empty_url]
         replicas = [await asyncio.create_subprocess_exec(*command, stderr=PIPE) for _ in range(3)]

@@ -168,6 +168,7 @@ class TestAWorkflowThatOutlivesItsTtl:
         assert ("deletionTimestamp" in cluster.workflows["old"]["metadata"]) is goes
         assert cluster.let_go_of == []
 
+    @pytest.mark.slow
     async def test_is_looked_at_again_when_its_time_is_over(
         self, records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -117,6 +117,7 @@ def a_server(ahead: float) -> Iterator[str]:
         server.server_close()
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_right(pod: Pod) -> None:
     with a_server(0) as url:
         ended = pod.run("clock", CLOCK_URL=url)
@@ -125,6 +126,7 @@ def test_a_clock_that_is_right(pod: Pod) -> None:
     assert ended.rows["clock-sync"]["value"] in ("yes", "no", "?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ahead", "said"), [(3.5, "behind"), (-90.0, "ahead of")])
 def test_a_clock_that_is_off_to_a_fraction_of_a_second(pod: Pod, ahead: float, said: str) -> None:
     with a_server(ahead) as url:

@@ -53,6 +53,7 @@ def test_a_network_that_is_too_slow(pods: Made, net: str) -> None:
         assert ended.rows["latency"]["ok"]
 
 
+@pytest.mark.slow
 def test_one_that_nobody_reaches_is_alone_unhealthy(pods: Made, net: str) -> None:
     """Its own calls all arrive: it learns from the others that it is to blame."""
     hosts = [f"{net}.{number}" for number in range(1, 5)]
@@ -66,6 +67,7 @@ def test_one_that_nobody_reaches_is_alone_unhealthy(pods: Made, net: str) -> Non
     assert "trouble between this node and most others: a finds so; b finds so; c finds so" in d.reason
 
 
+@pytest.mark.slow
 def test_one_that_never_starts_is_named_and_nobodys_fault(pods: Made, net: str) -> None:
     hosts = [f"{net}.1", f"{net}.2", "nobody.invalid"]
     for ended in together(pods(2), hosts, hosts[:2], NETWORK_WAIT_SECONDS=3):
@@ -75,6 +77,7 @@ def test_one_that_never_starts_is_named_and_nobodys_fault(pods: Made, net: str) 
         assert ended.rows["to c"]["status"] == "error"
 
 
+@pytest.mark.slow
 def test_one_that_starts_late_is_waited_for(pods: Made, net: str) -> None:
     first, second = pods(2)
     hosts = [f"{net}.1", f"{net}.2"]

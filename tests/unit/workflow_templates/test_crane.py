@@ -44,6 +44,7 @@ def test_one_that_stands_still_is_given_up(tmp_path: Path, call: Callable[[Crane
     assert time.monotonic() - begun < 60
 
 
+@pytest.mark.slow
 def test_a_copy_that_moves_may_take_as_long_as_it_likes(tmp_path: Path) -> None:
     begun = time.monotonic()
     crane(tmp_path, AT_WORK).copy("a", "b")

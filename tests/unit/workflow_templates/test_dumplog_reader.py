@@ -123,6 +123,7 @@ def test_what_a_first_try_got_stays_when_the_next_is_refused(server: ApiServer, 
     assert log.error == f"cut after {len(content)} bytes: 400 container main is gone"
 
 
+@pytest.mark.slow
 def test_an_apiserver_that_is_away_for_more_than_a_moment_is_outlasted(server: ApiServer, reader: Reader) -> None:
     """Only for logs: what else it is asked it answers."""
     served, log = serve(server), a_log()

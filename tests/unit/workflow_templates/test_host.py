@@ -190,6 +190,7 @@ def test_its_time_is_kept_for_all_that_it_started(host: Host, tmp_path: Path) ->
     wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
+@pytest.mark.slow
 def test_one_that_will_not_end_is_killed(host: Host, tmp_path: Path) -> None:
     script = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 1; done"
     assert run(host, script, timeout=1)[2] == "was ended after its 1 s were up"
