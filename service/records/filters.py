@@ -1,14 +1,15 @@
 """What a list request asks for, as conditions on the narrow table."""
 
+import json
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, UnaryExpression, func, or_
+from sqlalchemy import JSON, Column, ColumnElement, Select, Text, UnaryExpression, cast, func, or_, select
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
-from service.domain.listing import ListQuery, Visible
+from service.domain.listing import ListQuery
 from service.records.rows import folded, milliseconds, scope, storable
 from service.records.tables import listing
 
@@ -31,17 +32,13 @@ def span_of(query: ListQuery) -> Span:
 
 
 def conditions(
-    query: ListQuery, dialect: str, *, walked: Column[Any] | None = None, span: Span | None = None
+    query: ListQuery, dialect: str, *, usable: AbstractSet[Column[Any]] | None = None, span: Span | None = None
 ) -> Sequence[ColumnElement[bool]]:
-    """What the filter asks for, of another time where `span` is given.
-
-    `walked` is the column whose index gives the order of the page.
-    """
-    usable = _usable_indexes(query, walked)
+    """What the filter asks for, of another time where `span` is given. `usable`: whose index may be used."""
+    usable = _usable_indexes(query) if usable is None else usable
 
     def of(column: Column[Any]) -> ColumnElement[Any]:
-        # To SQLite a column behind a plus sign is one without an index.
-        return column if dialect == "postgresql" or column in usable else UnaryExpression(column, operator=_PLUS)
+        return column if column in usable else unindexed(column, dialect)
 
     asked: list[ColumnElement[bool]] = [of(listing.c.created_ms).between(*(span or span_of(query)))]
     if not query.include_deleted:
@@ -59,28 +56,31 @@ def conditions(
     if query.job_name is not None:
         asked.append(_holds(listing.c.job_name_folded, query.job_name, dialect))
     if not sees_all(query):
-        asked.append(_visible(query.visible, _asked(query), of))
+        asked.append(_visible(query, dialect, of))
     return asked
 
 
-def _usable_indexes(query: ListQuery, walked: Column[Any] | None) -> AbstractSet[Column[Any]]:
+def unindexed(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+    """The column, but not its index: to SQLite one behind a plus sign has none. PostgreSQL is left to decide."""
+    return column if dialect == "postgresql" else UnaryExpression(column, operator=_PLUS)
+
+
+def _usable_indexes(query: ListQuery) -> AbstractSet[Column[Any]]:
     """The columns whose index is worth using.
 
     PostgreSQL knows by its statistics. SQLite has none of ranges: it would sort a hundred thousand rows rather than
     walk an index, and look up half of them one by one rather than read them all in the order they lie in.
     """
-    if walked is not None:
-        return {walked}
     if reads_rows(query):
         return {listing.c.created_ms, listing.c.workspace_id, listing.c.user_id}
     return set(listing.c)
 
 
 def sees_all(query: ListQuery) -> bool:
-    return _asked(query) <= query.visible.everywhere
+    return asked_types(query) <= query.visible.everywhere
 
 
-def _asked(query: ListQuery) -> AbstractSet[JobType]:
+def asked_types(query: ListQuery) -> AbstractSet[JobType]:
     return {query.type} if query.type else set(JobType)
 
 
@@ -90,13 +90,24 @@ def _holds(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement
     return position(column, folded(text)) > 0
 
 
-def _visible(
-    visible: Visible, asked: AbstractSet[JobType], of: Callable[[Column[Any]], ColumnElement[Any]]
-) -> ColumnElement[bool]:
-    ways: list[ColumnElement[bool]] = [of(listing.c.user_id) == storable(visible.user_id)]
-    if everywhere := sorted(asked & visible.everywhere):
+def among(texts: Sequence[str], dialect: str) -> Select[Any]:
+    """The texts as rows: hundreds of them as one parameter, where a list would be hundreds in each of its places."""
+    listed = cast(json.dumps(texts), Text)
+    if dialect == "postgresql":
+        return select(func.json_array_elements_text(cast(listed, JSON)).table_valued("value").c.value)
+    return select(func.json_each(listed).table_valued("value").c.value)
+
+
+def scopes(query: ListQuery) -> list[str]:
+    """The (type, workspace) pairs in which the caller sees every job, of types that they do not see everywhere."""
+    asked, visible = asked_types(query), query.visible
+    return sorted(scope(*pair) for pair in visible.workspaces if pair[0] in asked - visible.everywhere)
+
+
+def _visible(query: ListQuery, dialect: str, of: Callable[[Column[Any]], ColumnElement[Any]]) -> ColumnElement[bool]:
+    ways: list[ColumnElement[bool]] = [of(listing.c.user_id) == storable(query.visible.user_id)]
+    if everywhere := sorted(asked_types(query) & query.visible.everywhere):
         ways.append(of(listing.c.type).in_(everywhere))
-    scopes = sorted(scope(*pair) for pair in visible.workspaces if pair[0] in asked - visible.everywhere)
-    if scopes:
-        ways.append(of(listing.c.scope).in_(scopes))
+    if seen := scopes(query):
+        ways.append(of(listing.c.scope).in_(among(seen, dialect)))
     return or_(*ways)

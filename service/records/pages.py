@@ -1,6 +1,6 @@
 """List requests as SQL, and their answers.
 
-Jobs are counted, by their tallies where the filter allows it, and a page is read along the index of the column they
+Jobs are counted (for the usual lists by service.records.totals), and a page is read along the index of the column they
 are sorted by. Where that would mean reading the whole table twice, because no index holds all that the filter looks at,
 matches are fetched and sorted if they are few; neither database can know how few rows match a substring, so this is
 tried up to a number of matches.
@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.listing import ListQuery, Page
-from service.records import tallies
-from service.records.filters import conditions, reads_rows
+from service.records import totals
+from service.records.filters import conditions, reads_rows, sees_all
 from service.records.tables import SORT_COLUMNS, jobs, listing
 
+#: By these a caller who does not see all finds what they see.
+OF_SOMEBODY = {listing.c.user_id, listing.c.scope}
 #: So many matches are fetched and sorted in two milliseconds.
 FEW = 1_000
 
@@ -24,9 +26,11 @@ FEW = 1_000
 async def page(connection: AsyncConnection, query: ListQuery) -> Page:
     """The answer to a list request. The connection must see one state of the store throughout."""
     dialect = connection.dialect.name
-    total = await tallies.total(connection, query)
-    if reads_rows(query) and (total is None or total <= FEW):
-        found = (await connection.execute(_keys(query).where(*conditions(query, dialect)).limit(FEW + 1))).all()
+    total = await totals.total(connection, query)
+    few_of_somebody = total is not None and total <= FEW and not sees_all(query)
+    if few_of_somebody or (reads_rows(query) and (total is None or total <= FEW)):
+        asked = conditions(query, dialect, usable=OF_SOMEBODY if few_of_somebody else None)
+        found = (await connection.execute(_keys(query).where(*asked).limit(FEW + 1))).all()
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
     if total is None:
@@ -57,7 +61,7 @@ async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> li
     offset = total - query.offset - limit if backwards else query.offset
     descending = query.descending is not backwards
     column = SORT_COLUMNS[query.sort_by]
-    keys = _keys(query).where(*conditions(query, connection.dialect.name, walked=column))
+    keys = _keys(query).where(*conditions(query, connection.dialect.name, usable={column}))
     chosen = keys.order_by(*_order(keys.selected_columns, descending=descending)).limit(limit).offset(offset)
     ids = chosen.subquery("page")
     items = select(jobs.c.item).select_from(ids.join(jobs, jobs.c.job_id == ids.c.job_id))

@@ -76,6 +76,9 @@ for _column in SORT_COLUMNS.values():
     _columns = dict.fromkeys((_column, listing.c.job_id, listing.c.created_ms, listing.c.hidden))
     Index(f"listing_by_{_column.name}", *_columns)
 
+# What the members of a workspace see there.
+Index("listing_by_scope", listing.c.scope, listing.c.created_ms, listing.c.hidden)
+
 # How many jobs there are, by the day of their creation (whole days since 1970) and what a list may narrow them to. Kept
 # by triggers of the database (migration 0002).
 tallies = Table(

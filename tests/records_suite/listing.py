@@ -219,6 +219,22 @@ class TestListing:
         page = await store.page(a_query(visible=Visible("me", workspaces=spaces)))
         assert (page.total, ids(page.items)) == (1, ["in-one"])
 
+    @pytest.mark.parametrize("few", [0, pages.FEW], ids=["many", "few"])
+    async def test_a_members_own_jobs_and_those_of_their_workspaces_are_counted_once(
+        self, store: SqlRecords, monkeypatch: pytest.MonkeyPatch, few: int
+    ) -> None:
+        monkeypatch.setattr(pages, "FEW", few)
+        jobs = [
+            a_job(f"job-{number:02}", user_id=OWNERS[number % 2], workspace_id=WORKSPACES[number % 4], type=job_type)
+            for number, job_type in enumerate([*JobType] * 8)
+        ]
+        await only(store, jobs)
+        seen = frozenset((job_type, "team-a") for job_type in (JobType.ADDON, JobType.PREFLIGHT))
+        for query in (a_query(visible=Visible("me", workspaces=seen)), a_query(visible=Visible("me"))):
+            for asked in (query, replace(query, type=JobType.ADDON), replace(query, include_deleted=True)):
+                page = await store.page(asked)
+                assert (page.total, ids(page.items)) == (len(expected(jobs, asked)), expected(jobs, asked))
+
     async def test_texts_that_would_be_sql_are_texts(self, store: SqlRecords) -> None:
         await store.add(a_job())
         attack = "x' OR 1=1; DROP TABLE jobs; --"

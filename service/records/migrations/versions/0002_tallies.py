@@ -1,4 +1,4 @@
-"""How many jobs there are of each kind, by day: a list's total is read, not counted."""
+"""How many jobs there are of each kind, by day, and an index of workspaces: no list's total is counted job by job."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,6 +27,7 @@ EVENTS = {"INSERT": MORE, "UPDATE OF cluster_id, type, phase, hidden": LESS + MO
 
 def upgrade() -> None:
     """Triggers, and not the service: a replica of the release before still writes while this one begins to read."""
+    op.create_index("listing_by_scope", "listing", ["scope", "created_ms", "hidden"])
     op.create_table(
         "tallies",
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -1,0 +1,88 @@
+"""How many jobs a list finds, without looking at each of them, for the lists that people look at most.
+
+Who sees all has the tallies of whole days, and what is counted of a part of a day at either end. Who sees the jobs of
+some workspaces has those counted along an index of their own, and their own jobs elsewhere along another: in one
+condition, with an "or" between, each row of the table would be compared with every workspace.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.domain.job import JobType
+from service.domain.listing import ListQuery, Visible
+from service.records.filters import Span, among, asked_types, conditions, scopes, sees_all, span_of, unindexed
+from service.records.rows import storable
+from service.records.tables import listing, tallies
+
+#: In milliseconds.
+_DAY = 86_400_000
+_EVERYTHING = Visible("", everywhere=frozenset(JobType))
+
+
+async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
+    """How many jobs match; None: the filter asks for more than is told apart here, and has to be counted by."""
+    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name)):
+        return None
+    parts = _parts(query, connection.dialect.name)
+    if not parts:
+        return None
+    one, *others = (part.scalar_subquery() for part in parts)
+    # One statement: the parts are of one moment wherever this is called.
+    return int(await connection.scalar(select(sum(others, one))) or 0)
+
+
+def _parts(query: ListQuery, dialect: str) -> list[Select[Any]]:
+    """Counts of jobs that have none in common, and are all."""
+    if sees_all(query):
+        return _by_day(query, dialect)
+    if query.phase is None and query.cluster_id is None and not asked_types(query) & query.visible.everywhere:
+        return _of_member(query, dialect)
+    return []
+
+
+def _of_member(query: ListQuery, dialect: str) -> list[Select[Any]]:
+    seen, anybodys = scopes(query), replace(query, visible=_EVERYTHING)
+    own = conditions(anybodys, dialect, usable={listing.c.user_id})
+    elsewhere = [listing.c.user_id == storable(query.visible.user_id)]
+    if not seen:
+        return [_count(*own, *elsewhere)]
+    elsewhere.append(unindexed(listing.c.scope, dialect).not_in(among(seen, dialect)))
+    in_workspaces = conditions(anybodys, dialect, usable={listing.c.scope})
+    return [_count(*in_workspaces, listing.c.scope.in_(among(seen, dialect))), _count(*own, *elsewhere)]
+
+
+def _by_day(query: ListQuery, dialect: str) -> list[Select[Any]]:
+    since, until = span_of(query)
+    first, end = -(-since // _DAY), until // _DAY
+    if first >= end:
+        return []
+    return [
+        _whole_days(query, first, end),
+        _part_of_day(query, dialect, (since, first * _DAY - 1)),
+        _part_of_day(query, dialect, (end * _DAY, until)),
+    ]
+
+
+def _whole_days(query: ListQuery, first: int, end: int) -> Select[Any]:
+    found = select(func.coalesce(func.sum(tallies.c.jobs), 0)).where(tallies.c.day >= first, tallies.c.day < end)
+    if not query.include_deleted:
+        found = found.where(tallies.c.hidden == 0)
+    if query.cluster_id is not None:
+        found = found.where(tallies.c.cluster_id == storable(query.cluster_id))
+    if query.type is not None:
+        found = found.where(tallies.c.type == query.type.value)
+    if query.phase is not None:
+        found = found.where(tallies.c.phase == query.phase.value)
+    return found
+
+
+def _part_of_day(query: ListQuery, dialect: str, span: Span) -> Select[Any]:
+    """Along creation time: any other index holds all the days that this leaves out."""
+    return _count(*conditions(query, dialect, usable={listing.c.created_ms}, span=span))
+
+
+def _count(*asked: ColumnElement[bool]) -> Select[Any]:
+    return select(func.count()).select_from(listing).where(*asked)
