@@ -67,6 +67,11 @@ class Node:
         return (datetime.fromisoformat(self.finished) - datetime.fromisoformat(self.started)).total_seconds()
 
 
+def is_whole(log: str) -> bool:
+    """Whether all that a check wrote is in its log. Argo's executor may have said something of its own after that."""
+    return END in log.split("\n")
+
+
 def of(name: str, step: Object | None, log: str, given_up: str = "") -> Node:
     """The line of a planned node; `step` is its check's entry in the Workflow, `given_up` why it never started."""
     if step is None:

@@ -164,7 +164,7 @@ def _log(cluster: Cluster, pod: Object, until: float) -> str:
         return ""
     while True:
         text = _read(cluster, pod)
-        if text.endswith(checks.END) or _code(status) not in _BY_ITSELF or time.monotonic() > until:
+        if checks.is_whole(text) or _code(status) not in _BY_ITSELF or time.monotonic() > until:
             return text
         time.sleep(_LOOK_SECONDS)
 

@@ -172,7 +172,7 @@ def picture_of(values: Object) -> tuple[str, str]:
     (template,) = (item for item in render(values).kind("WorkflowTemplate") if "preflight" in item["metadata"]["name"])
     parts = {part["name"]: part for part in template["spec"]["templates"]}
     (artifact,) = parts["picture"]["outputs"]["artifacts"]
-    return parts["finish"]["steps"][2][0]["when"], artifact["s3"]["key"]
+    return parts["finish"]["steps"][1][0]["when"], artifact["s3"]["key"]
 
 
 def test_argo_reaches_the_same_store_for_what_its_ui_shows() -> None:
