@@ -98,8 +98,11 @@ def read(log: str) -> tuple[tuple[Check, ...], str, str]:
     """A log's result file as checks, what is wrong with it, and the last lines of the rest."""
     # Not splitlines: a text of JSON may hold what that takes for the end of a line.
     lines = log.split("\n")
+    if END in lines:
+        # What follows is not of the check, but of Argo's executor.
+        del lines[-1 - lines[::-1].index(END) :]
     result = "\n".join(line.removeprefix(_RESULT) for line in lines if line.startswith(_RESULT))
-    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT, END))).strip("\n")
+    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT))).strip("\n")
     last = last_bytes(clean(rest), _LAST_LINES_BYTES)
     if any(line.startswith(_RESULT_CUT) for line in lines):
         return (), "the result file could not be read: it is over 100 kB", last

@@ -144,7 +144,7 @@ def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeyp
     ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"hello\n")
     # Argo's executor has the last word.
-    whole = ServedLog(f"hello\n{FOUND}\nopsjob-end\ntime=2026-11-25 msg=\"sub-process exited\" argo=true\n".encode())
+    whole = ServedLog(f'hello\n{FOUND}\nopsjob-end\ntime=2026-11-25 msg="sub-process exited" argo=true\n'.encode())
     waits = []
 
     def comes(seconds: float) -> None:
