@@ -20,6 +20,11 @@ _MAX_ENV_NAME = 253
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": "ephemeral-storage"}
 
+_STORAGE = "ephemeral-storage"
+#: The kubelet holds all volumes of a pod against the limits of its containers together, and one of Argo's volumes holds
+#: its executor, of more than 100 MiB: without room for that a check with a small limit would be evicted for it.
+_STORAGE_OF_ARGO = {"resources": {"requests": {_STORAGE: "0"}, "limits": {_STORAGE: "512Mi"}}}
+
 #: Where the pod of a check has something of its own: a mount there, above or below would hide it or could not be made.
 #: /run, because images mostly have /var/run lead there.
 _TAKEN = ("/etc/opsjob", "/opsjob", "/var/run/argo", "/run/argo", "/dev/termination-log")
@@ -128,12 +133,15 @@ def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
         "securityContext": dict(allowed.security_context),
         "volumeMounts": mounts,
     }
+    wait: dict[str, Any] = {"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}
+    if _STORAGE in limits:
+        wait |= _STORAGE_OF_ARGO
     patch = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "volumes": [_TOKEN, *volumes],
         "initContainers": [{"name": "init", "volumeMounts": [_TOKEN_MOUNT]}],
-        "containers": [{"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}, main],
+        "containers": [wait, main],
     }
     return json.dumps(patch, ensure_ascii=False)
 

@@ -135,6 +135,14 @@ def test_resources_are_requests_and_limits() -> None:
     ]
 
 
+@pytest.mark.parametrize(("resource", "has_room"), [({"ephemeralStorage": "64Mi"}, True), ({"cpu": "1"}, False)])
+def test_a_limit_of_storage_leaves_room_for_argos_executor(resource: dict[str, str], *, has_room: bool) -> None:
+    """It lies in a volume of the pod, and the kubelet evicts a pod whose volumes exceed its containers' limits."""
+    (wait,) = [one for one in patch(resource=resource)["containers"] if one["name"] == "wait"]
+    room = {"requests": {"ephemeral-storage": "0"}, "limits": {"ephemeral-storage": "512Mi"}}
+    assert wait.get("resources") == (room if has_room else None)
+
+
 def test_the_gpus_name_is_the_vendors() -> None:
     found = json.loads(pod_spec_patch(asked(resource={"gpu": "1"}), Allowed(gpu_resource="amd.com/gpu")))
     assert found["containers"][1]["resources"]["limits"] == {"amd.com/gpu": "1"}
