@@ -17,10 +17,10 @@ from service.domain.job import ExcludedNode, Plan
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
 _PATH = re.compile(r"[^{}]*")
 _MAX_ENV_NAME = 253
-#: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
-_RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": "ephemeral-storage"}
-
 _STORAGE = "ephemeral-storage"
+#: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
+_RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": _STORAGE}
+
 #: The kubelet holds all volumes of a pod against the limits of its containers together, and one of Argo's volumes holds
 #: its executor, of more than 100 MiB: without room for that a check with a small limit would be evicted for it.
 _STORAGE_OF_ARGO = {"resources": {"requests": {_STORAGE: "0"}, "limits": {_STORAGE: "512Mi"}}}

@@ -131,7 +131,7 @@ class Projector:
             return
         unfinished = not known.workflow_uid or bool(known.refused)
         # What a killed submission began is finished before the record says that the Workflow is there.
-        refused = await self._created(known) if unfinished and not _completed(workflow) else ""
+        refused = await self._created(known) if unfinished and not Workflow(workflow).completed else ""
         now = datetime.now(UTC)
         job = await self._records.change(job_id, lambda job: held_up(observe(job, workflow, now), refused, now))
         if job is not None and not await self._carry_out(job, workflow) and not refused:
@@ -160,7 +160,8 @@ class Projector:
         return ""
 
     async def _unknown(self, job_id: str, workflow: Mapping[str, Any]) -> None:
-        if _completed(workflow) and _deleting(workflow):
+        seen = Workflow(workflow)
+        if seen.completed and seen.deleting:
             log.warning("letting a deleted Workflow go that has no record: was the store lost?", job_id=job_id)
             await self._cluster.let_go(job_id)
         else:
@@ -168,10 +169,10 @@ class Projector:
 
     async def _carry_out(self, job: Job, workflow: Mapping[str, Any]) -> bool:
         """Do to the Workflow what its record asks for: stop it, delete it, let it go. Whether there was any of it."""
-        completed, deleting = _completed(workflow), _deleting(workflow)
-        stops = not completed and (job.stop_requested or deleting) and not workflow["spec"].get("shutdown")
-        deletes = not deleting and (job.hidden or self._overdue(job.job_id, workflow))
-        lets_go = completed and deleting
+        seen = Workflow(workflow)
+        stops = not seen.completed and (job.stop_requested or seen.deleting) and not seen.shut_down
+        deletes = not seen.deleting and (job.hidden or self._overdue(seen))
+        lets_go = seen.completed and seen.deleting
         if stops:
             await self._cluster.stop_workflow(job.job_id, by="opsjobs")
         if deletes:
@@ -180,20 +181,11 @@ class Projector:
             await self._cluster.let_go(job.job_id)
         return bool(stops or deletes or lets_go)
 
-    def _overdue(self, job_id: str, workflow: Mapping[str, Any]) -> bool:
+    def _overdue(self, seen: Workflow) -> bool:
         """Whether Argo should have deleted it by now; where that is still to come it is looked at again then."""
-        expires = Workflow(workflow).expires
-        if expires is None:
+        if seen.expires is None:
             return False
-        left = (expires - datetime.now(UTC)).total_seconds() + OVERDUE
+        left = (seen.expires - datetime.now(UTC)).total_seconds() + OVERDUE
         if left > 0:
-            asyncio.get_running_loop().call_later(left, self.look_at, job_id)
+            asyncio.get_running_loop().call_later(left, self.look_at, seen.name)
         return left <= 0
-
-
-def _completed(workflow: Mapping[str, Any]) -> bool:
-    return workflow.get("status", {}).get("phase") in ("Succeeded", "Failed", "Error")
-
-
-def _deleting(workflow: Mapping[str, Any]) -> bool:
-    return "deletionTimestamp" in workflow["metadata"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, Text, UnaryExpression, cast, func, or_, select
+from sqlalchemy import JSON, Column, ColumnElement, Select, Table, Text, UnaryExpression, cast, func, or_, select
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
@@ -40,15 +40,7 @@ def conditions(
     def of(column: Column[Any]) -> ColumnElement[Any]:
         return column if column in usable else unindexed(column, dialect)
 
-    asked: list[ColumnElement[bool]] = [of(listing.c.created_ms).between(*(span or span_of(query)))]
-    if not query.include_deleted:
-        asked.append(of(listing.c.hidden) == 0)
-    if query.type is not None:
-        asked.append(of(listing.c.type) == query.type.value)
-    if query.phase is not None:
-        asked.append(of(listing.c.phase) == query.phase.value)
-    if query.cluster_id is not None:
-        asked.append(of(listing.c.cluster_id) == storable(query.cluster_id))
+    asked = [of(listing.c.created_ms).between(*(span or span_of(query))), *of_kind(query, listing, of)]
     if query.workspace_id is not None:
         asked.append(of(listing.c.workspace_id) == storable(query.workspace_id))
     if query.user_name is not None:
@@ -57,6 +49,22 @@ def conditions(
         asked.append(_holds(listing.c.job_name_folded, query.job_name, dialect))
     if not sees_all(query):
         asked.append(_visible(query, dialect, of))
+    return asked
+
+
+def of_kind(
+    query: ListQuery, table: Table, of: Callable[[Column[Any]], ColumnElement[Any]] = lambda column: column
+) -> list[ColumnElement[bool]]:
+    """What the filter asks of the columns by which jobs are tallied, of either table."""
+    asked: list[ColumnElement[bool]] = []
+    if not query.include_deleted:
+        asked.append(of(table.c.hidden) == 0)
+    if query.type is not None:
+        asked.append(of(table.c.type) == query.type.value)
+    if query.phase is not None:
+        asked.append(of(table.c.phase) == query.phase.value)
+    if query.cluster_id is not None:
+        asked.append(of(table.c.cluster_id) == storable(query.cluster_id))
     return asked
 
 

@@ -9,7 +9,7 @@ tried up to a number of matches.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.listing import ListQuery, Page
@@ -34,8 +34,7 @@ async def page(connection: AsyncConnection, query: ListQuery) -> Page:
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
     if total is None:
-        count = select(func.count()).select_from(listing).where(*conditions(query, dialect))
-        total = await connection.scalar(count) or 0
+        total = await connection.scalar(totals.count(*conditions(query, dialect))) or 0
     if query.offset >= total:
         return Page(total, [])
     return Page(total, await _walk(connection, query, total))

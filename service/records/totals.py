@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import JobType
 from service.domain.listing import ListQuery, Visible
-from service.records.filters import Span, among, asked_types, conditions, scopes, sees_all, span_of, unindexed
+from service.records.filters import Span, among, asked_types, conditions, of_kind, scopes, sees_all, span_of, unindexed
 from service.records.rows import storable
 from service.records.tables import listing, tallies
 
@@ -48,10 +48,10 @@ def _of_member(query: ListQuery, dialect: str) -> list[Select[Any]]:
     own = conditions(anybodys, dialect, usable={listing.c.user_id})
     elsewhere = [listing.c.user_id == storable(query.visible.user_id)]
     if not seen:
-        return [_count(*own, *elsewhere)]
+        return [count(*own, *elsewhere)]
     elsewhere.append(unindexed(listing.c.scope, dialect).not_in(among(seen, dialect)))
     in_workspaces = conditions(anybodys, dialect, usable={listing.c.scope})
-    return [_count(*in_workspaces, listing.c.scope.in_(among(seen, dialect))), _count(*own, *elsewhere)]
+    return [count(*in_workspaces, listing.c.scope.in_(among(seen, dialect))), count(*own, *elsewhere)]
 
 
 def _by_day(query: ListQuery, dialect: str) -> list[Select[Any]]:
@@ -67,22 +67,15 @@ def _by_day(query: ListQuery, dialect: str) -> list[Select[Any]]:
 
 
 def _whole_days(query: ListQuery, first: int, end: int) -> Select[Any]:
-    found = select(func.coalesce(func.sum(tallies.c.jobs), 0)).where(tallies.c.day >= first, tallies.c.day < end)
-    if not query.include_deleted:
-        found = found.where(tallies.c.hidden == 0)
-    if query.cluster_id is not None:
-        found = found.where(tallies.c.cluster_id == storable(query.cluster_id))
-    if query.type is not None:
-        found = found.where(tallies.c.type == query.type.value)
-    if query.phase is not None:
-        found = found.where(tallies.c.phase == query.phase.value)
-    return found
+    days = (tallies.c.day >= first, tallies.c.day < end)
+    return select(func.coalesce(func.sum(tallies.c.jobs), 0)).where(*days, *of_kind(query, tallies))
 
 
 def _part_of_day(query: ListQuery, dialect: str, span: Span) -> Select[Any]:
     """Along creation time: any other index holds all the days that this leaves out."""
-    return _count(*conditions(query, dialect, usable={listing.c.created_ms}, span=span))
+    return count(*conditions(query, dialect, usable={listing.c.created_ms}, span=span))
 
 
-def _count(*asked: ColumnElement[bool]) -> Select[Any]:
+def count(*asked: ColumnElement[bool]) -> Select[Any]:
+    """How many jobs match, each of them looked at."""
     return select(func.count()).select_from(listing).where(*asked)

@@ -66,9 +66,24 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.fixture
+def cache() -> BriefCache[int]:
+    return BriefCache(seconds=8, size=9)
+
+
+async def being_renewed(cache: BriefCache[int], clock: Clock, ask: Asked) -> None:
+    """An answer seven seconds old, and a renewal of it that does not come back yet."""
+    await cache.get("key", ask)
+    clock.now += 7
+    ask.may_answer.clear()
+    await cache.get("key", ask)
+    await settle()
+
+
 class TestRenewal:
-    async def test_who_asks_again_and_again_never_waits_and_gets_what_is_new(self, clock: Clock) -> None:
-        cache: BriefCache[int] = BriefCache(seconds=8, size=9)
+    async def test_who_asks_again_and_again_never_waits_and_gets_what_is_new(
+        self, cache: BriefCache[int], clock: Clock
+    ) -> None:
         ask = Asked()
         assert await cache.get("key", ask) == 1
         clock.now += 6.5
@@ -85,36 +100,29 @@ class TestRenewal:
         assert await cache.get("key", ask) == 2
         assert ask.times == 2
 
-    async def test_a_renewed_answer_is_as_old_as_its_question(self, clock: Clock) -> None:
-        cache: BriefCache[int] = BriefCache(seconds=8, size=9)
+    async def test_a_renewed_answer_is_as_old_as_its_question(self, cache: BriefCache[int], clock: Clock) -> None:
         ask = Asked()
-        await cache.get("key", ask)
-        clock.now += 7
-        ask.may_answer.clear()
-        await cache.get("key", ask)
-        await settle()
+        await being_renewed(cache, clock, ask)
         clock.now += 0.5
         ask.may_answer.set()
         await settle()
         clock.now += 7.6
         assert await cache.get("key", ask) == 3
 
-    async def test_no_answer_is_used_beyond_its_time_while_it_is_being_renewed(self, clock: Clock) -> None:
-        cache: BriefCache[int] = BriefCache(seconds=8, size=9)
+    async def test_no_answer_is_used_beyond_its_time_while_it_is_being_renewed(
+        self, cache: BriefCache[int], clock: Clock
+    ) -> None:
         slow, quick = Asked(), Asked()
-        await cache.get("key", slow)
-        clock.now += 7
-        slow.may_answer.clear()
-        await cache.get("key", slow)
-        await settle()
+        await being_renewed(cache, clock, slow)
         clock.now += 1.5
         quick.times = 10
         assert await cache.get("key", quick) == 11
         slow.may_answer.set()
         await settle()
 
-    async def test_a_failed_renewal_leaves_the_answer_and_is_tried_again(self, clock: Clock) -> None:
-        cache: BriefCache[int] = BriefCache(seconds=8, size=9)
+    async def test_a_failed_renewal_leaves_the_answer_and_is_tried_again(
+        self, cache: BriefCache[int], clock: Clock
+    ) -> None:
         ask = Asked()
         await cache.get("key", ask)
         clock.now += 7
@@ -128,8 +136,7 @@ class TestRenewal:
         with pytest.raises(LookupError):
             await cache.get("key", ask)
 
-    async def test_what_is_not_asked_for_is_not_renewed(self, clock: Clock) -> None:
-        cache: BriefCache[int] = BriefCache(seconds=8, size=9)
+    async def test_what_is_not_asked_for_is_not_renewed(self, cache: BriefCache[int], clock: Clock) -> None:
         ask = Asked()
         await cache.get("key", ask)
         clock.now += 100
