@@ -86,6 +86,16 @@ class Cluster:
             and any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
         )
 
+    def ready_services(self) -> set[str]:
+        """The names of the service's pods that are Ready and not on their way out."""
+        label = "app.kubernetes.io/name=opsjobs,app.kubernetes.io/component=service"
+        return {
+            pod["metadata"]["name"]
+            for pod in self.items("pods", "-n", self.facts["namespace"], "-l", label)
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+        }
+
     def on_host(self, node: str, *command: str, check: bool = True) -> str:
         """The output of a command on the node's host."""
         done = subprocess.run(

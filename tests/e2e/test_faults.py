@@ -14,17 +14,6 @@ from tests.e2e.live import Api, Cluster, inputs, wait_for
 pytestmark = pytest.mark.usefixtures("idle_nodes")
 
 
-def ready_services(cluster: Cluster) -> set[str]:
-    """The uids of the service's pods that are Ready and not on their way out."""
-    pods = cluster.items("pods", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs")
-    return {
-        pod["metadata"]["uid"]
-        for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-    }
-
-
 def serves(api: Api) -> bool:
     try:
         return api.client.get("/readyz").status_code == 200
@@ -47,14 +36,14 @@ def test_the_service_killed_in_mid_job_loses_nothing_and_repeats_nothing(
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-svc-runs"))
     cluster.assert_cordoned_by(job_id, node)
 
-    before = ready_services(cluster)
+    before = cluster.ready_services()
     cluster.kubectl(
         "delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs",
         "--grace-period=0", "--force",
     )  # fmt: skip
     cluster.on_host(node, "touch", "/run/e2e-svc-go")
     # The killed one may answer for a moment still.
-    wait_for("another service", lambda: ready_services(cluster) - before)
+    wait_for("another service", lambda: cluster.ready_services() - before)
     wait_for("it to serve", lambda: serves(api))
 
     assert api.finished(job_id)["phase"] == "Succeeded"
@@ -136,7 +125,7 @@ def without_the_service(cluster: Cluster, api: Api) -> Iterator[None]:
         yield
     finally:
         cluster.kubectl("scale", "deployment", name, "-n", space, f"--replicas={replicas}")
-        wait_for("the service to be back", lambda: ready_services(cluster))
+        wait_for("the service to be back", cluster.ready_services)
         wait_for("it to serve", lambda: serves(api))
 
 

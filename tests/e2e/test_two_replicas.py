@@ -46,27 +46,16 @@ def two(cluster: Cluster) -> Iterator[None]:
             cluster.kubectl("delete", "secret", SECRET, "-n", cluster.facts["namespace"], "--ignore-not-found")
 
 
-def services(cluster: Cluster) -> list[str]:
-    """The names of the service's pods that are Ready and stay."""
-    label = "app.kubernetes.io/name=opsjobs,app.kubernetes.io/component=service"
-    return sorted(
-        pod["metadata"]["name"]
-        for pod in cluster.items("pods", "-n", cluster.facts["namespace"], "-l", label)
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-    )
-
-
 def leader(cluster: Cluster) -> str:
     lease = cluster.get("lease", "opsjobs-leader", "-n", cluster.facts["namespace"])
     holder = str(lease["spec"].get("holderIdentity") or "")
-    return next((name for name in services(cluster) if name in holder), "")
+    return next((name for name in cluster.ready_services() if name in holder), "")
 
 
 def test_the_leader_is_killed_in_mid_job_and_the_other_goes_on(
     cluster: Cluster, api: Api, addon: Callable[..., str]
 ) -> None:
-    wait_for("two services", lambda: len(services(cluster)) == 2)
+    wait_for("two services", lambda: len(cluster.ready_services()) == 2)
     wait_for("a leader", lambda: leader(cluster))
     node = cluster.nodes()[0]
     cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-two*")
@@ -86,7 +75,7 @@ def test_the_leader_is_killed_in_mid_job_and_the_other_goes_on(
 def test_one_key_sent_to_both_is_one_job_and_both_answer_alike(
     cluster: Cluster, api: Api, addon: Callable[..., str]
 ) -> None:
-    wait_for("two services", lambda: len(services(cluster)) == 2)
+    wait_for("two services", lambda: len(cluster.ready_services()) == 2)
     template, node = addon("true"), cluster.nodes()[0]
     key = {"Idempotency-Key": f"two-{template}"}
     # Each request is a connection of its own, and the Service spreads them.
