@@ -22,6 +22,8 @@ CONTROLLER_ENVIRONMENT = {
     "INFORMER_WRITE_BACK": "true",
 }
 CONTROLLER_ARGUMENTS = ["--qps=100", "--burst=200"]
+# Two Events for each step and its retries are a quarter of a large job's requests, and say what the Workflow says.
+CONTROLLER_CONFIGURATION = {"nodeEvents": "enabled: false\n"}
 # Plain HTTP: the server has no certificate that anybody could check, and nobody but this machine reaches it.
 SERVER_ARGUMENTS = ["server", "--auth-mode=server", "--auth-mode=client", "--secure=false"]
 
@@ -59,6 +61,8 @@ def fitted(manifest: dict[str, Any]) -> dict[str, Any]:
         container = pod["containers"][0]
         container["image"] = container["image"].replace(":latest", f":v{ARGO_VERSION}")
         (_fit_controller if name == "workflow-controller" else _fit_server)(container)
+    elif kind == "ConfigMap" and name == "workflow-controller-configmap":
+        manifest["data"] = CONTROLLER_CONFIGURATION
     elif kind == "Service" and name == "argo-server":
         manifest["spec"]["type"] = "NodePort"
         manifest["spec"]["ports"][0]["nodePort"] = ARGO_NODE_PORT

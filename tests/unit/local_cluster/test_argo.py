@@ -1,5 +1,7 @@
 from typing import Any
 
+import yaml
+
 from local_cluster.argo import fitted
 
 
@@ -33,6 +35,15 @@ def test_the_engine_stays_off_the_nodes_that_reboot() -> None:
     pod = fitted(deployment("argo-server", "x:latest"))["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"node-role.kubernetes.io/control-plane": ""}
     assert pod["tolerations"] == [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]
+
+
+def test_the_controller_writes_no_event_for_each_step() -> None:
+    def settings(name: str) -> dict[str, Any]:
+        return {"kind": "ConfigMap", "metadata": {"name": name}}
+
+    fitted_settings = fitted(settings("workflow-controller-configmap"))
+    assert yaml.safe_load(fitted_settings["data"]["nodeEvents"]) == {"enabled": False}
+    assert fitted(settings("another")) == settings("another")
 
 
 def test_only_the_servers_service_is_opened() -> None:
