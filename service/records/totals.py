@@ -50,7 +50,8 @@ def _of_member(query: ListQuery, dialect: str) -> list[Select[Any]]:
     if not seen:
         return [count(*own, *elsewhere)]
     elsewhere.append(unindexed(listing.c.scope, dialect).not_in(among(seen, dialect)))
-    in_workspaces = conditions(anybodys, dialect, usable={listing.c.scope})
+    # A scope names its type: asked for once more, each row would be looked up beside the index that holds the rest.
+    in_workspaces = conditions(replace(anybodys, type=None), dialect, usable={listing.c.scope})
     return [count(*in_workspaces, listing.c.scope.in_(among(seen, dialect))), count(*own, *elsewhere)]
 
 
