@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     #: The chart's `limits`; the last one counts the requests that one replica answers at the same time.
     max_body_bytes: int = 1024 * 1024
     max_inputs: int = 1_000
-    max_nodes: int = 5_000
+    max_nodes: int = 2_000
     max_workloads: int = 50
     max_requests_per_caller: int = 64
     #: Space on its node that a dumplog job may use on the way to the store.

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
     parser.add_argument("--requests", type=int, default=listing.Size.requests, help="list: requests of each case")
+    parser.add_argument("--cases", default="", help="list: only the cases whose names hold this")
     parser.add_argument("--no-argo", action="store_true", help="list: without argo-server beside it")
     parser.add_argument("--jobs", type=int, default=live.Size.jobs, help="live: jobs at work at the same time")
     parser.add_argument("--nodes", type=int, default=scale.Size.nodes, help="scale: fake nodes")
@@ -29,7 +30,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     parts: dict[str, Callable[[], None]] = {
         listing.PART: lambda: listing.run(
-            listing.Size(given.records, given.requests), given.stores, with_argo=not given.no_argo
+            listing.Size(given.records, given.requests, cases=given.cases),
+            given.stores,
+            with_argo=not given.no_argo,
         ),
         live.PART: lambda: live.run(live.Size(given.jobs)),
         scale.PART: lambda: scale.run(

@@ -32,16 +32,20 @@ LEAST_RATIO = 10.0
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to list, and how often it is asked for. `live`: Workflows that Argo has not archived yet."""
+    """How much there is to list, and how often it is asked for.
+
+    `live`: Workflows that Argo has not archived yet. `cases`: page 1 and those whose names hold this.
+    """
 
     records: int = 100_000
     requests: int = 300
     live: int = 3_000
+    cases: str = ""
 
     @property
     def part(self) -> str:
-        """Under which name its cases are kept: those of another number of records stand beside the usual ones."""
-        return PART if self.records == Size.records else f"{PART}-{self.records}"
+        """Under which name its cases are kept: some of them, or of other records, stand beside the usual ones."""
+        return "-".join((PART, *([str(self.records)] if self.records != Size.records else []), *self.cases.split()))
 
 
 def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
@@ -55,7 +59,7 @@ def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
         for store in stores:
             with _filled(store, Path(name), size.records) as (url, ids), _service(url, plane) as (viewer, pid):
                 print(f"  memory of the service before: {memory_megabytes(pid):.0f} MB")
-                measured = _measure(_callers(viewer.url, plane), ids, size.requests, medians)
+                measured = _measure(_callers(viewer.url, plane), ids, size, medians)
                 found += [replace(figures, case=f"{store}/{figures.case}") for figures in measured]
                 print(f"  memory of the service afterwards: {memory_megabytes(pid):.0f} MB")
     keep(size.part, found)
@@ -136,18 +140,21 @@ def _callers(url: str, plane: ControlPlane) -> dict[str, Target]:
 
 
 def _measure(
-    callers: Mapping[str, Target], ids: Sequence[str], requests: int, argo: Mapping[str, float]
+    callers: Mapping[str, Target], ids: Sequence[str], size: Size, argo: Mapping[str, float]
 ) -> Iterator[Figures]:
     """Every case, alone and with others at the same time. `argo`: its medians of the cases that it knows."""
     total = json.loads(callers["viewer"].get(PATH))["totalCount"]
     first = PAGE_TARGET
     print(HEADER)
     for case in cases(total, ids):
+        if case.name != FIRST and size.cases not in case.name:
+            continue
         asked_by = callers[case.asked_by]
         # The targets are for one caller at a time; sixteen on two processors wait for each other.
-        alone = Figures(_alone(case.name), measure(asked_by, case.paths, requests), case.target or DEEP_FACTOR * first)
+        times = measure(asked_by, case.paths, size.requests)
+        alone = Figures(_alone(case.name), times, case.target or DEEP_FACTOR * first)
         together = Figures(
-            f"{case.name}, {CONCURRENT} at a time", measure(asked_by, case.paths, requests * 4, CONCURRENT)
+            f"{case.name}, {CONCURRENT} at a time", measure(asked_by, case.paths, size.requests * 4, CONCURRENT)
         )
         if case.name == FIRST:
             first = alone.at(99)

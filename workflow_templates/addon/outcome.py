@@ -8,8 +8,11 @@ from workflow_templates.tail import last_bytes
 
 Result = Literal["succeeded", "failed", "skipped"]
 
-#: All outcomes of a job travel in one Workflow object, twice; a large job's nodes therefore say less each.
-_JOB_BYTES = 400_000
+#: All outcomes of a job travel in one Workflow object, twice; a large job's nodes therefore say less each. What Argo
+#: keeps of a node takes room itself, too. With so much output that no compression helps, 2,000 nodes (the chart's
+#: `limits.nodes`) stay below the 1 MiB that Argo allows.
+_JOB_BYTES = 350_000
+_NODE_BYTES = 100
 _MESSAGE_BYTES = 500
 
 
@@ -37,7 +40,7 @@ class Outcome:
     def text(self, planned: int) -> str:
         """As JSON, in a size that all `planned` nodes of the job can afford: the latest output is kept longest."""
         report = asdict(self)
-        left = _JOB_BYTES // max(1, planned)
+        left = _JOB_BYTES // max(1, planned) - _NODE_BYTES
         for template in reversed(report["templates"]):
             template["lastLines"] = last_bytes(template["lastLines"], max(0, left))
             left -= len(template["lastLines"].encode())

@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.dumplog.workloads import outputs
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 #: One of them has a gigabyte, the others share what is left of two.
 PODS = 8

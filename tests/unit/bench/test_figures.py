@@ -59,6 +59,11 @@ def test_another_number_of_records_is_kept_beside_the_usual_one(tmp_path: Path) 
     assert kept == {"list/sqlite/page 1": 1, "list-1000000/sqlite/page 1": 10}
 
 
+def test_some_cases_alone_replace_no_others() -> None:
+    parts = {listing.Size(records, cases=cases).part for records in (100_000, 1_000) for cases in ("", "a member")}
+    assert parts == {"list", "list-1000", "list-a-member", "list-1000-a-member"}
+
+
 def test_every_case_of_the_list_is_one_that_the_service_understands() -> None:
     names = set()
     for case in cases(100_000, ["a", "b"]):
