@@ -42,7 +42,7 @@ def piece(lines: int) -> bytes:
 
 @pytest.fixture
 def workload(cluster: Cluster, admin: str) -> Iterator[str]:
-    """A finished Job of some pods; their logs, which nobody rotates any more, are then made long on the nodes."""
+    """A finished Job of some pods; their logs, which nobody rotates any more, are then written anew on the nodes."""
     name, rbac = f"e2e-large-{secrets.token_hex(3)}", "rbac.authorization.k8s.io"
     spec = {"containers": [{**SLEEPER, "command": ["/bin/busybox", "echo", "begun"]}], "restartPolicy": "Never"}
     cluster.apply(
@@ -68,7 +68,7 @@ def workload(cluster: Cluster, admin: str) -> Iterator[str]:
     wait_for("the job's end", lambda: cluster.get("job", name, "-n", name)["status"].get("succeeded") == PODS)
     part = piece(50_000)
     plain = len(part) - 50_000 * len(PREFIX)
-    append = "cat > /tmp/part && for n in $(seq $2); do cat /tmp/part; done >> $1/main/0.log; rm /tmp/part"
+    append = "cat > /tmp/part && for n in $(seq $2); do cat /tmp/part; done > $1/main/0.log; rm /tmp/part"
     for number, pod in enumerate(cluster.items("pods", "-n", name)):
         times = (MEGABYTES if number else FIRST_MEGABYTES) * 10**6 // plain
         folder = f"/var/log/pods/{name}_{pod['metadata']['name']}_{pod['metadata']['uid']}"
@@ -80,21 +80,33 @@ def workload(cluster: Cluster, admin: str) -> Iterator[str]:
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def sizes_and_sums(cluster: Cluster, workload: str) -> dict[str, tuple[int, str]]:
-    """By pod, of what kubectl logs gives, one pod after another."""
+def by_kubectl(cluster: Cluster, workload: str, pod: str) -> tuple[int, str]:
+    """Size and sum of what kubectl logs gives of one pod."""
     environment = os.environ | {"KUBECONFIG": cluster.facts["kubeconfig"]}
+    command = [f"{cluster.facts['bin']}/kubectl", "logs", pod, "-n", workload]
+    return size_and_sum(command, environment)
+
+
+def written(cluster: Cluster, workload: str) -> dict[str, tuple[int, str]]:
+    """By pod, of the lines that lie on its node: kubectl takes a minute for each 250 MB of them."""
     found = {}
     for pod in cluster.items("pods", "-n", workload):
-        command = [f"{cluster.facts['bin']}/kubectl", "logs", pod["metadata"]["name"], "-n", workload]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-            assert process.stdout
-            size, digest = 0, hashlib.sha256()
-            while content := process.stdout.read(1 << 20):
-                size += len(content)
-                digest.update(content)
-            found[pod["metadata"]["name"]] = size, digest.hexdigest()
-        assert process.returncode == 0
+        name = pod["metadata"]["name"]
+        file = f"/var/log/pods/{workload}_{name}_{pod['metadata']['uid']}/main/0.log"
+        node = cluster.facts["containers"][pod["spec"]["nodeName"]]
+        found[name] = size_and_sum(["docker", "exec", node, "cut", "-b", f"{len(PREFIX) + 1}-", file])
     return found
+
+
+def size_and_sum(command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        size, digest = 0, hashlib.sha256()
+        while content := process.stdout.read(1 << 20):
+            size += len(content)
+            digest.update(content)
+    assert process.returncode == 0
+    return size, digest.hexdigest()
 
 
 def downloaded(job: dict[str, Any], folder: Path) -> Path:
@@ -108,9 +120,11 @@ def downloaded(job: dict[str, Any], folder: Path) -> Path:
 
 
 def test_two_gigabytes_of_logs_in_256_mebibytes(cluster: Cluster, api: Api, workload: str, tmp_path: Path) -> None:
+    by_pod = written(cluster, workload)
+    smallest = min(by_pod, key=lambda pod: by_pod[pod][0])
     begun = time.monotonic()
-    by_pod = sizes_and_sums(cluster, workload)
-    by_kubectl = time.monotonic() - begun
+    assert by_kubectl(cluster, workload, smallest) == by_pod[smallest]
+    kubectl_seconds = time.monotonic() - begun
     sizes = [size for size, _ in by_pod.values()]
     assert max(sizes) >= 10**9
     assert sum(sizes) >= 2 * 10**9
@@ -145,7 +159,10 @@ def test_two_gigabytes_of_logs_in_256_mebibytes(cluster: Cluster, api: Api, work
         "peakMebibytes": int(said[3]),
         "step": {"seconds": float(said[2]), "megabytesPerSecond": round(float(said[1]) / float(said[2]), 1)},
         "job": {"seconds": round(by_job, 1), "megabytesPerSecond": round(sum(sizes) / 1e6 / by_job, 1)},
-        "kubectl": {"seconds": round(by_kubectl, 1), "megabytesPerSecond": round(sum(sizes) / 1e6 / by_kubectl, 1)},
+        "kubectlOfOnePod": {
+            "seconds": round(kubectl_seconds, 1),
+            "megabytesPerSecond": round(by_pod[smallest][0] / 1e6 / kubectl_seconds, 1),
+        },
     }
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
