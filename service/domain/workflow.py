@@ -13,6 +13,8 @@ EXIT_WAITING = 75
 EXIT_NOT_BEGUN = 76
 
 STOPPED_BY = "opsjob.io/stopped-by"
+#: When we last changed a Workflow for nothing but that Argo looks at it.
+REMINDED = "opsjob.io/reminded"
 
 #: The global output parameter by which a step that succeeded says what is still worth knowing.
 NOTE = "note"
@@ -77,6 +79,7 @@ class Workflow:
         self.version: str = metadata.get("resourceVersion", "")
         self.deleting = bool(metadata.get("deletionTimestamp"))
         self.stopped_by: str = (metadata.get("annotations") or {}).get(STOPPED_BY, "")
+        self.reminded = moment((metadata.get("annotations") or {}).get(REMINDED))
         self.shut_down = bool(self._spec.get("shutdown"))
         self.phase: str = self._status.get("phase") or ""
         self.message: str = self._status.get("message") or ""
@@ -91,6 +94,13 @@ class Workflow:
     def deadline_seconds(self) -> int:
         """Seconds from its start after which Argo ends it; 0: none."""
         return self._spec.get("activeDeadlineSeconds") or 0
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When Argo is to end its steps; None: never, not yet known, or they have ended."""
+        if self.completed or self.started is None or not self.deadline_seconds or self.worked_until is not None:
+            return None
+        return self.started + timedelta(seconds=self.deadline_seconds)
 
     @property
     def expires(self) -> datetime | None:

@@ -146,6 +146,10 @@ class Cluster(Protocol):
         """shutdown: Stop (Terminate where it has not started), and end a suspension. Absent: nothing."""
         ...
 
+    async def remind_argo(self, job_id: str, now: datetime) -> None:
+        """Change nothing of the Workflow but the time at which this was asked for: Argo looks at what changed."""
+        ...
+
     async def delete_workflow(self, job_id: str) -> None:
         """Kubernetes delete; the finalizer keeps it until `let_go`."""
         ...

@@ -23,8 +23,9 @@ READERS = 4
 AGAIN = 2.0
 #: The same where the failure is none that we know of: it may well be there again.
 AGAIN_AFTER_SURPRISE = 30.0
-#: Seconds after the end of its TTL at which we delete a Workflow ourselves. Argo asks once, and where that one request
-#: fails it does not ask again until it lists, which may be never.
+#: Seconds after a Workflow's time at which we do what Argo did not. At the end of its TTL Argo asks for the deletion once,
+#: and if that request fails not again until it lists, which may be never. And if its deadline passes while a node waits
+#: for its next try, Argo 4.0.7 begins the next step without a pod, and waits for that pod until its next look at all.
 OVERDUE = 20.0
 #: Seconds between two readings of the same Workflow: what changes meanwhile is read at once afterwards.
 REST = 0.2
@@ -56,6 +57,8 @@ class Projector:
         self._held_back: set[str] = set()
         #: Job → uid and resourceVersion of its Workflow when a reading left nothing to do; only of live Workflows.
         self._settled: dict[str, tuple[str, str]] = {}
+        #: Job → when it is looked at though nothing happened to it.
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
 
     async def run(self) -> None:
         """Watch and write, for ever."""
@@ -172,20 +175,38 @@ class Projector:
         seen = Workflow(workflow)
         stops = not seen.completed and (job.stop_requested or seen.deleting) and not seen.shut_down
         deletes = not seen.deleting and (job.hidden or self._overdue(seen))
+        reminds = self._is_late(seen)
         lets_go = seen.completed and seen.deleting
+        if reminds:
+            log.warning("Argo did not end a Workflow at its deadline and is reminded of it", job_id=job.job_id)
+            await self._cluster.remind_argo(job.job_id, datetime.now(UTC))
         if stops:
             await self._cluster.stop_workflow(job.job_id, by="opsjobs")
         if deletes:
             await self._cluster.delete_workflow(job.job_id)
         if lets_go:
             await self._cluster.let_go(job.job_id)
-        return bool(stops or deletes or lets_go)
+        return bool(reminds or stops or deletes or lets_go)
 
     def _overdue(self, seen: Workflow) -> bool:
-        """Whether Argo should have deleted it by now; where that is still to come it is looked at again then."""
-        if seen.expires is None:
+        """Whether Argo should have deleted it by now."""
+        return seen.expires is not None and self._is_past(seen.expires, seen.name)
+
+    def _is_late(self, seen: Workflow) -> bool:
+        """Whether Argo should have ended its steps by now, and was not reminded of it just before."""
+        if seen.deadline is None:
             return False
-        left = (seen.expires - datetime.now(UTC)).total_seconds() + OVERDUE
+        return self._is_past(max(seen.deadline, seen.reminded or seen.deadline), seen.name)
+
+    def _is_past(self, due: datetime, job_id: str) -> bool:
+        """Whether Argo had its time; where that is still to come the Workflow is looked at again then."""
+        left = (due - datetime.now(UTC)).total_seconds() + OVERDUE
+        if alarm := self._alarms.pop(job_id, None):
+            alarm.cancel()
         if left > 0:
-            asyncio.get_running_loop().call_later(left, self.look_at, seen.name)
+            self._alarms[job_id] = asyncio.get_running_loop().call_later(left, self._remember, job_id)
         return left <= 0
+
+    def _remember(self, job_id: str) -> None:
+        del self._alarms[job_id]
+        self.look_at(job_id)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
@@ -76,6 +77,9 @@ class Kube:
 
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         await self._workflows.stop(job_id, by=by)
+
+    async def remind_argo(self, job_id: str, now: datetime) -> None:
+        await self._workflows.remind_argo(job_id, now)
 
     async def delete_workflow(self, job_id: str) -> None:
         await self._workflows.delete(job_id)

@@ -11,6 +11,7 @@ FINALIZER = "opsjob.io/record"
 JOB_ID = "opsjob.io/job-id"
 JOB_TYPE = "opsjob.io/type"
 STOPPED_BY = "opsjob.io/stopped-by"
+REMINDED = "opsjob.io/reminded"
 
 API_VERSION = "argoproj.io/v1alpha1"
 

@@ -1,6 +1,7 @@
 """The life of a job's Workflow: created with its files, read, stopped, deleted, let go."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from service.domain.job import Job
 from service.kube import manifest, status
@@ -43,6 +44,10 @@ class Workflows:
         One merge patch ends a suspension too: Argo ignores `shutdown` while a Workflow is suspended.
         """
         await self._api.change(f"{self.path}/{job_id}", lambda workflow: _stopping(workflow, by))
+
+    async def remind_argo(self, job_id: str, now: datetime) -> None:
+        reminder = {"metadata": {"annotations": {manifest.REMINDED: now.isoformat()}}}
+        await self._api.change(f"{self.path}/{job_id}", lambda _workflow: reminder, accept=METADATA)
 
     async def delete(self, job_id: str) -> None:
         await self._api.delete(f"{self.path}/{job_id}", {"propagationPolicy": "Background"})

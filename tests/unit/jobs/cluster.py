@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,6 +66,9 @@ class InMemory:
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         assert by == "opsjobs"
         self.workflows[job_id]["spec"]["shutdown"] = "Stop"
+
+    async def remind_argo(self, job_id: str, now: datetime) -> None:
+        self.workflows[job_id]["metadata"]["annotations"] = {"opsjob.io/reminded": now.isoformat()}
 
     async def delete_workflow(self, job_id: str) -> None:
         self.workflows[job_id]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -193,6 +193,61 @@ class TestAWorkflowThatOutlivesItsTtl:
         assert cluster.let_go_of == ["old"]
 
 
+def at_work(cluster: InMemory, job_id: str, *, seconds_ago: float, deadline: int | None, ended: bool = False) -> None:
+    started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    root = {"type": "Steps", "phase": "Running", "finishedAt": f"{datetime.now(UTC):%FT%TZ}" if ended else None}
+    workflow = cluster.has(job_id, phase="Running", startedAt=f"{started:%FT%TZ}", nodes={job_id: root})
+    workflow["spec"] = {} if deadline is None else {"activeDeadlineSeconds": deadline}
+
+
+def reminded(cluster: InMemory, job_id: str) -> str:
+    annotations = cluster.workflows[job_id]["metadata"].get("annotations") or {}
+    return str(annotations.get("opsjob.io/reminded", ""))
+
+
+class TestAWorkflowThatArgoDoesNotEndAtItsDeadline:
+    @pytest.mark.parametrize(
+        ("deadline", "ended", "reminds"),
+        [(60, False, True), (90, False, False), (None, False, False), (60, True, False)],
+    )
+    async def test_is_brought_to_its_mind(
+        self, records: Records, cluster: InMemory, deadline: int | None, *, ended: bool, reminds: bool
+    ) -> None:
+        """Not while it has its time, and not when only the clean-up is still to end."""
+        await records.add(a_job("late"))
+        at_work(cluster, "late", seconds_ago=100, deadline=deadline, ended=ended)
+        await Projector(records, cluster.port).project("late")
+        assert bool(reminded(cluster, "late")) is reminds
+
+    async def test_is_not_brought_to_it_all_the_time(self, records: Records, cluster: InMemory) -> None:
+        """The reminder is a change itself, after which the Workflow is read again."""
+        await records.add(a_job("late"))
+        at_work(cluster, "late", seconds_ago=100, deadline=60)
+        projector = Projector(records, cluster.port)
+        await projector.project("late")
+        first = reminded(cluster, "late")
+        await projector.project("late")
+        assert reminded(cluster, "late") == first
+        just_before = datetime.now(UTC) - timedelta(seconds=project.OVERDUE + 1)
+        await cluster.remind_argo("late", just_before)
+        await projector.project("late")
+        assert reminded(cluster, "late") > first
+
+    async def test_is_looked_at_again_when_its_time_is_over(
+        self, records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(project, "OVERDUE", 0.5)
+        await records.add(a_job("late"))
+        at_work(cluster, "late", seconds_ago=0, deadline=1)
+
+        async def is_reminded() -> bool:
+            return bool(reminded(cluster, "late"))
+
+        async with running(Projector(records, cluster.port).run()):
+            cluster.relist()
+            await until(is_reminded, "nobody looks at it any more")
+
+
 async def test_a_surprise_while_projecting_is_not_the_last_word(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
