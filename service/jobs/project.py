@@ -23,9 +23,9 @@ READERS = 4
 AGAIN = 2.0
 #: The same where the failure is none that we know of: it may well be there again.
 AGAIN_AFTER_SURPRISE = 30.0
-#: Seconds after a Workflow's time at which we do what Argo did not. At the end of its TTL Argo asks for the deletion once,
-#: and if that request fails not again until it lists, which may be never. And if its deadline passes while a node waits
-#: for its next try, Argo 4.0.7 begins the next step without a pod, and waits for that pod until its next look at all.
+#: Seconds after a Workflow's time at which we do what Argo did not. At the end of its TTL Argo asks for the deletion
+#: once, and if that request fails not again until it lists, which may be never. And if its deadline passes while a
+#: node waits for its next try, Argo 4.0.7 begins the next step without a pod, and waits for that pod.
 OVERDUE = 20.0
 #: Seconds between two readings of the same Workflow: what changes meanwhile is read at once afterwards.
 REST = 0.2
