@@ -78,8 +78,9 @@ class Workflow:
         self.uid: str = metadata.get("uid", "")
         self.version: str = metadata.get("resourceVersion", "")
         self.deleting = bool(metadata.get("deletionTimestamp"))
-        self.stopped_by: str = (metadata.get("annotations") or {}).get(STOPPED_BY, "")
-        self.reminded = moment((metadata.get("annotations") or {}).get(REMINDED))
+        annotations = metadata.get("annotations") or {}
+        self.stopped_by: str = annotations.get(STOPPED_BY, "")
+        self.reminded = moment(annotations.get(REMINDED))
         self.shut_down = bool(self._spec.get("shutdown"))
         self.phase: str = self._status.get("phase") or ""
         self.message: str = self._status.get("message") or ""

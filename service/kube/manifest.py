@@ -10,8 +10,6 @@ from service.kube.client import KubeSettings, Object
 FINALIZER = "opsjob.io/record"
 JOB_ID = "opsjob.io/job-id"
 JOB_TYPE = "opsjob.io/type"
-STOPPED_BY = "opsjob.io/stopped-by"
-REMINDED = "opsjob.io/reminded"
 
 API_VERSION = "argoproj.io/v1alpha1"
 

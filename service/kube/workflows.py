@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.job import Job
+from service.domain.workflow import REMINDED, STOPPED_BY
 from service.kube import manifest, status
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
 from service.kube.secrets import JobSecrets
@@ -46,7 +47,7 @@ class Workflows:
         await self._api.change(f"{self.path}/{job_id}", lambda workflow: _stopping(workflow, by))
 
     async def remind_argo(self, job_id: str, now: datetime) -> None:
-        reminder = {"metadata": {"annotations": {manifest.REMINDED: now.isoformat()}}}
+        reminder = {"metadata": {"annotations": {REMINDED: now.isoformat()}}}
         await self._api.change(f"{self.path}/{job_id}", lambda _workflow: reminder, accept=METADATA)
 
     async def delete(self, job_id: str) -> None:
@@ -103,7 +104,7 @@ def _stopping(workflow: Object, by: str) -> Object | None:
     if phase in ENDED or (spec.get("shutdown") in (wanted, "Terminate") and not spec.get("suspend")):
         return None
     return {
-        "metadata": {"annotations": {manifest.STOPPED_BY: by}},
+        "metadata": {"annotations": {STOPPED_BY: by}},
         "spec": {"suspend": None, "shutdown": wanted},
     }
 

@@ -78,7 +78,6 @@ def test_when_the_ratio_cannot_be_met_no_further_node_is_touched(
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_what_runs_when_the_ratio_is_lost_may_finish(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     slow, second, third, last = nodes = cluster.nodes()[:4]
     for node in nodes:
@@ -101,7 +100,6 @@ def test_what_runs_when_the_ratio_is_lost_may_finish(cluster: Cluster, api: Api,
     assert "e2e-last" not in cluster.on_host(last, "ls", "/run")
 
 
-@pytest.mark.long
 @pytest.mark.long
 def test_a_template_that_is_replaced_in_mid_job_changes_nothing_of_it(
     cluster: Cluster, api: Api, addon: Callable[..., str]

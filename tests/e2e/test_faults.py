@@ -181,7 +181,6 @@ def full_node(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_a_node_that_leaves_before_its_turn_gives_its_place_to_the_next(
     cluster: Cluster, api: Api, addon: Callable[..., str], full_node: str
 ) -> None:

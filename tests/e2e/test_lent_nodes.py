@@ -100,7 +100,6 @@ def test_a_stop_while_a_node_waits_puts_its_cordon_back(
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_a_timeout_while_a_node_waits_puts_its_cordon_back(
     cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
 ) -> None:

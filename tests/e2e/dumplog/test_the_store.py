@@ -74,7 +74,6 @@ def test_a_link_works_until_it_expires(store: Store) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
     cluster: Cluster, api: Api, noisy: str, bad_way: Proxy, store: Store
 ) -> None:

@@ -56,7 +56,6 @@ def test_the_documents_example_reboots_a_node_and_proves_it(
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_reboots_and_stays_so(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:

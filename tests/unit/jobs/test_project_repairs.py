@@ -1,5 +1,6 @@
 """What the projector makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -154,6 +155,15 @@ def ended(cluster: InMemory, job_id: str, *, seconds_ago: float, ttl: int | None
     workflow["spec"] = {} if ttl is None else {"ttlStrategy": {"secondsAfterCompletion": ttl}}
 
 
+async def projected_until(
+    records: Records, cluster: InMemory, check: Callable[[], Awaitable[bool]], otherwise: str
+) -> None:
+    """Nothing changes after the first look: what happens later is the projector's own doing."""
+    async with running(Projector(records, cluster.port).run()):
+        cluster.relist()
+        await until(check, otherwise)
+
+
 class TestAWorkflowThatOutlivesItsTtl:
     @pytest.mark.parametrize(
         ("seconds_ago", "ttl", "goes"),
@@ -180,9 +190,7 @@ class TestAWorkflowThatOutlivesItsTtl:
         async def goes() -> bool:
             return "deletionTimestamp" in cluster.workflows["old"]["metadata"]
 
-        async with running(Projector(records, cluster.port).run()):
-            cluster.relist()
-            await until(goes, "it stays for ever")
+        await projected_until(records, cluster, goes, "it stays for ever")
         assert len(cluster.read) >= 2
 
     async def test_is_let_go_though_argo_deleted_it(self, records: Records, cluster: InMemory) -> None:
@@ -243,9 +251,7 @@ class TestAWorkflowThatArgoDoesNotEndAtItsDeadline:
         async def is_reminded() -> bool:
             return bool(reminded(cluster, "late"))
 
-        async with running(Projector(records, cluster.port).run()):
-            cluster.relist()
-            await until(is_reminded, "nobody looks at it any more")
+        await projected_until(records, cluster, is_reminded, "nobody looks at it any more")
 
 
 async def test_a_surprise_while_projecting_is_not_the_last_word(
