@@ -1,8 +1,10 @@
 """What steps may rely on of the object store: whole objects or none, an outage outlasted, and words for people."""
 
+import gc
 import os
 import signal
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import httpx
 import pytest
 
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
-from workflow_templates import stop
+from workflow_templates import objects, stop
 from workflow_templates.objects import Place, Store, StoreError
 from workflow_templates.sigv4 import Signer
 from workflow_templates.stop import StoppedError
@@ -70,6 +72,23 @@ def test_a_link_names_the_host_as_whoever_opens_it_does(written: str, host: str,
     place = Place(endpoint="http://inside", public_endpoint=written, bucket="ops", path_style=path_style)
     assert httpx.URL(place.url("x", written)).netloc.decode() == urlsplit(place.url("x", written)).netloc
     assert urlsplit(place.url("x", written)).netloc == (host if path_style else f"ops.{host}")
+
+
+def test_parts_that_were_sent_take_no_memory(store: Store) -> None:
+    """Not even until Python next looks for cycles, in which httpx leaves its requests."""
+    gc.disable()
+    tracemalloc.start()
+    try:
+        with store.upload("big", "application/gzip") as file:
+            for _ in range(20):
+                file.write(bytes(MIB))
+            ours = tracemalloc.take_snapshot().filter_traces(
+                [tracemalloc.Filter(inclusive=True, filename_pattern=objects.__file__)]
+            )
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert sum(trace.size for trace in ours.traces) < 4 * MIB
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 5 * MIB // 2])
