@@ -11,6 +11,9 @@ from service.domain.job import Job, Plan
 
 #: The file of the snapshot that its pods read.
 SNAPSHOT = "addons.json"
+#: Argo works through every entry of a loop that is not at its end, at each of its turns, and through those of no group
+#: whose nodes have all ended or are not yet begun (docs/decisions/0029).
+_GROUP_NODES = 50
 
 
 def required(plan: Plan, options: Mapping[str, Any]) -> int:
@@ -28,10 +31,16 @@ def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
     """The Workflow's parameters; `options` are the request's, by their API names."""
     return {
         "nodes": json.dumps(plan.names),
+        "groups": json.dumps(groups(len(plan.nodes))),
         "security-upgrade": "true" if options.get("securityUpgrade") else "false",
         "required": str(required(plan, options)),
         "planned": str(len(plan.nodes)),
     }
+
+
+def groups(planned: int) -> list[str]:
+    """Which nodes of the plan each group has, as people read it: "1 to 50". Nothing that a node may be called."""
+    return [f"{first} to {min(first + _GROUP_NODES - 1, planned)}" for first in range(1, planned + 1, _GROUP_NODES)]
 
 
 def snapshot(templates: Sequence[AddonTemplate]) -> str:

@@ -183,7 +183,7 @@ def _workflow(number: str) -> dict[str, Any]:
 
 def _steps(name: str, number: int, status: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The pod of one node, and the retry around it."""
-    step = f"{name}[0].nodes[0].node({number}:node-{number})"
+    step = f"{name}[0].nodes[0].group(0:1 to {NODES})[0].node({number}:node-{number})"
     outcome = json.dumps(
         {"node": f"node-{number}", "result": "succeeded", "templates": [{"name": "a", "lastLines": "ok"}]}
     )

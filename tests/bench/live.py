@@ -105,7 +105,7 @@ def _running(job_id: str) -> dict[str, Any]:
     steps = {
         f"{job_id}-{number}": {
             "id": f"{job_id}-{number}",
-            "name": f"{job_id}[0].nodes[0].node({number}:{node})(0)",
+            "name": f"{job_id}[0].nodes[0].group(0:1 to {len(NODES)})[0].node({number}:{node})(0)",
             "displayName": f"node({number}:{node})(0)",
             "type": "Pod",
             "templateName": "node",

@@ -223,7 +223,7 @@ def test_user_text_is_spliced_into_nothing() -> None:
     """Parameters are names, numbers and words; what an addon runs is a file (docs/decisions/0003)."""
     spec = committed("addon")["spec"]
     names = {parameter["name"] for parameter in spec["arguments"]["parameters"]}
-    assert names == {"nodes", "planned", "required", "security-upgrade", "system-namespaces"}
+    assert names == {"nodes", "groups", "planned", "required", "security-upgrade", "system-namespaces"}
     assert spec["volumes"][0] == {"name": "files", "configMap": {"name": "{{workflow.name}}"}}
     assert all("script" not in entry for entry in spec["templates"])
 
@@ -290,3 +290,14 @@ def test_argo_lint_is_content(job_type: str) -> None:
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout + linted.stderr
     assert "no linting errors found" in linted.stdout
+
+
+def test_a_job_loops_over_its_nodes_group_by_group() -> None:
+    ((over_groups,),) = template("addon", "nodes")["steps"]
+    ((over_nodes,),) = template("addon", "group")["steps"]
+    assert (over_groups["template"], over_groups["withParam"]) == ("group", "{{workflow.parameters.groups}}")
+    bounds = [f"int(split(inputs.parameters.group, ' to ')[{end}])" for end in (0, 1)]
+    of_the_group = f"{{{{=toJSON(fromJSON(workflow.parameters.nodes)[{bounds[0]} - 1:{bounds[1]}])}}}}"
+    assert (over_nodes["template"], over_nodes["withParam"]) == ("node", of_the_group)
+    # A limit of a group's own would leave slots empty that nodes of other groups wait for.
+    assert all("parallelism" not in entry for entry in committed("addon")["spec"]["templates"])

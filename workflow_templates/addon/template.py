@@ -21,9 +21,17 @@ _KEEP_PODS = models.PodGC(
     strategy="OnWorkflowCompletion", label_selector=models.LabelSelector(match_labels={"opsjob.io/collect": "yes"})
 )
 
+#: A group is called "51 to 100".
+_FIRST, _LAST = (f"int(split(inputs.parameters.group, ' to ')[{end}])" for end in (0, 1))
+_NODES_OF_GROUP = f"{{{{=toJSON(fromJSON(workflow.parameters.nodes)[{_FIRST} - 1:{_LAST}])}}}}"
+
 
 def build() -> WorkflowTemplate:
-    """One step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount."""
+    """A step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount.
+
+    The loop goes over groups of nodes, which have a place in the tree and no other meaning: a free slot is the next
+    node's, whatever group it is in (docs/decisions/0029).
+    """
     with WorkflowTemplate(
         name="opsjob-addon",
         entrypoint="addon",
@@ -31,6 +39,7 @@ def build() -> WorkflowTemplate:
         service_account_name="opsjob-addon",
         arguments=[
             Parameter(name="nodes"),
+            Parameter(name="groups"),
             Parameter(name="required"),
             Parameter(name="planned"),
             Parameter(name="security-upgrade"),
@@ -52,12 +61,19 @@ def build() -> WorkflowTemplate:
             retry_strategy=retried(60),
             **RESTRICTED,
         )
-        with Steps(name="nodes") as nodes:
+        with Steps(name="group", inputs=[Parameter(name="group")]) as group:
             Step(
                 name="node",
                 template=node,
                 arguments=[Parameter(name="node", value="{{item}}")],
-                with_param="{{workflow.parameters.nodes}}",
+                with_param=_NODES_OF_GROUP,
+            )
+        with Steps(name="nodes") as nodes:
+            Step(
+                name="group",
+                template=group,
+                arguments=[Parameter(name="group", value="{{item}}")],
+                with_param="{{workflow.parameters.groups}}",
             )
         with Steps(name="addon"):
             # A loop has no status of its own, and with continueOn it would always be Succeeded. The steps around it

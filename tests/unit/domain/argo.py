@@ -81,7 +81,7 @@ def cut_off(text: str, *, host: bool, start: float = 10, end: float = 20) -> Pod
 
 def on(node: str, phase: str, *pods: Pod, index: int = 0, outcome: object = None, text: str = "") -> list[Entry]:
     """The entries of one planned node of an addon: a Retry and its attempts."""
-    name = f"{JOB_ID}[0].node({index}:{node})"
+    name = f"{JOB_ID}[0].nodes[0].group(0:1 to 50)[0].node({index}:{node})"
     ended = phase not in ("Running", "Pending")
     whole = entry(
         name,

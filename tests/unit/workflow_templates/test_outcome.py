@@ -63,13 +63,14 @@ def test_the_latest_output_is_kept_longest() -> None:
 def entries(number: int, node: str, outcome: str, chance: random.Random) -> dict[str, Any]:
     """What Argo 4.0.7 keeps of one node of a plan: an entry of its pod and one of its tries, as seen on the cluster."""
     job = "upgrade-gpu-driver-kav6dq"
+    group = f"group({number // 50}:{number // 50 * 50 + 1} to {number // 50 * 50 + 50})"
     pod, tries = (f"{job}-{chance.randrange(1 << 32)}" for _ in range(2))
     both = {
         "boundaryID": f"{job}-255860985",
-        "displayName": f"node({number}:{node})",
+        "displayName": f"node({number % 50}:{node})",
         "finishedAt": f"2026-11-25T23:{chance.randrange(60):02}:{chance.randrange(60):02}Z",
         "inputs": {"parameters": [{"name": "node", "value": node}]},
-        "name": f"{job}[0].nodes[0].node({number}:{node})",
+        "name": f"{job}[0].nodes[0].{group}[0].node({number % 50}:{node})",
         "outputs": {"exitCode": "0", "parameters": [{"name": "outcome", "value": outcome}]},
         "phase": "Succeeded",
         "progress": "1/1",
