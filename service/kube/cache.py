@@ -13,27 +13,35 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-#: The share of its life after which an answer that is still asked for is renewed.
 _RIPE = 0.75
 
 
 class BriefCache(Generic[Value]):
-    """Keeps each answer `seconds` long and the `size` latest of them. Failures are not kept."""
+    """Keeps each answer `seconds` long and the `size` latest of them. Failures are not kept.
 
-    def __init__(self, seconds: float, size: int) -> None:
+    `ripe` is the share of its life after which an answer that is still asked for is renewed.
+    """
+
+    def __init__(self, seconds: float, size: int, ripe: float = _RIPE) -> None:
         self._seconds = seconds
         self._size = size
+        self._ripe_seconds = ripe * seconds
         self._answers: OrderedDict[Hashable, tuple[float, asyncio.Future[Value]]] = OrderedDict()
         self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
-    async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """The answer known for the key, or the one that `ask` brings."""
+    async def get(
+        self,
+        key: Hashable,
+        ask: Callable[[], Coroutine[Any, Any, Value]],
+        renew: Callable[[], Coroutine[Any, Any, Value]] | None = None,
+    ) -> Value:
+        """The answer known for the key, or the one that `ask` brings; `renew`: the same where nobody waits for it."""
         answer = self._known(key)
         if answer is None:
             answer = asyncio.create_task(ask())
             self._put(key, answer, self._end())
         elif self._ripe(key) and answer.done() and key not in self._renewing:
-            self._renewing[key] = asyncio.create_task(self._renew(key, ask))
+            self._renewing[key] = asyncio.create_task(self._renew(key, renew or ask))
         # Shielded: the one who asked first may hang up while others wait for the same answer.
         return await asyncio.shield(answer)
 
@@ -64,7 +72,7 @@ class BriefCache(Generic[Value]):
         return time.monotonic() + self._seconds
 
     def _ripe(self, key: Hashable) -> bool:
-        return self._answers[key][0] - time.monotonic() < (1 - _RIPE) * self._seconds
+        return self._answers[key][0] - time.monotonic() < self._seconds - self._ripe_seconds
 
     def _known(self, key: Hashable) -> "asyncio.Future[Value] | None":
         until, answer = self._answers.get(key, (0.0, None))

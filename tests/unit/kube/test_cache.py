@@ -100,6 +100,21 @@ class TestRenewal:
         assert await cache.get("key", ask) == 2
         assert ask.times == 2
 
+    async def test_it_may_be_asked_for_otherwise_than_what_somebody_waits_for(self, clock: Clock) -> None:
+        cache: BriefCache[int] = BriefCache(seconds=8, size=9, ripe=0.5)
+        asked, renewed = Asked(), Asked()
+        renewed.times = 10
+        for seconds in (0, 3.9):
+            clock.now += seconds
+            assert await cache.get("key", asked, renewed) == 1
+            await settle()
+        assert (asked.times, renewed.times) == (1, 10), "not yet"
+        clock.now += 0.2
+        await cache.get("key", asked, renewed)
+        await settle()
+        assert await cache.get("key", asked, renewed) == 11
+        assert asked.times == 1
+
     async def test_a_renewed_answer_is_as_old_as_its_question(self, cache: BriefCache[int], clock: Clock) -> None:
         ask = Asked()
         await being_renewed(cache, clock, ask)

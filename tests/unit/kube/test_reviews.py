@@ -198,6 +198,43 @@ async def test_grants_are_asked_per_namespace_only_where_they_do_not_hold_everyw
     assert len(reviewer.asked) == 2 + 100
 
 
+class Crowded(Granting):
+    """Counts how many questions are under way at one time, at most, and tells when the last one came."""
+
+    def __init__(self, questions: int) -> None:
+        super().__init__()
+        self.under_way, self.most = 0, 0
+        self.left, self.asked_all = questions, asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        self.left -= 1
+        if not self.left:
+            self.asked_all.set()
+        return await super().__call__(request)
+
+
+async def test_grants_that_nobody_waits_for_are_asked_a_few_at_a_time(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500 answers at the same moment would hold up every other request."""
+    monkeypatch.setattr("service.kube.reviews._RIPE_GRANTS", 0.0)
+    namespaces = [f"team-{number}" for number in range(100)]
+    reviewer = Crowded(questions=2 * (1 + len(namespaces)))
+    async with served(reviewer) as api:
+        asking = reviews(api)
+        first = await asking.granted(Caller("u-1", "alice"), "list", ["dumplog"], namespaces)
+        assert reviewer.most > 2
+        reviewer.most = 0
+        assert await asking.granted(Caller("u-1", "alice"), "list", ["dumplog"], namespaces) == first
+        async with asyncio.timeout(60):
+            await reviewer.asked_all.wait()
+    assert reviewer.most == 2
+
+
 async def test_grants_are_nobody_elses_and_of_no_other_verb(served: Served) -> None:
     async with served(Granting()) as api:
         asking = reviews(api)
