@@ -36,8 +36,10 @@ _STAGES = (
     "pod/fast/pod-delete.yaml",
 )
 #: As real kubelets, they say by a Lease that they live. A node's whole status instead, fifty times a second, took more
-#: of the apiserver than the job. KWOK renews after a quarter of this, the node's controller waits 50 s.
-_LEASE_SECONDS = 80
+#: of the apiserver than the job.
+_RENEWALS_PER_SECOND = 50
+#: The node's controller waits 50 s.
+_MOST_SECONDS_BETWEEN = 40
 #: Requests at the same time.
 _WRITERS = 8
 
@@ -61,11 +63,11 @@ async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, secon
         folder / "kwok.yaml",
     ]
     command += ["--kubeconfig", cluster.facts["kubeconfig"], f"--manage-nodes-with-label-selector={_OURS}"]
-    command.append(f"--node-lease-duration-seconds={_LEASE_SECONDS}")
+    command.append(f"--node-lease-duration-seconds={_lease_seconds(count)}")
     try:
         with running(command, folder / "kwok.log", lambda: None):
             await _create(api, count)
-            await until("all nodes Ready", 300, lambda: _ready(api, count))
+            await until("all nodes Ready", 300 + 0.3 * count, lambda: _ready(api, count))
             executor = asyncio.create_task(_report(api, cluster.jobs))
             try:
                 yield
@@ -80,6 +82,11 @@ async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, secon
 async def remove(api: Api) -> None:
     """Take away every node of this benchmark's, an interrupted run's too."""
     await api.delete(f"{_NODES}?labelSelector={_OURS}")
+
+
+def _lease_seconds(count: int) -> int:
+    """KWOK renews after a quarter of this."""
+    return 4 * min(max(1, count // _RENEWALS_PER_SECOND), _MOST_SECONDS_BETWEEN)
 
 
 def _kwok_stages() -> list[Any]:
