@@ -21,7 +21,7 @@ def installed(cluster: Cluster, settings: KubeSettings) -> Iterator[KubeSettings
     wait_for(
         "other tests to give their nodes back", lambda: "cordoned-by" not in cluster.kubectl("get", "nodes", "-oyaml")
     )
-    made = replace(settings, jobs_namespace=f"{settings.jobs_namespace}-{secrets.token_hex(2)}")
+    made = replace(settings, jobs_namespace=f"{settings.jobs_namespace}-{secrets.token_hex(4)}")
     cluster.apply(namespace(made.jobs_namespace), waiting_template(made.jobs_namespace))
     yield made
     remove(cluster, made, made.jobs_namespace)

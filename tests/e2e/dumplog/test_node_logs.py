@@ -45,7 +45,7 @@ def caller(cluster: Cluster, workspace: str) -> Iterator[Callable[..., Api]]:
     made: list[tuple[str, httpx.Client]] = []
 
     def become(nodes: list[str] | None) -> Api:
-        name = f"{workspace}-{secrets.token_hex(2)}"
+        name = f"{workspace}-{secrets.token_hex(4)}"
         account = {"kind": "ServiceAccount", "name": name, "namespace": workspace}
 
         def bound(kind: str, role: str, **metadata: str) -> dict[str, Any]:
