@@ -214,7 +214,7 @@ def test_what_cannot_be_exported_is_refused_at_once(cluster: Cluster, api: Api, 
             assert answer.json()["errors"][0]["path"] == "inputs[0].value"
             return sentence in answer.json()["errors"][0]["message"]
 
-        wait_for(sentence, said, 60)
+        wait_for(sentence, said)
 
 
 def test_the_other_containers_are_named(api: Api, space: Space, registries: Registries, repository: str) -> None:

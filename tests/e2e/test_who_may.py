@@ -170,7 +170,7 @@ def world(cluster: Cluster) -> Iterator[World]:
         "not a bearer": f"Basic {good}",
     }
     cluster.kubectl("wait", f"pod/{made.workload}", "-n", home, "--for=condition=Ready", "--timeout=180s")
-    wait_for("the new workspaces to be known", lambda: made.dry("workspace user", "preflight").status_code != 403, 30)
+    wait_for("the new workspaces to be known", lambda: made.dry("workspace user", "preflight").status_code != 403)
     try:
         for kind in ON_A_JOB:
             answer = made.ask("owner", "POST", JOBS, json=made.order(kind))

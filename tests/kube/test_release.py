@@ -34,7 +34,7 @@ async def test_jobs_are_ended_and_let_go_and_nodes_given_back(
     await workflows.create(job)
     lend(cluster, installed, ghost, job.job_id)
     mark(cluster, ghost, job.job_id, "false")
-    wait_for("the job to run", lambda: "Running" in str(cluster.get("workflow", job.job_id, "-n", space)), 60)
+    wait_for("the job to run", lambda: "Running" in str(cluster.get("workflow", job.job_id, "-n", space)))
     await release(api, installed, patience_seconds=60)
     ended = await workflows.read(job.job_id)
     assert ended

@@ -117,9 +117,9 @@ async def test_a_stop_ends_a_workflow_that_runs(
         found = cluster.get("workflow", job.job_id, "-n", settings.jobs_namespace)
         return str(found.get("status", {}).get("phase", ""))
 
-    wait_for("the Workflow to run", lambda: phase() == "Running", 60)
+    wait_for("the Workflow to run", lambda: phase() == "Running")
     await workflows.stop(job.job_id, by="alice")
-    wait_for("the Workflow to end", lambda: phase() == "Failed", 60)
+    wait_for("the Workflow to end", lambda: phase() == "Failed")
     stopped = await workflows.read(job.job_id)
     assert stopped
     assert stopped["spec"]["shutdown"] == "Stop"
@@ -175,7 +175,7 @@ async def test_a_deleted_workflow_stays_until_it_is_let_go_and_takes_its_files_a
     assert files_of(cluster, settings, job) is not None
     await workflows.let_go(job.job_id)
     assert await workflows.read(job.job_id) is None
-    wait_for("the files to be collected", lambda: files_of(cluster, settings, job) is None, 60)
+    wait_for("the files to be collected", lambda: files_of(cluster, settings, job) is None)
 
 
 async def test_letting_go_takes_off_only_our_finalizer(

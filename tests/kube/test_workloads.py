@@ -87,7 +87,7 @@ async def test_a_deployment_is_found_through_its_replica_set(
     api: Api, cluster: Cluster, settings: KubeSettings, ghost: str
 ) -> None:
     cluster.apply(deployment("web", settings.namespace, ghost))
-    wait_for("a pod", lambda: cluster.items("pods", "-n", settings.namespace, "-l", "app=web"), 60)
+    wait_for("a pod", lambda: cluster.items("pods", "-n", settings.namespace, "-l", "app=web"))
     assert await workloads(api, settings, "web") == found_on(settings, "web", ghost)
     cluster.kubectl("delete", "deployment", "web", "-n", settings.namespace)
 

@@ -239,7 +239,7 @@ def test_callers_read_through_a_job_only_what_they_may_read_themselves(
     assert refused.status_code == 403
     assert f"may not get pods/log in namespace '{workspace}'" in refused.json()["errorMessage"]
     let("reads", "pods/log", "", "get")
-    wait_for("the right to be seen", lambda: ask().status_code == 200, 60)
+    wait_for("the right to be seen", lambda: ask().status_code == 200)
 
 
 @pytest.mark.long

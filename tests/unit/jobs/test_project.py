@@ -115,7 +115,7 @@ async def test_a_change_during_a_reading_is_read_once_more(workflows: Workflows,
     workflows.reading_seconds = 0.05
     async with projecting(workflows, tmp_path) as records:
         workflows.change()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await workflows.being_read.wait()
         workflows.change()
         await recorded(records, 2)

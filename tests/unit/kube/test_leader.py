@@ -39,7 +39,7 @@ async def leads(api: Api) -> None:
 
     leading = asyncio.create_task(KubeLeader(api, KubeSettings(), BRISK).lead(work))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await begun.wait()
     finally:
         leading.cancel()

@@ -81,7 +81,7 @@ async def watching(api: Api, pace: Pace = QUICK) -> AsyncIterator[Callable[[], A
     events = WorkflowWatch(api, PATH, "opsjob.io/job-id", pace).events()
 
     async def following() -> WorkflowEvent:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await anext(events)
 
     try:

@@ -24,7 +24,7 @@ def run(host: Host, script: str, timeout: int | None = None, name: str = "000-sc
     return ran.exit_code, ran.last_lines, ran.ending
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited in vain"
@@ -186,7 +186,7 @@ def test_its_time_is_kept_for_all_that_it_started(host: Host, tmp_path: Path) ->
     begun = time.monotonic()
     code, lines, ending = run(host, f"sleep 60 & echo $! > {tmp_path}/pid; echo waiting; wait", timeout=1)
     assert (code, lines, ending) == (None, "waiting", "was ended after its 1 s were up")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     wait_until(lambda: not alive(int((tmp_path / "pid").read_text())))
 
 
@@ -200,7 +200,7 @@ def test_one_that_will_not_end_is_killed(host: Host, tmp_path: Path) -> None:
 def test_what_it_leaves_in_the_background_is_not_waited_for(host: Host, tmp_path: Path) -> None:
     begun = time.monotonic()
     assert run(host, f"sleep 60 & echo $! > {tmp_path}/pid; echo done")[:2] == (0, "done")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
