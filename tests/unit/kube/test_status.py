@@ -36,7 +36,9 @@ def test_whatever_argo_packs_comes_back(nodes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["***", "bm90IGd6aXA=", packed(NODES)[:40], base64.b64encode(gzip.compress(b"{")).decode()]
+    "broken",
+    ["***", "bm90IGd6aXA=", packed(NODES)[:40], base64.b64encode(gzip.compress(b"{")).decode()],
+    ids=["no base64", "no gzip", "cut off", "no JSON"],
 )
 def test_what_cannot_be_unpacked_names_the_workflow(broken: str) -> None:
     with pytest.raises(UnreadableStatusError, match="Workflow job-7"):

@@ -40,7 +40,7 @@ def test_a_daemon_that_somebody_else_started_is_left_alone(tmp_path: Path) -> No
     assert not record.exists()
 
 
-@pytest.mark.parametrize("pid", ["", "999999999", str(os.getpid())])
+@pytest.mark.parametrize("pid", ["", "999999999", str(os.getpid())], ids=["none", "of nobody", "of another"])
 def test_a_pid_that_is_no_daemons_any_more_is_forgotten(tmp_path: Path, pid: str) -> None:
     record = tmp_path / "docker.pid"
     record.write_text(pid)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STEPS = [
     "workflow_templates.addon.node",
     "workflow_templates.addon.evaluate",
