@@ -264,9 +264,9 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=5, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=60, trust_env=False) as client:
             cluster = Cluster(client, NAMESPACE, pause=0.01)
-            cluster.patience, cluster.refusal_patience = 5.0, 0.0
+            cluster.patience, cluster.refusal_patience = 120.0, 0.0
             yield cluster
     finally:
         http.shutdown()

@@ -40,7 +40,7 @@ def test_an_api_that_has_not_read_the_rights_yet_is_waited_for(
     """It has just started again, perhaps with the node that this very job reboots."""
     server.put(NODE, {"spec": {}})
     server.faults = list(faults)
-    cluster.refusal_patience = 5.0
+    cluster.refusal_patience = 60.0
     assert cluster.get(NODE) is not None
     assert server.faults == []
 
@@ -60,7 +60,7 @@ def test_a_refusal_that_names_its_cause_is_not_repeated(server: ApiServer, clust
     server.add_pod("web", node="gpu-1")
     causes = [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}]
     server.refused_evictions["web"] = 403, {"message": "not in here", "details": {"causes": causes}}
-    cluster.refusal_patience = 5.0
+    cluster.refusal_patience = 60.0
     with pytest.raises(ClusterError, match="403 not in here"):
         cluster.evict(server.objects[f"{PODS}/web"])
     assert len(server.seen) == 1

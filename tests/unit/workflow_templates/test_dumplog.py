@@ -45,7 +45,7 @@ def objects() -> Iterator[S3Server]:
 
 @pytest.fixture
 def store(objects: S3Server) -> Iterator[Store]:
-    with httpx.Client(timeout=5, trust_env=False) as http:
+    with httpx.Client(timeout=60, trust_env=False) as http:
         store = Store(http, Place(endpoint=objects.url, bucket="ops"), Signer("key", "secret", "us-east-1"), patience=1)
         store.part_bytes = MIB
         yield store

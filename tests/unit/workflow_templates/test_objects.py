@@ -31,7 +31,7 @@ def server() -> Iterator[S3Server]:
 @pytest.fixture
 def store(server: S3Server) -> Iterator[Store]:
     place = Place(endpoint=server.url, bucket="ops", prefix="prod/")
-    with httpx.Client(timeout=5, trust_env=False) as http:
+    with httpx.Client(timeout=60, trust_env=False) as http:
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=3)
         store.part_bytes = MIB
         yield store
@@ -161,7 +161,7 @@ def test_a_stop_while_it_is_completed_leaves_no_object(server: S3Server, store: 
     def stopped() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         # The answer comes only when the other side has heard of it.
-        heard.wait(10)
+        heard.wait(60)
 
     heard = threading.Event()
     server.completed = stopped

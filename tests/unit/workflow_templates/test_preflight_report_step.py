@@ -54,7 +54,7 @@ def ready(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(report, "_LAST_WORD_SECONDS", 0.3)
     monkeypatch.setattr(report, "_LOOK_SECONDS", 0.01)
     cluster.patience = 0.3
-    with serving(S3Server()) as objects, httpx.Client(timeout=5, trust_env=False) as http:
+    with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False) as http:
         place = Place(endpoint=objects.url, bucket="ops")
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=0.1)
         monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
