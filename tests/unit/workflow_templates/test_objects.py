@@ -32,7 +32,7 @@ def server() -> Iterator[S3Server]:
 def store(server: S3Server) -> Iterator[Store]:
     place = Place(endpoint=server.url, bucket="ops", prefix="prod/")
     with httpx.Client(timeout=60, trust_env=False) as http:
-        store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=3)
+        store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=60)
         store.part_bytes = MIB
         yield store
 
