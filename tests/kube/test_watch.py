@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import statistics
 import time
 from collections.abc import AsyncIterator
 
@@ -78,7 +77,7 @@ async def test_what_exists_is_listed_and_what_happens_is_seen_at_once(
         await workflows.delete(name)
         await workflows.let_go(name)
         await watcher.until(name=name, deleted=True)
-    assert statistics.median(delays) < 0.5
+    assert sorted(delays)[-2] < 0.5
 
 
 async def test_another_ones_workflows_are_not_ours_to_see(
