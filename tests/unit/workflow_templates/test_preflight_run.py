@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.unit.workflow_templates.test_host import wait_until
 from workflow_templates.preflight.checks import read
 from workflow_templates.preflight.template import build
 
@@ -50,13 +49,6 @@ def run(folder: Path, script: str, node: str = "b", said: str = "") -> Ran:
     assert output.endswith("\nopsjob-end\n"), "by this the report knows that it has read all"
     output = output.removesuffix("\nopsjob-end\n")
     return Ran(ran.returncode, output, (folder / "termination-log").read_text().strip())
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_template_runs_this_very_text() -> None:
