@@ -1,12 +1,11 @@
 """The job's own Workflow, read back from the cluster."""
 
-import base64
-import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import node_status
 
 
 def read(cluster: Cluster, job: str, *, cached: bool = False) -> Object | None:
@@ -25,12 +24,8 @@ def planned(workflow: Object) -> list[str]:
 
 
 def steps(workflow: Object) -> Iterator[Object]:
-    """Argo's entries of status.nodes, which it compresses in a large Workflow."""
-    status = workflow.get("status") or {}
-    if packed := status.get("compressedNodes"):
-        unpacked: dict[str, Object] = json.loads(gzip.decompress(base64.b64decode(packed)))
-        return iter(unpacked.values())
-    return iter((status.get("nodes") or {}).values())
+    """Argo's entries of status.nodes."""
+    return iter(node_status.entries(workflow).values())
 
 
 def parameters(holder: Object) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.kube.status import UnreadableStatusError, unpacked
+from service.kube.status import unpacked
+from workflow_templates.protocol.node_status import UnreadableStatusError
 
 NODES = {"job-1": {"id": "job-1", "phase": "Running", "message": "升级"}}
 

@@ -1,0 +1,46 @@
+"""Labels, annotations and finalizers, ours and those of Argo's that we read: each key stands here once."""
+
+#: On everything that belongs to a job: its Workflow, pods, ConfigMap, Secret and node locks.
+JOB_ID = "opsjob.io/job-id"
+JOB_TYPE = "opsjob.io/type"
+#: On a pod: which of its job's steps it is (STEP_NODE, …).
+STEP = "opsjob.io/step"
+#: The step that does a job's work on one node.
+STEP_NODE = "node"
+#: The step that reads the logs of one node for dumplog.
+STEP_NODE_LOG = "node-log"
+#: On a pod: the node that it is for.
+NODE = "opsjob.io/node"
+
+#: The finalizer that keeps a Workflow until its last state is recorded.
+RECORD_FINALIZER = "opsjob.io/record"
+#: On a Workflow: the user who stopped it.
+STOPPED_BY = "opsjob.io/stopped-by"
+#: On a Workflow: when the service last changed it for nothing but that Argo looks at it.
+REMINDED = "opsjob.io/reminded"
+
+#: On a node: the job that cordoned it, and whether it was cordoned before ("true" or "false").
+CORDONED_BY = "opsjob.io/cordoned-by"
+CORDONED_BEFORE = "opsjob.io/cordoned-before"
+#: On a node that a job left cordoned on purpose: which job, and why. A person uncordons it.
+LEFT_CORDONED = "opsjob.io/left-cordoned"
+#: On a node lock: what a reboot told the node's host, and when.
+TOLD_TO_REBOOT = "opsjob.io/told-to-reboot"
+
+#: The label key of a workspace on nodes and namespaces, where the chart says no other.
+WORKSPACE = "opsjob.io/workspace"
+
+#: Argo's own.
+ARGO_WORKFLOW = "workflows.argoproj.io/workflow"
+ARGO_COMPLETED = "workflows.argoproj.io/completed"
+ARGO_NODE_ID = "workflows.argoproj.io/node-id"
+ARGO_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
+ARGO_TITLE = "workflows.argoproj.io/title"
+ARGO_DESCRIPTION = "workflows.argoproj.io/description"
+#: Followed by a container's name: the command by which Argo's controller signals that container.
+ARGO_KILL_COMMAND = "workflows.argoproj.io/kill-cmd-"
+
+
+def pods_of(job: str, step: str) -> str:
+    """The label selector of a job's pods that do this step."""
+    return f"{ARGO_WORKFLOW}={job},{STEP}={step}"
