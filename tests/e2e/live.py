@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from workflow_templates.idle import workload
+
 T = TypeVar("T")
 
 #: Seconds: generous, because two cores run everything.
@@ -104,6 +106,12 @@ class Cluster:
         if check and done.returncode:
             raise AssertionError(f"{command} on {node}: {done.stderr}")
         return done.stdout
+
+    def workloads_on(self, node: str) -> list[str]:
+        """What a job that waits for an idle node would wait for there, as `namespace/name`."""
+        system = {"kube-system", "argo", self.jobs, self.facts["namespace"]}
+        pods = self.items("pods", "-A", "--field-selector", f"spec.nodeName={node}")
+        return workload(pods, "", self.jobs, system)
 
     def cordon_of(self, node: str) -> tuple[bool, dict[str, str]]:
         """Whether a node is cordoned, and the marks of ours that it carries."""

@@ -173,7 +173,7 @@ def test_a_script_over_its_time_is_ended_and_named(cluster: Cluster, api: Api, a
     assert "sleep 2999" not in cluster.on_host(node, "ps", "-eo", "args")
 
 
-@pytest.mark.usefixtures("idle_nodes")
+@pytest.mark.usefixtures("nothing_ends")
 def test_the_jobs_timeout_is_a_failure_that_cleans_up(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     node = cluster.nodes()[0]
     body: dict[str, Any] = {"timeoutSecond": 40, "securityUpgrade": True}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
-pytestmark = pytest.mark.usefixtures("idle_nodes")
+pytestmark = pytest.mark.usefixtures("nothing_ends")
 
 
 def serves(api: Api) -> bool:

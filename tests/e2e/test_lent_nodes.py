@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.live import SLEEPER, Api, Cluster, inputs, wait_for
 
-pytestmark = pytest.mark.usefixtures("idle_nodes")
+pytestmark = pytest.mark.usefixtures("nothing_ends")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
-pytestmark = pytest.mark.usefixtures("idle_nodes")
+pytestmark = pytest.mark.usefixtures("nothing_ends")
 
 #: Long enough that only a stop can end it within a test.
 FOR_EVER = "touch /run/opsjobs-e2e-begun; sleep 3000"
