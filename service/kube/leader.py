@@ -7,7 +7,6 @@ the work goes on past the lease, and nobody notices when the work itself fails.
 import asyncio
 import secrets
 import socket
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +22,28 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """All in seconds. `renewal` + one request's limit stays below `lease`: the work ends before another may begin."""
+    """All in seconds.
+
+    Another replica may begin `lease` after the last renewal that it can have seen. The work is cancelled once the last
+    renewal that succeeded was asked for `renewal` ago, whatever the leader waits for then, and has `ending` to end.
+
+    Raises:
+        ValueError: `renewal` + `ending` is not below `lease`: two replicas could work at the same time.
+    """
 
     lease: float = 15
     renewal: float = 9
     retry: float = 2
     request: float = 4
+    ending: float = 5
+
+    def __post_init__(self) -> None:
+        if self.renewal + self.ending >= self.lease:
+            raise ValueError(f"a leader with {self} may still work when the next one begins")
+
+
+#: What stands for the resourceVersion of a Lease that was removed while another held it.
+_REMOVED = "removed"
 
 
 class KubeLeader:
@@ -43,7 +58,7 @@ class KubeLeader:
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
         self._path = f"{self._collection}/{name}"
         self.identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        self._seen = ""  # resourceVersion of the Lease when another held it
+        self._seen = ""  # resourceVersion of the Lease when another held it; empty: this one held it
         self._seen_at = 0.0
 
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -60,46 +75,58 @@ class KubeLeader:
                 await asyncio.sleep(self._terms.retry)
 
     async def _lead_once(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while not await self._try_to_hold():  # noqa: ASYNC110 - others hold it in another process
+        while (held_at := await self._try_to_hold(self._terms.request)) is None:  # noqa: ASYNC110 - others hold it in another process
             await asyncio.sleep(self._terms.retry)
         log.info("leading", identity=self.identity)
         try:
-            await self._while_held(work)
+            await self._while_held(work, held_at)
         except asyncio.CancelledError:
             await self._give_back()
             raise
         log.warning("no longer leading", identity=self.identity)
 
-    async def _while_held(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _while_held(self, work: Callable[[], Coroutine[Any, Any, None]], held_at: float) -> None:
         task = asyncio.create_task(_again_and_again(work))
-        held_at = time.monotonic()
         try:
-            while time.monotonic() - held_at < self._terms.renewal:
-                await asyncio.sleep(self._terms.retry)
-                asked_at = time.monotonic()
-                if await self._try_to_hold():
-                    held_at = asked_at
+            while (left := held_at + self._terms.renewal - _now()) > 0:
+                await asyncio.sleep(min(self._terms.retry, left))
+                left = held_at + self._terms.renewal - _now()
+                renewed_at = await self._try_to_hold(min(self._terms.request, left)) if left > 0 else None
+                if renewed_at is not None:
+                    held_at = renewed_at
                 elif self._seen:
                     return  # another has it
         finally:
-            task.cancel()
+            await self._end(task)
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        _, working = await asyncio.wait([task], timeout=self._terms.ending)
+        if working:
+            log.error("the leader's work did not end in time: another replica may work beside it", limit=self._terms)
             await asyncio.wait([task])
 
-    async def _try_to_hold(self) -> bool:
-        """Take or renew the Lease; False: another holds it, or the apiserver does not answer."""
+    async def _try_to_hold(self, seconds: float) -> float | None:
+        """Take or renew the Lease; None: another holds it, or the apiserver did not answer in so many seconds.
+
+        Returns the time before it was asked for: another replica counts from some moment after that.
+        """
+        asked_at = _now()
         try:
-            async with asyncio.timeout(self._terms.request):
-                return await self._hold()
+            async with asyncio.timeout(seconds):
+                return asked_at if await self._hold() else None
         except ConflictError:
-            return False
+            return None
         except (UnavailableError, TimeoutError) as error:
             log.warning("leader lease cannot be renewed", cause=str(error) or "no answer in time")
-            return False
+            return None
 
     async def _hold(self) -> bool:
         lease = await self._api.get(self._path)
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         if lease is None:
+            if self._seen and not self._ran_out(_REMOVED, self._terms.lease):
+                return False  # whoever held it may work until it would have run out
             await self._api.create(self._collection, self._new_lease(now))
             self._seen = ""
             return True
@@ -118,11 +145,14 @@ class KubeLeader:
         """Nobody's, or not renewed for as long as it lasts, by our own clock."""
         if not lease["spec"].get("holderIdentity"):
             return True
-        version = lease["metadata"]["resourceVersion"]
-        if version != self._seen:
-            self._seen, self._seen_at = version, time.monotonic()
         lasts = float(lease["spec"].get("leaseDurationSeconds") or self._terms.lease)
-        return time.monotonic() - self._seen_at > lasts
+        return self._ran_out(lease["metadata"]["resourceVersion"], lasts)
+
+    def _ran_out(self, version: str, lasts: float) -> bool:
+        """Whether the Lease was seen at that version, and no other, for longer than it lasts."""
+        if version != self._seen:
+            self._seen, self._seen_at = version, _now()
+        return _now() - self._seen_at > lasts
 
     def _held_since(self, now: str) -> Object:
         return {
@@ -150,6 +180,11 @@ class KubeLeader:
                 await self._api.change(self._path, freed)
         except (UnavailableError, TimeoutError) as error:
             log.warning("leader lease was not given back; it expires by itself", cause=str(error))
+
+
+def _now() -> float:
+    """Seconds of a clock that nobody sets."""
+    return asyncio.get_running_loop().time()
 
 
 async def _again_and_again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

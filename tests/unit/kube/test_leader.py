@@ -11,7 +11,7 @@ from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader, Terms
 from tests.unit.kube.conftest import Served
 
-BRISK = Terms(lease=3, renewal=1.5, retry=0.02, request=1)
+BRISK = Terms(lease=3, renewal=1.5, retry=0.02, request=1, ending=1)
 
 
 class OneLease:
