@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 
 import structlog
@@ -26,7 +27,7 @@ from service.jobs.reboots import Reboots
 from service.jobs.submit import Limits, Submission
 from service.jobs.work import Kind
 from service.kube import KubeSettings, connect
-from service.records import open_records
+from service.records import check_url, open_records
 from service.settings import Settings
 
 logger = structlog.get_logger()
@@ -152,6 +153,10 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
 
 def main() -> None:
     settings = Settings()
+    try:
+        check_url(settings.database_url)
+    except ValueError as error:
+        sys.exit(f"OPSJOBS_DATABASE_URL cannot be used: {error}")
     log.configure(settings.log_level)
     uvicorn.run(create_app(settings), host="0.0.0.0", port=settings.port, log_config=None, access_log=False)
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,19 +52,33 @@ class Server:
     def stop(self) -> None:
         _run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.folder / "data"))
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the running server, for its open sessions too."""
+        self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.sql("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Make a standby take writes."""
+        _run("pg_ctl", "promote", "-w", "-t", "60", "-D", str(self.folder / "data"))
+
 
 @contextmanager
-def running(address: str = "127.0.0.1") -> Iterator[Server]:
+def running(address: str = "127.0.0.1", *, standby_of: Server | None = None) -> Iterator[Server]:
     """A server for the length of the block; nothing of it stays behind. Whoever reaches its address may enter."""
-    _install()
+    install("postgresql", lambda: _newest() is not None)
     folder = Path(tempfile.mkdtemp(prefix="opsjobs-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    server = Server(_free_port(), folder, address)
+    server = Server(free_port(), folder, address)
+    data = str(folder / "data")
     try:
-        _run("initdb", "-D", str(folder / "data"), "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
-        with (folder / "data" / "pg_hba.conf").open("a") as who_may:
-            who_may.write("host all all all trust\n")
+        if standby_of:
+            source = ("-h", standby_of.address, "-p", str(standby_of.port), "-U", "postgres")
+            _run("pg_basebackup", *source, "-D", data, "--checkpoint=fast", "--write-recovery-conf", "--no-sync")
+        else:
+            _run("initdb", "-D", data, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+            with (folder / "data" / "pg_hba.conf").open("a") as who_may:
+                who_may.write("host all all all trust\n")
         server.start()
         try:
             yield server
@@ -95,13 +109,14 @@ def _newest() -> Path | None:
     return versions[-1] if versions else None
 
 
-def _install() -> None:
-    if _newest() is None:
+def install(package: str, is_there: Callable[[], bool]) -> None:
+    """One of Debian's packages, where it is missing."""
+    if not is_there():
         subprocess.run(["apt-get", "update", "-q"], check=True)
-        subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", "postgresql"], check=True)
+        subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], check=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

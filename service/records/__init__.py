@@ -3,9 +3,19 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+from service.records.addresses import address_of
 from service.records.store import SqlRecords
 
-__all__ = ["SqlRecords", "open_records"]
+__all__ = ["SqlRecords", "check_url", "open_records"]
+
+
+def check_url(url: str) -> None:
+    """Read the URL without connecting.
+
+    Raises:
+        ValueError: what is wrong with it, for a person; it shows no password.
+    """
+    address_of(url)
 
 
 @contextlib.asynccontextmanager

@@ -2,27 +2,37 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, make_url
+from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.jobs.ports import UnavailableError
+from service.records.addresses import SqliteFile, address_of
+from service.records.postgres import CONNECT_SECONDS, Postgresql
 
-CONNECT_SECONDS = 3
+#: asyncpg's own errors and OSError (TimeoutError is one) come unwrapped while a connection is made.
+_AWAY = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 #: No statement of ours takes a second; one that takes this long is stuck.
 STATEMENT_SECONDS = 10
-POOL_SIZE = 8
 
 
 class Database:
-    """`postgresql+asyncpg://…` or `sqlite+aiosqlite:///path`; connects only when it is used.
+    """`postgresql://…` or `sqlite+aiosqlite:///path`; connects only when it is used.
 
     Every block ends within `statement_seconds` and a little, or raises UnavailableError that names the store.
 
@@ -31,26 +41,28 @@ class Database:
     """
 
     def __init__(self, url: str, statement_seconds: int = STATEMENT_SECONDS) -> None:
-        self._url = make_url(url)
         self._limit = statement_seconds + CONNECT_SECONDS
-        # hide_parameters: what a job holds does not get into logs by way of an error.
-        if self._url.drivername == "postgresql+asyncpg":
-            self._engine = create_async_engine(self._url, hide_parameters=True, **_postgresql(statement_seconds))
-        elif self._url.drivername == "sqlite+aiosqlite" and self._url.database:
-            self._engine = create_async_engine(self._url, hide_parameters=True, **_sqlite(statement_seconds))
-            _tune_sqlite(self._engine)
+        address = address_of(url)
+        self.place = address.place
+        self._open: Callable[[], Awaitable[AsyncEngine]]
+        self._opening = asyncio.Lock()
+        self._engine: AsyncEngine | None = None
+        if isinstance(address, SqliteFile):
+            self.dialect = "sqlite"
+            self._open = partial(_sqlite, address, statement_seconds)
         else:
-            raise ValueError(
-                f"the database URL begins with {self._url.drivername}://, "
-                "it must be postgresql+asyncpg://… or sqlite+aiosqlite:///path"
-            )
-
-    @property
-    def dialect(self) -> str:
-        return self._engine.dialect.name
+            self.dialect = "postgresql"
+            self._open = Postgresql(address, statement_seconds).open
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        if self._engine:
+            await self._engine.dispose()
+
+    async def engine(self) -> AsyncEngine:
+        async with self._opening:
+            if self._engine is None:
+                self._engine = await self._open()
+            return self._engine
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -71,60 +83,35 @@ class Database:
             options["isolation_level"] = isolation
         try:
             # The outer limit is for a network that swallows packets: it answers no cancel either.
-            async with asyncio.timeout(self._limit), self._engine.connect() as connection:
+            async with asyncio.timeout(self._limit), (await self.engine()).connect() as connection:
                 yield await connection.execution_options(**options)
         except (IntegrityError, DataError):
             raise
-        except (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # asyncpg's own errors and OSError (TimeoutError is one) come unwrapped while a connection is made.
-            raise UnavailableError(
-                f"the record store ({_place(self._url)}) does not answer: {_cause(error)}"
-            ) from error
+        except _AWAY as error:
+            raise UnavailableError(f"the record store ({self.place}) does not answer: {_cause(error)}") from error
 
 
-def _postgresql(statement_seconds: int) -> dict[str, Any]:
-    return {
-        "pool_pre_ping": True,
-        "pool_size": POOL_SIZE,
-        "max_overflow": POOL_SIZE,
-        "pool_timeout": CONNECT_SECONDS,
-        "connect_args": {
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": statement_seconds,
-            "server_settings": {
-                "application_name": "opsjobs",
-                "statement_timeout": f"{statement_seconds}s",
-                "idle_in_transaction_session_timeout": f"{statement_seconds + CONNECT_SECONDS}s",
-                # A list's plan depends on its values (a rare phase, a far offset): never one plan for all of them.
-                "plan_cache_mode": "force_custom_plan",
-                # Both cost more to start than a list takes.
-                "jit": "off",
-                "max_parallel_workers_per_gather": "0",
-            },
-        },
-    }
-
-
-def _sqlite(statement_seconds: int) -> dict[str, Any]:
-    return {
+async def _sqlite(file: SqliteFile, statement_seconds: int) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=file.path),
+        # What a job holds does not get into logs by way of an error.
+        hide_parameters=True,
         # Each is a thread and a cache of pages; one writes, and readers are no faster than the processors.
-        "pool_size": 4,
-        "max_overflow": 0,
-        "pool_timeout": CONNECT_SECONDS,
-        "connect_args": {"timeout": statement_seconds / 2, "isolation_level": None},
-    }
-
-
-def _place(url: URL) -> str:
-    if url.drivername.startswith("sqlite"):
-        return f"SQLite at {url.database}"
-    return f"PostgreSQL at {url.host or 'its socket'}:{url.port or 5432}/{url.database}"
+        pool_size=4,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        connect_args={"timeout": statement_seconds / 2, "isolation_level": None},
+    )
+    _tune_sqlite(engine)
+    return engine
 
 
 def _cause(error: BaseException) -> str:
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "no server takes writes (a standby, or default_transaction_read_only is on)"
     return str(original).splitlines()[0] if str(original) else type(original).__name__
 
 

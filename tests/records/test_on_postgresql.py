@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from service.jobs.ports import UnavailableError
-from service.records.engine import CONNECT_SECONDS, Database
+from service.records.engine import Database
 from service.records.migrate import migrate
+from service.records.postgres import CONNECT_SECONDS
 from service.records.store import SqlRecords
 from tests import postgresql
 from tests.records_suite.adding import TestAdding

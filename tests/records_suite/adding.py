@@ -101,7 +101,7 @@ class TestAdding:
     async def test_a_commit_whose_answer_is_lost_is_looked_up(
         self, store: SqlRecords, replica: SqlRecords, monkeypatch: pytest.MonkeyPatch, *, done: bool
     ) -> None:
-        dialect = store._database._engine.sync_engine.dialect
+        dialect = (await store._database.engine()).sync_engine.dialect
         commit, rollback = dialect.do_commit, dialect.do_rollback
 
         def lost(connection: PoolProxiedConnection) -> None:
