@@ -3,9 +3,9 @@
 import os
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ class ConflictError(ClusterError):
     """Somebody else changed or created the object in between: read it again and decide again."""
 
 
-class BudgetError(ClusterError):
-    """A PodDisruptionBudget forbids an eviction for now; the message names it."""
+class EvictionError(ClusterError):
+    """A pod may not be evicted, at least for now; the message is that of the budget or the webhook that forbids it."""
 
 
 class Cluster:
@@ -50,7 +50,8 @@ class Cluster:
         self._http = http
         self._token = token
         self._pause = pause
-        self._date = ""
+        self._date: datetime | None = None
+        self._date_read = 0.0
 
     @classmethod
     def in_pod(cls) -> "Cluster":
@@ -119,7 +120,13 @@ class Cluster:
         self._call("DELETE", path, json={"preconditions": exactly})
 
     def evict(self, pod: Object) -> None:
-        """Have the pod end by the eviction API; content if it is gone. Raises BudgetError."""
+        """Have the pod end by the eviction API; content if it is gone.
+
+        A refusal is not waited out here: whoever empties a node has other pods to evict meanwhile.
+
+        Raises:
+            EvictionError: a PodDisruptionBudget, a webhook or a missing right forbids it.
+        """
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         eviction = {
             "apiVersion": "policy/v1",
@@ -127,13 +134,31 @@ class Cluster:
             "metadata": {"name": name, "namespace": namespace},
             "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
         }
-        self._call("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", json=eviction)
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+        answer = self._answer("POST", path, {"json": eviction}, passes=lambda _: False)
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT) or answer.is_success:
+            _read("POST", path, answer)
+            return
+        raise EvictionError(_budget(answer) or _reason(answer))
 
     def now(self) -> datetime:
-        """When the API answered last, by its own clock and in whole seconds: hosts' clocks differ."""
-        return parsedate_to_datetime(self._date) if self._date else datetime.now(UTC)
+        """The time by the clock of the Kubernetes API, in whole seconds: hosts' clocks differ.
+
+        Whatever is compared with a time that Kubernetes wrote is compared with this (docs/decisions/0042).
+        """
+        if self._date is None:
+            self.get("/version")
+        if self._date is None:  # something on the way strips the header
+            return datetime.now(UTC)
+        return self._date + timedelta(seconds=int(time.monotonic() - self._date_read))
 
     def _call(self, method: str, path: str, **request: Any) -> Object | None:
+        return _read(method, path, self._answer(method, path, request, _may_pass))
+
+    def _answer(
+        self, method: str, path: str, request: Mapping[str, Any], passes: Callable[[httpx.Response], bool]
+    ) -> httpx.Response:
+        """The API's answer; one that passes is asked for again, for as long as there is patience."""
         begun = time.monotonic()
         pause = self._pause
         while True:
@@ -143,22 +168,24 @@ class Cluster:
             except httpx.TransportError as fault:
                 why = f"{type(fault).__name__}: {fault}"
             else:
-                if budget := _budget(answer):
-                    raise BudgetError(budget)
-                self._date = answer.headers.get("Date", "")
+                self._note_time(answer)
+                if not passes(answer):
+                    return answer
                 refused = answer if _perhaps_passes(answer) else None
-                if answer.status_code not in _PASSING and not refused:
-                    return _read(method, path, answer)
                 why = _reason(answer)
                 asked_to_wait = _retry_after(answer)
             wait = max(pause, asked_to_wait)
             patience = min(self.patience, self.refusal_patience) if refused else self.patience
             if time.monotonic() + wait > begun + patience:
                 if refused:
-                    return _read(method, path, refused)
+                    return refused
                 raise UnavailableError(f"the Kubernetes API did not answer {method} {path}: {why}")
             time.sleep(wait)
             pause = min(pause * 2, 5.0)
+
+    def _note_time(self, answer: httpx.Response) -> None:
+        if date := answer.headers.get("Date"):
+            self._date, self._date_read = parsedate_to_datetime(date), time.monotonic()
 
     def _signed(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The kubelet renews the token in its file, so it is read each time."""
@@ -184,6 +211,10 @@ def _reason(answer: httpx.Response) -> str:
         return f"{answer.status_code} {answer.json()['message']}"
     except (ValueError, KeyError, TypeError):
         return f"{answer.status_code} {answer.reason_phrase}"
+
+
+def _may_pass(answer: httpx.Response) -> bool:
+    return answer.status_code in _PASSING or _perhaps_passes(answer)
 
 
 def _perhaps_passes(answer: httpx.Response) -> bool:

@@ -1,4 +1,4 @@
-"""The last step of a job that borrows nodes: what its pods could not give back themselves goes back here.
+"""The last step of a job that locks nodes: what its pods could not give back themselves goes back here.
 
 It runs after success, failure, stop and timeout, as the Workflow's exit handler.
 """
@@ -7,11 +7,10 @@ import argparse
 import sys
 import time
 
-from workflow_templates import cordon, lease, say
-from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
+from workflow_templates import cordon, locks, say
+from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates.protocol import exit_codes, labels, node_lock
 
-#: Not now: Argo takes the step up again.
-EXIT_WAITING = 75
 #: A stopped pod has 30 s to end; the kubelet then needs a moment to say so.
 _PODS_END_SECONDS = 45.0
 _LOOK_SECONDS = 1.0
@@ -25,7 +24,7 @@ def main() -> int:
         restore(Cluster.in_pod(), job)
     except UnavailableError as fault:
         say.last_word(f"the nodes of job {job} are given back later: {fault}")
-        return EXIT_WAITING
+        return exit_codes.WAITING
     except ClusterError as fault:
         say.last_word(f"not every node of job {job} could be given back: {fault}")
         return 1
@@ -33,11 +32,11 @@ def main() -> int:
 
 
 def restore(cluster: Cluster, job: str) -> None:
-    """Put back the cordons and free the Leases that this job still has, once its pods on nodes have ended.
+    """Put back the cordons and free the locks that this job still has, once its work on the nodes has ended.
 
-    A step cordons only under the node's Lease and gives the Lease back last: the Leases name every node that is left.
-    Of a thousand planned nodes that is seldom one, so the plan is not gone through. A node that cannot be given back
-    holds up no other, and keeps its Lease.
+    A step cordons only under the node lock and frees that last: the locks name every node that is left. Of a thousand
+    planned nodes that is seldom one, so the plan is not gone through. A node that cannot be given back holds up no
+    other, and stays locked; so does one on which the job's work goes on, until the service sees that end.
 
     Raises:
         UnavailableError: the API stayed away; what is left can be given back later.
@@ -45,9 +44,9 @@ def restore(cluster: Cluster, job: str) -> None:
     """
     _wait_for_pods(cluster, job)
     refused = []
-    for node in lease.held(cluster, job):
+    for node, lock in locks.held(cluster, job).items():
         try:
-            _give_back(cluster, node, job)
+            _give_back(cluster, node, lock, job)
         except UnavailableError:
             raise
         except ClusterError as fault:
@@ -57,10 +56,24 @@ def restore(cluster: Cluster, job: str) -> None:
         raise ClusterError("; ".join(refused))
 
 
-def _give_back(cluster: Cluster, node: str, job: str) -> None:
+def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
+    if why := _unfinished(cluster, node, lock, job):
+        say.log(f"node {node} stays locked by job {job} beyond its end: {why}")
+        return
     if cordon.restore(cluster, node, job):
         say.log(f"node {node}: its cordon is what it was before")
-    lease.release(cluster, node, job)
+    locks.release(cluster, node, job)
+
+
+def _unfinished(cluster: Cluster, node: str, lock: Object, job: str) -> str:
+    found = cluster.get(f"/api/v1/nodes/{node}")
+    pods = cluster.list(
+        f"/api/v1/namespaces/{cluster.namespace}/pods",
+        labelSelector=labels.pods_of(job, labels.STEP_NODE),
+        fieldSelector=f"spec.nodeName={node}",
+    )
+    pending = node_lock.reboot_pending(lock, found, cluster.now())
+    return pending or node_lock.work_unfinished(lock, found, pods)
 
 
 def _wait_for_pods(cluster: Cluster, job: str) -> None:
@@ -76,7 +89,7 @@ def _wait_for_pods(cluster: Cluster, job: str) -> None:
 def _pods_at_work(cluster: Cluster, job: str) -> list[str]:
     pods = cluster.list(
         f"/api/v1/namespaces/{cluster.namespace}/pods",
-        labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node",
+        labelSelector=labels.pods_of(job, labels.STEP_NODE),
         fieldSelector="status.phase!=Succeeded,status.phase!=Failed",
     )
     return [pod["metadata"]["name"] for pod in pods]

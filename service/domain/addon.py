@@ -33,6 +33,8 @@ def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
         "nodes": json.dumps(plan.names),
         "groups": json.dumps(groups(len(plan.nodes))),
         "security-upgrade": "true" if options.get("securityUpgrade") else "false",
+        "batch-count": str(max(1, options.get("batchCount") or 1)),
+        "tolerate-all": "true" if options.get("isTolerateAll") else "false",
         "required": str(required(plan, options)),
         "planned": str(len(plan.nodes)),
     }

@@ -1,6 +1,7 @@
 """What the leader keeps in order: jobs without a Workflow, nodes nobody works on any more, lost pods, old records."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,8 @@ class Keeper:
         self._projector = projector
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
+        #: Node → why it stays locked though its job is over, as it was logged.
+        self._kept: dict[str, str] = {}
 
     async def run(self) -> None:
         while True:
@@ -48,12 +51,25 @@ class Keeper:
 
     async def _restore_nodes(self) -> None:
         """Put back what a job left behind: its Workflow was removed by hand, its clean-up never ran, its node died."""
+        nodes_of = defaultdict(list)
         for node, job_id in (await self._cluster.holders()).items():
+            nodes_of[job_id].append(node)
+        for job_id, nodes in nodes_of.items():
             job = await self._records.get(job_id)
             # Cordon marks are cluster-wide: what no record knows belongs to another installation.
-            if job is not None and job.phase.final:
-                log.info("freeing a node of a job that ended", node=node, job_id=job_id)
-                await _alone(self._cluster.restore_node(node, job_id), node=node, job_id=job_id)
+            if job is None or not job.phase.final:
+                continue
+            for node in nodes:
+                await _alone(self._give_back(node, job_id), node=node, job_id=job_id)
+
+    async def _give_back(self, node: str, job_id: str) -> None:
+        why = await self._cluster.give_back_node(node, job_id)
+        if not why:
+            log.info("freed a node of a job that is over", node=node, job_id=job_id)
+            self._kept.pop(node, None)
+        elif self._kept.get(node) != why:
+            log.info("a node stays locked beyond the end of its job", node=node, job_id=job_id, reason=why)
+            self._kept[node] = why
 
     async def _lose_pods(self) -> None:
         for node in await self._cluster.lose_pods(self._lost_node_seconds):

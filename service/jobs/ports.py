@@ -96,6 +96,10 @@ class WorkflowEvent:
 class Cluster(Protocol):
     """Kubernetes. Every method raises UnavailableError when the apiserver does not answer."""
 
+    def now(self) -> datetime:
+        """The time by the apiserver's clock: what is compared with a time that Kubernetes or Argo wrote."""
+        ...
+
     async def ping(self) -> None: ...
 
     async def nodes(self) -> Sequence[Node]: ...
@@ -163,11 +167,14 @@ class Cluster(Protocol):
         ...
 
     async def holders(self) -> Mapping[str, str]:
-        """Node name → jobId of every node Lease and of every cordon mark (a node may stand for both)."""
+        """Node name → jobId of every node lock and of every cordon mark (a node may stand for both)."""
         ...
 
-    async def restore_node(self, node: str, job_id: str) -> None:
-        """Put the cordon of this job back to what it was and free the node's Lease, if they are this job's."""
+    async def give_back_node(self, node: str, job_id: str) -> str:
+        """Put the cordon of this job, which is over, back to what it was and free its lock of the node.
+
+        Returns why the node stays locked for now, because the job's work on it goes on; empty: it is free.
+        """
         ...
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:

@@ -6,8 +6,11 @@ Objects stay dicts: the generated models refuse what a newer or custom object ho
 import json
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -93,6 +96,18 @@ class Api:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
         client.user_agent = "opsjobs"
+        #: The apiserver's Date header of the last answer, and when that came by our own monotonic clock.
+        self._date: datetime | None = None
+        self._date_read = 0.0
+
+    def now(self) -> datetime:
+        """The time by the apiserver's clock, in whole seconds; our own before its first answer.
+
+        Whatever is compared with a time that Kubernetes wrote is compared with this (docs/decisions/0042).
+        """
+        if self._date is None:
+            return datetime.now(UTC)
+        return self._date + timedelta(seconds=int(time.monotonic() - self._date_read))
 
     async def get(self, path: str, *, accept: str = "application/json") -> Object | None:
         """One object; None: there is none."""
@@ -236,7 +251,15 @@ class Api:
             body=body,
             auth_settings=["BearerToken"],
         )
-        return await self._client.call_api(verb, url, headers, payload, _request_timeout=timeout)
+        response = await self._client.call_api(verb, url, headers, payload, _request_timeout=timeout)
+        self._note_time(response.getheader("Date"))
+        return response
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            self._date, self._date_read = parsedate_to_datetime(date or ""), time.monotonic()
+        except ValueError:
+            return  # something on the way strips the header
 
 
 class _failures:  # noqa: N801 - a context manager that reads as a word

@@ -12,7 +12,7 @@ from service.kube import client, late_pods, lost_pods, manifest, nodes, pods, te
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader
-from service.kube.lent_nodes import LentNodes
+from service.kube.node_locks import NodeLocks
 from service.kube.reviews import KubeReviews
 from service.kube.secrets import JobSecrets
 from service.kube.watch import WorkflowWatch
@@ -30,10 +30,13 @@ class Kube:
         self._settings = settings
         self._workflows = Workflows(api, settings)
         self._secrets = JobSecrets(api, settings)
-        self._lent = LentNodes(api, settings)
+        self._locks = NodeLocks(api, settings)
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
         self._workspaces: BriefCache[Mapping[str, str]] = BriefCache(WORKSPACES_SECONDS, 1)
+
+    def now(self) -> datetime:
+        return self._api.now()
 
     async def ping(self) -> None:
         await self._api.get("/version")
@@ -91,10 +94,10 @@ class Kube:
         return WorkflowWatch(self._api, self._workflows.path, manifest.JOB_ID).events()
 
     async def holders(self) -> Mapping[str, str]:
-        return await self._lent.holders()
+        return await self._locks.holders()
 
-    async def restore_node(self, node: str, job_id: str) -> None:
-        await self._lent.restore(node, job_id)
+    async def give_back_node(self, node: str, job_id: str) -> str:
+        return await self._locks.give_back(node, job_id)
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
         lost = await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)

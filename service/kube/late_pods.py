@@ -5,12 +5,13 @@ Failed with the reason. One that a kubelet has gets a deadline that has passed, 
 write into its pods' status; why it did not start is in the job's record by then.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
+from workflow_templates.protocol import pod_reasons
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ async def give_up_late(api: Api, settings: KubeSettings) -> list[str]:
     if not pods:
         return []
     present = {node["metadata"]["name"] async for node in api.list(nodes.PATH, metadata=True)}
-    late = datetime.now(UTC) - timedelta(seconds=settings.start_seconds)
+    late = api.now() - timedelta(seconds=settings.start_seconds)
     ended = []
     for pod in pods:
         meant_for, name = pinned_to(pod), pod["metadata"]["name"]
@@ -80,7 +81,7 @@ async def _end(api: Api, path: str, pod: Object, why: str) -> bool:
         if spec.get("nodeName"):
             await api.patch(path, {**version, "spec": {"activeDeadlineSeconds": _PASSED}})
         else:
-            status = {"phase": "Failed", "reason": "NeverStarted", "message": why}
+            status = {"phase": "Failed", "reason": pod_reasons.NEVER_STARTED, "message": why}
             await api.patch(f"{path}/status", {**version, "status": status})
     except ConflictError:
         return False

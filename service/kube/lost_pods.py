@@ -4,15 +4,14 @@ They are not deleted. Argo 4.0.7 makes a force-deleted pod again under its name,
 whose status says Failed ends its step with that pod's message.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from service.kube import nodes
 from service.kube.client import Api, KubeSettings, Object
+from workflow_templates.protocol import labels, pod_reasons
 
-_NODE_ID = "workflows.argoproj.io/node-id"
-_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
 _LIVE_STEPS = {
-    "labelSelector": "workflows.argoproj.io/workflow",
+    "labelSelector": labels.ARGO_WORKFLOW,
     "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!=",
 }
 
@@ -26,7 +25,7 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
     pods = [(pod["metadata"], pod["spec"]["nodeName"]) async for pod in api.list(path, _LIVE_STEPS)]
     if not pods:
         return []
-    alive = await _alive(api, datetime.now(UTC) - timedelta(seconds=not_ready_seconds))
+    alive = await _alive(api, api.now() - timedelta(seconds=not_ready_seconds))
     lost = [(metadata, node) for metadata, node in pods if node not in alive]
     for metadata, node in lost:
         message = f"node {node} did not answer for {not_ready_seconds} s and was given up"
@@ -44,7 +43,8 @@ def _lost(node: Object, not_ready_since: datetime) -> bool:
 
 
 async def _give_up(api: Api, path: str, message: str) -> None:
-    await api.patch(f"{path}/status", {"status": {"phase": "Failed", "reason": "NodeLost", "message": message}})
+    status = {"phase": "Failed", "reason": pod_reasons.NODE_LOST, "message": message}
+    await api.patch(f"{path}/status", {"status": status})
 
 
 async def close_results(api: Api, settings: KubeSettings) -> list[str]:
@@ -55,12 +55,13 @@ async def close_results(api: Api, settings: KubeSettings) -> list[str]:
     """
     results = f"/apis/argoproj.io/v1alpha1/namespaces/{settings.jobs_namespace}/workflowtaskresults"
     pods = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
-    unfinished = {"labelSelector": f"{_OUTPUTS_COMPLETED}=false"}
+    unfinished = {"labelSelector": f"{labels.ARGO_OUTPUTS_COMPLETED}=false"}
     open_results = [item["metadata"]["name"] async for item in api.list(results, unfinished, metadata=True)]
     if not open_results:
         return []
-    at_work = {pod["metadata"].get("annotations", {}).get(_NODE_ID) async for pod in api.list(pods, _LIVE_STEPS)}
+    live = api.list(pods, _LIVE_STEPS)
+    at_work = {pod["metadata"].get("annotations", {}).get(labels.ARGO_NODE_ID) async for pod in live}
     left = [name for name in open_results if name not in at_work]
     for name in left:
-        await api.patch(f"{results}/{name}", {"metadata": {"labels": {_OUTPUTS_COMPLETED: "true"}}})
+        await api.patch(f"{results}/{name}", {"metadata": {"labels": {labels.ARGO_OUTPUTS_COMPLETED: "true"}}})
     return left

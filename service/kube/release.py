@@ -15,7 +15,7 @@ from service.domain.job import JobType
 from service.jobs.ports import UnavailableError
 from service.kube import client, manifest
 from service.kube.client import Api, KubeSettings
-from service.kube.lent_nodes import LentNodes
+from service.kube.node_locks import NodeLocks
 from service.kube.workflows import ENDED, Workflows
 from service.settings import Settings
 
@@ -37,9 +37,9 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
     for job_id in await _job_ids(api, workflows):
         await workflows.let_go(job_id)
         log.info("workflow let go", job_id=job_id)
-    lent = LentNodes(api, settings)
-    for node, job_id in (await lent.holders()).items():
-        await lent.restore(node, job_id)
+    locks = NodeLocks(api, settings)
+    for node, job_id in (await locks.holders()).items():
+        await locks.give_back(node, job_id, at_once=True)
         log.info("node given back", node=node, job_id=job_id)
     await _delete_templates(api, settings)
 

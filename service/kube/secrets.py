@@ -1,7 +1,7 @@
 """The Secret of a job's environment: made before the job is accepted, and then its Workflow's."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from service.domain.job import Job
 from service.kube import manifest
@@ -28,7 +28,7 @@ class JobSecrets:
 
     async def unowned(self, older_than_seconds: int) -> list[str]:
         """The ids of jobs whose Secret no Workflow owns, though it is that old."""
-        before = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        before = self._api.now() - timedelta(seconds=older_than_seconds)
         listed = self._api.list(self._path, {"labelSelector": manifest.JOB_ID}, metadata=True)
         return [
             item["metadata"]["name"]

@@ -223,7 +223,8 @@ def test_user_text_is_spliced_into_nothing() -> None:
     """Parameters are names, numbers and words; what an addon runs is a file (docs/decisions/0003)."""
     spec = committed("addon")["spec"]
     names = {parameter["name"] for parameter in spec["arguments"]["parameters"]}
-    assert names == {"nodes", "groups", "planned", "required", "security-upgrade", "system-namespaces"}
+    numbers, words = {"planned", "required", "batch-count"}, {"security-upgrade", "tolerate-all", "system-namespaces"}
+    assert names == {"nodes", "groups", *numbers, *words}
     assert spec["volumes"][0] == {"name": "files", "configMap": {"name": "{{workflow.name}}"}}
     assert all("script" not in entry for entry in spec["templates"])
 
@@ -259,9 +260,8 @@ def test_only_the_stage_that_tells_the_host_runs_there_and_only_it_is_never_repe
 
 
 def test_what_later_stages_stand_on_is_never_empty_by_default() -> None:
-    for name, noted in {"note-boot-id": "boot-id", "cordon": "cordoned-before"}.items():
-        (output,) = template("reboot", name)["outputs"]["parameters"]
-        assert output == {"name": noted, "valueFrom": {"path": f"/tmp/{noted}"}}  # noqa: S108 - the pod's own
+    (output,) = template("reboot", "note-boot-id")["outputs"]["parameters"]
+    assert output == {"name": "boot-id", "valueFrom": {"path": "/tmp/boot-id"}}  # noqa: S108 - the pod's own
 
 
 def test_a_node_that_cannot_start_the_stage_that_tells_it_is_given_up() -> None:

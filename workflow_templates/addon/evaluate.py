@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from workflow_templates import say, workflow
-from workflow_templates.addon.ratio import EXIT_WAITING
 from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates.protocol import exit_codes
 
 _FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 #: Argo writes the Workflow after it starts this pod: its last entries may not be there at once.
@@ -46,7 +46,7 @@ def main() -> int:
         verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
     except UnavailableError as fault:
         say.last_word(f"the nodes of job {arguments.job} are counted later: {fault}")
-        return EXIT_WAITING
+        return exit_codes.WAITING
     except ClusterError as fault:
         verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
     say.last_word(verdict or "enough nodes succeeded")

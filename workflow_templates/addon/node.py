@@ -1,4 +1,4 @@
-"""One node's work: ratio, Lease, (cordon, idle), addon templates, and the node back as it was."""
+"""One node's work: ratio, node lock, (idle, cordon), addon templates, and the node back as it was."""
 
 import argparse
 import sys
@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from workflow_templates import cordon, idle, lease, say, stop
+from workflow_templates import cordon, idle, locks, say, stop
 from workflow_templates.addon import addons, ratio
 from workflow_templates.addon.outcome import Outcome
-from workflow_templates.addon.ratio import EXIT_NOT_BEGUN, EXIT_WAITING
 from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.host import Host
+from workflow_templates.protocol import exit_codes, labels, node_state
 
 #: The scheduler may have bound a pod in the moment before it saw our cordon.
 _SETTLE_SECONDS = 2.0
@@ -21,11 +22,11 @@ _STOPPED_PATIENCE_SECONDS = 15.0
 
 
 class WaitError(Exception):
-    """Not now: nothing was touched but our own Lease and cordon, and the node is tried again later."""
+    """Not now: nothing was touched but our own lock and cordon, and the node is tried again later."""
 
 
 class NotBegunError(Exception):
-    """Not at all: the job can no longer succeed."""
+    """Not at all: the job can no longer succeed, or the node is not fit for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ class Step:
     planned: int
     required: int
     security_upgrade: bool
+    #: How many nodes the job works on at a time; as many more may wait cordoned.
+    batch_count: int
+    tolerate_all: bool
     system_namespaces: frozenset[str]
     snapshot: Path
     outcome: Path
@@ -51,11 +55,11 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
     outcome = Outcome(step.node)
     try:
         do(outcome)
-    except (WaitError, lease.HeldError, UnavailableError) as reason:
+    except (WaitError, locks.HeldError, locks.LostError, UnavailableError) as reason:
         say.last_word(str(reason))
-        return EXIT_WAITING
+        return exit_codes.WAITING
     except NotBegunError as reason:
-        outcome.result, outcome.message, code = "skipped", str(reason), EXIT_NOT_BEGUN
+        outcome.result, outcome.message, code = "skipped", str(reason), exit_codes.NOT_BEGUN
     except (ClusterError, LookupError, OSError) as fault:
         outcome.fail(str(fault))
         code = 1
@@ -75,14 +79,16 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
         try:
             before = ratio.failed_before(cluster, step.job)
             _refuse_if_hopeless(step, cluster, before)
-            lease.take(cluster, step.node, step.job)
+            locks.take(cluster, step.node, step.job)
+            _refuse_if_unfit(step, cluster)
             if step.security_upgrade:
                 _make_idle(step, cluster)
             node = _node(step, cluster)
             _refuse_if_hopeless(step, cluster, before)  # others went on meanwhile
+            _note_begun(step, cluster, node)
             addons.run_all(addons.read(step.snapshot), host, node, outcome)
-        except (WaitError, lease.HeldError, UnavailableError):
-            raise  # what is held stays held until the node is tried again
+        except (WaitError, locks.HeldError, locks.LostError, UnavailableError):
+            raise  # what is locked stays locked until the node is tried again
         except BaseException as reason:
             if isinstance(reason, stop.StoppedError):
                 cluster.patience = _STOPPED_PATIENCE_SECONDS
@@ -97,13 +103,64 @@ def _refuse_if_hopeless(step: Step, cluster: Cluster, before: set[str]) -> None:
         raise NotBegunError(f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
 
 
+def _refuse_if_unfit(step: Step, cluster: Cluster) -> None:
+    """A node is planned though another job works on it; whether that made it fit is seen under the lock."""
+    if why := node_state.unfit(_node(step, cluster), tolerate_all=step.tolerate_all):
+        raise NotBegunError(f"not begun: node {step.node} {why}")
+
+
 def _make_idle(step: Step, cluster: Cluster) -> None:
-    """No new pod may land on the node while it waits, so the cordon comes first and stays; our Lease guards it."""
+    """Where it may wait cordoned, no new pod lands on the node while it waits; else it is tried again as it was."""
+    if not _is_cordoned_for(step, cluster) and (busy := _busy(step, cluster)) and not _may_wait_cordoned(step, cluster):
+        _let_others_wait(step, cluster, busy)
     if cordon.cordon(cluster, step.node, step.job):
         time.sleep(_SETTLE_SECONDS)
-    if busy := idle.on_node(cluster, step.node, step.job, step.system_namespaces):
-        more = f" and {len(busy) - 1} more" if len(busy) > 1 else ""
-        raise WaitError(f"node {step.node} is busy: pod {busy[0]}{more} runs on it")
+    cordon.note(cluster, step.node, step.job)
+    if busy := _busy(step, cluster):
+        if not _may_wait_cordoned(step, cluster):
+            _let_others_wait(step, cluster, busy)
+        raise WaitError(busy)
+
+
+def _is_cordoned_for(step: Step, cluster: Cluster) -> bool:
+    node = _node(step, cluster)
+    return node_state.is_cordoned(node) and node_state.annotations(node).get(labels.CORDONED_BY) == step.job
+
+
+def _busy(step: Step, cluster: Cluster) -> str:
+    """What keeps the node busy, as a sentence; empty: it is idle."""
+    pods = idle.on_node(cluster, step.node, step.job, step.system_namespaces)
+    more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
+    return f"node {step.node} is busy: pod {pods[0]}{more} runs on it" if pods else ""
+
+
+def _may_wait_cordoned(step: Step, cluster: Cluster) -> bool:
+    """At most batchCount nodes of a job wait cordoned (contract: securityUpgrade).
+
+    Each says first that it does, and then counts: of two that do so at once perhaps none may, but never one too many.
+    """
+    lock = locks.own(cluster, step.node, step.job)
+    if lock and labels.WAITS_CORDONED in node_state.annotations(lock):
+        return True
+    locks.note(cluster, step.node, step.job, {labels.WAITS_CORDONED: "true"})
+    others = locks.held(cluster, step.job).values()
+    return sum(labels.WAITS_CORDONED in node_state.annotations(other) for other in others) <= step.batch_count
+
+
+def _let_others_wait(step: Step, cluster: Cluster, busy: str) -> NoReturn:
+    """Give the node back as it was; raises WaitError."""
+    cordon.restore(cluster, step.node, step.job)
+    locks.release(cluster, step.node, step.job)
+    raise WaitError(f"{busy}; it is not cordoned, because {step.batch_count} others of the job wait cordoned")
+
+
+def _note_begun(step: Step, cluster: Cluster, node: Object) -> None:
+    """From here on the lock outlives the job until the work on the host has ended.
+
+    Raises LostError: this pod was cut off for so long that another job has the node.
+    """
+    boot_id = node_state.boot_id(node) or "unknown"
+    locks.note(cluster, step.node, step.job, {labels.WORK_BEGUN: boot_id, labels.WAITS_CORDONED: None})
 
 
 def _node(step: Step, cluster: Cluster) -> Object:
@@ -114,7 +171,7 @@ def _node(step: Step, cluster: Cluster) -> Object:
 
 
 def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
-    """The cordon first: whoever gets the Lease next must find the node as it was.
+    """The cordon first: whoever gets the lock next must find the node as it was.
 
     What cannot be given back now is left to the exit handler; the outcome of what ran does not change by it.
     """
@@ -122,7 +179,7 @@ def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
     host.clean()
     try:
         cordon.restore(cluster, step.node, step.job)
-        lease.release(cluster, step.node, step.job)
+        locks.release(cluster, step.node, step.job)
     except ClusterError as fault:
         say.log(f"node {step.node} is given back later: {fault}")
 
@@ -139,11 +196,14 @@ def _step(arguments: list[str]) -> Step:
     parser.add_argument("--planned", type=int, required=True)
     parser.add_argument("--required", type=int, required=True)
     parser.add_argument("--security-upgrade", choices=("true", "false"), default="false")
+    parser.add_argument("--batch-count", type=int, default=1)
+    parser.add_argument("--tolerate-all", choices=("true", "false"), default="false")
     parser.add_argument("--system-namespaces", type=lambda text: frozenset(text.split(",")), default=frozenset())
     parser.add_argument("--snapshot", type=Path, default=Path("/etc/opsjob/addons.json"))
     parser.add_argument("--outcome", type=Path, default=Path("/tmp/outcome.json"))  # noqa: S108 - the pod's own
     parsed = parser.parse_args(arguments)
-    return Step(**{**vars(parsed), "security_upgrade": parsed.security_upgrade == "true"})
+    flags = {name: getattr(parsed, name) == "true" for name in ("security_upgrade", "tolerate_all")}
+    return Step(**{**vars(parsed), **flags})
 
 
 if __name__ == "__main__":

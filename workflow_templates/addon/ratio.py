@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 from workflow_templates import workflow
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import exit_codes, labels
 
-EXIT_WAITING = 75
-EXIT_NOT_BEGUN = 76
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 #: How a pod ends that has touched nothing.
-_UNTOUCHED = (EXIT_WAITING, EXIT_NOT_BEGUN)
+_UNTOUCHED = (exit_codes.WAITING, exit_codes.NOT_BEGUN)
 
 
 def failed_nodes(pods: Iterable[Object]) -> set[str]:
@@ -38,7 +37,7 @@ def failed_so_far(cluster: Cluster, job: str) -> set[str]:
     return failed_nodes(
         cluster.list(
             f"/api/v1/namespaces/{cluster.namespace}/pods",
-            labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step=node",
+            labelSelector=labels.pods_of(job, labels.STEP_NODE),
             fieldSelector="status.phase=Failed",
         )
     )

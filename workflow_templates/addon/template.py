@@ -43,6 +43,8 @@ def build() -> WorkflowTemplate:
             Parameter(name="required"),
             Parameter(name="planned"),
             Parameter(name="security-upgrade"),
+            Parameter(name="batch-count"),
+            Parameter(name="tolerate-all"),
             Parameter(name="system-namespaces"),
         ],
         volumes=[
@@ -95,12 +97,14 @@ def _node() -> Container:
             "--planned={{workflow.parameters.planned}}",
             "--required={{workflow.parameters.required}}",
             "--security-upgrade={{workflow.parameters.security-upgrade}}",
+            "--batch-count={{workflow.parameters.batch-count}}",
+            "--tolerate-all={{workflow.parameters.tolerate-all}}",
             "--system-namespaces={{workflow.parameters.system-namespaces}}",
         ],
         outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
         labels={"opsjob.io/step": "node"},
         volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
-        # Busy or lent to another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
+        # Busy or locked by another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
         retry_strategy=models.RetryStrategy(
             limit=1_000_000,
             retry_policy="OnFailure",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from workflow_templates import lease, say, stop
+from workflow_templates import locks, say, stop
 from workflow_templates.cluster import Cluster, ClusterError
 from workflow_templates.exportimage import credentials, faults
 from workflow_templates.exportimage.crane import Crane, CraneError
@@ -228,16 +228,16 @@ class Exporter:
         pause, longest = _LEASE_PAUSES
         while True:
             try:
-                lease.take(self.cluster, name, self.job, _LEASE)
+                locks.take(self.cluster, name, self.job, _LEASE)
                 break
-            except lease.HeldError as error:
+            except locks.HeldError as error:
                 say.log(f"waiting: {self.export.target} is being tagged by another job: {error}")
                 time.sleep(pause)
                 pause = min(pause * 2, longest)
         try:
             yield
         finally:
-            lease.release(self.cluster, name, self.job, _LEASE)
+            locks.release(self.cluster, name, self.job, _LEASE)
 
 
 def _registry(image: str) -> str:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from workflow_templates import lease, say, workflow
+from workflow_templates import locks, say, workflow
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
 
 EXIT_WAITING = 75
@@ -15,7 +15,7 @@ def main() -> int:
     job = parser.parse_args().job
     try:
         sentence = take_all(Cluster.in_pod(), job)
-    except (lease.HeldError, UnavailableError) as reason:
+    except (locks.HeldError, UnavailableError) as reason:
         say.last_word(str(reason))
         return EXIT_WAITING
     except ClusterError as fault:
@@ -34,8 +34,8 @@ def take_all(cluster: Cluster, job: str) -> str:
     found = workflow.read(cluster, job)
     nodes = sorted(workflow.planned(found)) if found else []
     for node in nodes:
-        lease.take(cluster, node, job)
-    return f"{len(nodes)} nodes are lent to job {job}"
+        locks.take(cluster, node, job)
+    return f"{len(nodes)} nodes are locked by job {job}"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,12 @@ CORDONED_BEFORE = "opsjob.io/cordoned-before"
 LEFT_CORDONED = "opsjob.io/left-cordoned"
 #: On a node lock: what a reboot told the node's host, and when.
 TOLD_TO_REBOOT = "opsjob.io/told-to-reboot"
+#: On a node lock: scripts were begun on the host, in the boot of this id.
+WORK_BEGUN = "opsjob.io/work-begun"
+#: On a node lock: how the node was before the job cordoned it, and when that was.
+CORDON_NOTE = "opsjob.io/cordon"
+#: On a node lock: the node waits for its workloads, cordoned.
+WAITS_CORDONED = "opsjob.io/waits-cordoned"
 
 #: The label key of a workspace on nodes and namespaces, where the chart says no other.
 WORKSPACE = "opsjob.io/workspace"

@@ -1,19 +1,16 @@
 """The last step of a reboot job, whatever ended it: nodes go back, but none with a reboot pending.
 
 A host that was told reboots, though the job was stopped a moment later. Until it has, or lives on long after it should
-have, it stays cordoned and lent: the next job, and pods, would go down with it.
+have, it stays cordoned and locked: the next job, and pods, would go down with it.
 """
 
 import argparse
 import sys
 
-from workflow_templates import cordon, lease, restore, say
+from workflow_templates import locks, restore, say
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
+from workflow_templates.protocol import exit_codes, node_lock
 from workflow_templates.reboot import events, stage, told, wait
-
-#: From the signal until a node that still lives is taken to have nothing pending: ten seconds of the chart's command,
-#: and as long as systemd lets units take to stop.
-_PENDING_SECONDS = 120.0
 
 
 def main() -> int:
@@ -25,19 +22,21 @@ def main() -> int:
         clean_up(Cluster.in_pod(), arguments.job, arguments.come_back_seconds)
     except ClusterError as fault:
         say.last_word(f"not every node of job {arguments.job} could be given back: {fault}")
-        return stage.EXIT_WAITING if isinstance(fault, UnavailableError) else stage.EXIT_FAILED
+        return exit_codes.WAITING if isinstance(fault, UnavailableError) else exit_codes.FAILED
     return 0
 
 
 def clean_up(cluster: Cluster, job: str, come_back_seconds: float) -> None:
-    """See back what was told to reboot, then put back every cordon and free every Lease that the job still has."""
-    for node in lease.held(cluster, job):
-        noted = told.read(cluster, node, job)
-        if noted and _is_cordoned_for(cluster, node, job):
-            watch = wait.Watch(cluster, job, node, noted.boot_id, noted.at, come_back_seconds, _PENDING_SECONDS)
+    """See back what was told to reboot, then put back every cordon and free every lock that the job still has."""
+    for node, lock in locks.held(cluster, job).items():
+        if noted := node_lock.told(lock):
+            doubt = node_lock.PENDING_SECONDS
+            watch = wait.Watch(cluster, job, node, noted.boot_id, noted.at, come_back_seconds, doubt)
             watch.why_not = "and nothing is pending any more"
             _see_back(watch)
     restore.restore(cluster, job)
+    if not locks.held(cluster, job):
+        locks.release_control_plane(cluster, job)
 
 
 def _see_back(watch: wait.Watch) -> None:
@@ -46,12 +45,7 @@ def _see_back(watch: wait.Watch) -> None:
     except (stage.FailedError, LookupError) as failure:
         say.log(str(failure))
         events.failed(watch.cluster, watch.node, watch.job, str(failure))
-
-
-def _is_cordoned_for(cluster: Cluster, node: str, job: str) -> bool:
-    """Not once it was given back, nor where it was left cordoned because it did not come back."""
-    found = cluster.get(f"/api/v1/nodes/{node}") or {"metadata": {}}
-    return (found["metadata"].get("annotations") or {}).get(cordon.CORDONED_BY) == job
+    told.forget(watch.cluster, watch.node, watch.job)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What `kubectl describe node` tells of a reboot: RebootBegun, Rebooted, RebootFailed."""
 
-from datetime import UTC, datetime
 from typing import Literal
 
 from workflow_templates import say
@@ -25,7 +24,7 @@ def failed(cluster: Cluster, node: str, job: str, sentence: str) -> None:
 def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str) -> None:
     """Once for each job, node and reason, whatever is repeated. An event that cannot be told changes nothing else."""
     name = node["metadata"]["name"]
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = cluster.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     event = {
         "metadata": {"name": f"{job}.{reason.lower()}.{name}"[:253].rstrip(".-"), "namespace": "default"},
         "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"].get("uid", name)},

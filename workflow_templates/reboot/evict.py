@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from workflow_templates import idle, say
-from workflow_templates.cluster import BudgetError, Cluster, ClusterError, ConflictError, Object
+from workflow_templates import idle, locks, say
+from workflow_templates.cluster import Cluster, ConflictError, EvictionError, Object
+from workflow_templates.protocol import cordons, node_state
 from workflow_templates.reboot import stage
 
 _LOOK_SECONDS = 1.0
@@ -18,7 +19,7 @@ _LOOK_SECONDS = 1.0
 _BLOCKED_SECONDS = 3.0
 #: Pods that are on their way out get longer.
 _LEAVING_SECONDS = 45.0
-#: What the API cannot do now, such as an eviction under two budgets at once, is to be seen by people soon.
+#: That the API is away is to be seen by people soon.
 PATIENCE_SECONDS = 20.0
 #: So long beyond its grace a pod may take to end on a node that is not Ready.
 _NOT_READY_SECONDS = 10.0
@@ -32,7 +33,7 @@ class Eviction:
 
     job: str
     node: str
-    #: Since when the node is cordoned, and how long after that it must be empty.
+    #: Since when the node is cordoned, by the clock of the Kubernetes API, and how long after that it must be empty.
     since: datetime
     seconds: float
     unmanaged: bool
@@ -43,9 +44,8 @@ class Eviction:
     evicted: list[str] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
-    @property
-    def overdue(self) -> bool:
-        return (datetime.now(UTC) - self.since).total_seconds() > self.seconds
+    def overdue(self, now: datetime) -> bool:
+        return (now - self.since).total_seconds() > self.seconds
 
     @property
     def seconds_at_it(self) -> float:
@@ -55,16 +55,29 @@ class Eviction:
 def main() -> int:
     parser = stage.parser(__doc__)
     add_arguments(parser)
-    parser.add_argument("--since", type=datetime.fromisoformat, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     arguments = parser.parse_args()
-    eviction = asked(arguments, arguments.since, arguments.seconds)
     cluster = Cluster.in_pod()
     cluster.patience = PATIENCE_SECONDS
+    evicted: list[str] = []
+
+    def evict_all() -> str:
+        since = cordoned_since(cluster, arguments.node, arguments.job)
+        return empty(cluster, asked(arguments, since, arguments.seconds, evicted))
+
     try:
-        return stage.run(cluster, arguments, lambda: empty(cluster, eviction))
+        return stage.run(cluster, arguments, evict_all)
     finally:
-        arguments.output.write_text(json.dumps(eviction.evicted))
+        arguments.output.write_text(json.dumps(evicted))
+
+
+def cordoned_since(cluster: Cluster, node: str, job: str) -> datetime:
+    """As it is noted at the node lock. Raises LostError: this job has not locked the node."""
+    lock = locks.own(cluster, node, job)
+    noted = cordons.noted(lock) if lock else None
+    if noted is None:
+        raise locks.LostError(f"node {node} is no longer locked by job {job}")
+    return noted.at
 
 
 def empty(cluster: Cluster, eviction: Eviction) -> str:
@@ -77,7 +90,7 @@ def empty(cluster: Cluster, eviction: Eviction) -> str:
     while pods := _to_go(cluster, eviction):
         _refuse(pods, eviction)
         in_the_way = {_name(pod): why for pod in pods if (why := _evict(cluster, pod, eviction))}
-        _give_up_or_wait(pods, in_the_way, eviction)
+        _give_up_or_wait(pods, in_the_way, eviction, cluster.now())
         time.sleep(_LOOK_SECONDS)
     return f"node {eviction.node} is empty"
 
@@ -93,16 +106,16 @@ def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
     found = [pod for pod in pods if idle.is_workload(pod, eviction.job, cluster.namespace, eviction.kept)]
     if any(map(_leaving, found)):
         node = stage.read(cluster, eviction.node)
-        found = [pod for pod in found if not (_leaving(pod) and _given_up(pod, node))]
+        found = [pod for pod in found if not (_leaving(pod) and _given_up(pod, node, cluster.now()))]
     return found
 
 
-def _given_up(pod: Object, node: Object) -> bool:
-    if stage.is_ready(node):
+def _given_up(pod: Object, node: Object, now: datetime) -> bool:
+    if node_state.is_ready(node):
         return False
     # Kubernetes puts down when its grace ends, not when it was told to.
     grace_ends = datetime.fromisoformat(pod["metadata"]["deletionTimestamp"])
-    return stage.is_silent(node) or (datetime.now(UTC) - grace_ends).total_seconds() > _NOT_READY_SECONDS
+    return node_state.is_silent(node) or (now - grace_ends).total_seconds() > _NOT_READY_SECONDS
 
 
 def _refuse(pods: Iterable[Object], eviction: Eviction) -> None:
@@ -126,21 +139,19 @@ def _evict(cluster: Cluster, pod: Object, eviction: Eviction) -> str:
         return ""
     try:
         cluster.evict(pod)
-    except BudgetError as reason:
+    except EvictionError as reason:
         return str(reason)
     except ConflictError:
         return ""  # another pod of that name by now, or its budget was being counted: next time
-    except ClusterError as fault:
-        return str(fault)
     say.log(f"evicted pod {_name(pod)}")
     eviction.evicted.append(_name(pod))
     return ""
 
 
-def _give_up_or_wait(pods: Iterable[Object], in_the_way: dict[str, str], eviction: Eviction) -> None:
+def _give_up_or_wait(pods: Iterable[Object], in_the_way: dict[str, str], eviction: Eviction, now: datetime) -> None:
     blocked = [f"pod {name} cannot be evicted: {why}" for name, why in in_the_way.items()]
     leaving = [f"pod {_name(pod)} has not ended yet" for pod in pods if _name(pod) not in in_the_way]
-    if eviction.overdue:
+    if eviction.overdue(now):
         limit = f"after {eviction.seconds:.0f} s"
         raise stage.FailedError(f"node {eviction.node} was not rebooted: {limit} {_listed(blocked or leaving)}")
     if eviction.seconds_at_it > (_BLOCKED_SECONDS if blocked and not leaving else _LEAVING_SECONDS):
@@ -168,11 +179,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("/tmp/evicted.json"))  # noqa: S108 - the pod's own
 
 
-def asked(arguments: argparse.Namespace, since: datetime, seconds: float) -> Eviction:
-    given = vars(arguments)
-    return Eviction(
-        since=since, seconds=seconds, **{key: given[key] for key in ("job", "node", "unmanaged", "empty_dir", "kept")}
-    )
+def asked(arguments: argparse.Namespace, since: datetime, seconds: float, evicted: list[str]) -> Eviction:
+    """The eviction of the step's arguments, which notes in `evicted` whom it has leave."""
+    given = {key: vars(arguments)[key] for key in ("job", "node", "unmanaged", "empty_dir", "kept")}
+    return Eviction(since=since, seconds=seconds, evicted=evicted, **given)
 
 
 def _flag(text: str) -> bool:

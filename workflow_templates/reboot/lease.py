@@ -1,9 +1,10 @@
-"""Hold the node's Lease: no other job works on it meanwhile."""
+"""Lock the node: no other job works on it meanwhile, and none on another node of the control plane."""
 
 import sys
 
-from workflow_templates import lease
+from workflow_templates import locks
 from workflow_templates.cluster import Cluster
+from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
 
 
@@ -11,11 +12,18 @@ def main() -> int:
     arguments = stage.parser(__doc__).parse_args()
     cluster = Cluster.in_pod()
 
-    def take() -> str:
-        lease.take(cluster, arguments.node, arguments.job)
-        return f"node {arguments.node} is lent to job {arguments.job}"
+    return stage.run(cluster, arguments, lambda: take(cluster, arguments.node, arguments.job))
 
-    return stage.run(cluster, arguments, take)
+
+def take(cluster: Cluster, node: str, job: str) -> str:
+    """Raises HeldError, or WaitError: another node of the control plane is not Ready."""
+    locks.take(cluster, node, job, ends_work=True)
+    if node_state.is_control_plane(stage.read(cluster, node)):
+        locks.take_control_plane(cluster, node, job)
+        if why := stage.control_plane_unfit(cluster, node):
+            locks.release_control_plane(cluster, job)  # the other may need a reboot to become Ready
+            raise stage.WaitError(why)
+    return f"node {node} is locked by job {job}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from workflow_templates.cluster import Cluster
+from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
 
 
@@ -17,7 +18,7 @@ def main() -> int:
 
 def note(cluster: Cluster, node: str, output: Path) -> str:
     """Raises FailedError: the node reports none."""
-    boot_id = stage.boot_id(stage.read(cluster, node))
+    boot_id = node_state.boot_id(stage.read(cluster, node))
     if not stage.is_boot_id(boot_id):
         raise stage.FailedError(f"node {node} reports no boot id, so a reboot could not be proven: {boot_id!r}")
     output.write_text(boot_id)

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from workflow_templates import cordon, say, stop, workflow
+from workflow_templates import locks, say, stop, workflow
 from workflow_templates.cluster import Cluster, Object
 from workflow_templates.host import BegunBeforeError, Host, HostError
+from workflow_templates.protocol import labels, node_state
 from workflow_templates.reboot import events, evict, stage, told
 
 #: The command is to come back at once and reboot a few seconds later.
@@ -23,16 +24,17 @@ def main() -> int:
     parser = stage.parser(__doc__)
     evict.add_arguments(parser)
     parser.add_argument("--boot-id", type=stage.noted_boot_id, required=True)
+    parser.add_argument("--come-back-seconds", type=float, required=True)
     parser.add_argument("--command", type=Path, default=Path("/etc/opsjob/reboot.sh"))
     arguments = parser.parse_args()
     host = Host(arguments.job, env={"NODE_NAME": arguments.node, "OPSJOB_BOOT_ID": arguments.boot_id})
     cluster = Cluster.in_pod()
-    late = evict.asked(arguments, datetime.now(UTC), _LATE_PODS_SECONDS)
+    evicted: list[str] = []
 
     def empty_and_signal() -> str:
         command = arguments.command.read_text(encoding="utf-8")
-        empty_again(cluster, late)
-        return signal(cluster, host, arguments.node, arguments.boot_id, command)
+        empty_again(cluster, evict.asked(arguments, cluster.now(), _LATE_PODS_SECONDS, evicted))
+        return signal(cluster, host, arguments.node, arguments.boot_id, command, arguments.come_back_seconds)
 
     try:
         with stop.heard():
@@ -41,7 +43,7 @@ def main() -> int:
         say.last_word(f"stopped while node {arguments.node} was being told to reboot")
         return stop.EXIT_STOPPED
     finally:
-        arguments.output.write_text(json.dumps(late.evicted))
+        arguments.output.write_text(json.dumps(evicted))
 
 
 def empty_again(cluster: Cluster, late: evict.Eviction) -> None:
@@ -55,26 +57,30 @@ def empty_again(cluster: Cluster, late: evict.Eviction) -> None:
         return
 
 
-def signal(cluster: Cluster, host: Host, name: str, boot_id: str, command: str) -> str:
+def signal(  # noqa: PLR0913, PLR0917 - all that a signal takes
+    cluster: Cluster, host: Host, name: str, boot_id: str, command: str, come_back_seconds: float
+) -> str:
     """Run the reboot command on the host, unless it ran for this job already, or the node has rebooted since.
 
     Raises FailedError: the node is not this job's to reboot any more, or the command failed. Whether the node reboots
     all the same is for the next stage to find out.
     """
     node = stage.read(cluster, name)
-    if stage.boot_id(node) != boot_id:
+    if node_state.boot_id(node) != boot_id:
         return f"node {name} has rebooted already"
     refuse_unless_ours(cluster, name, host.job)
+    if node_state.is_control_plane(node) and (why := stage.control_plane_unfit(cluster, name)):
+        raise stage.FailedError(why)
     events.tell(cluster, node, host.job, "RebootBegun", f"is told to reboot, its boot id is {boot_id}")
     first = False
     try:
         # Noted before it is asked for the last time: a clean-up that begins in between sees the note, and waits.
-        first = told.note(cluster, name, host.job, boot_id, stage.heartbeat(cluster, name)[0])
+        first = told.note(cluster, name, host.job, boot_id, stage.heartbeat(cluster, name)[0], come_back_seconds)
         refuse_unless_ours(cluster, name, host.job)
         ran = host.run("reboot", _GUARD + command, "/bin/sh", _COMMAND_SECONDS)
     except BegunBeforeError:
         return f"node {name} was told to reboot before, and is not told twice"
-    except (stage.FailedError, HostError) as fault:
+    except (stage.FailedError, locks.LostError, HostError) as fault:
         if first:
             told.forget(cluster, name, host.job)
         why = f"the reboot command {fault}" if isinstance(fault, HostError) else str(fault)
@@ -96,8 +102,8 @@ def refuse_unless_ours(cluster: Cluster, name: str, job: str) -> None:
     if found is None or _is_ending(found, cluster.now()):
         raise stage.FailedError(f"job {job} is being ended")
     node = stage.read(cluster, name)
-    marked = (node["metadata"].get("annotations") or {}).get(cordon.CORDONED_BY) == job
-    if not marked or not (node.get("spec") or {}).get("unschedulable"):
+    marked = node_state.annotations(node).get(labels.CORDONED_BY) == job
+    if not marked or not node_state.is_cordoned(node):
         raise stage.FailedError(f"node {name} is no longer cordoned for job {job}")
 
 

@@ -1,8 +1,8 @@
-"""Free the node's Lease: the next job may have it."""
+"""Free the node: the next job may have it."""
 
 import sys
 
-from workflow_templates import lease
+from workflow_templates import locks
 from workflow_templates.cluster import Cluster
 from workflow_templates.reboot import stage
 
@@ -12,7 +12,8 @@ def main() -> int:
     cluster = Cluster.in_pod()
 
     def free() -> str:
-        lease.release(cluster, arguments.node, arguments.job)
+        locks.release_control_plane(cluster, arguments.job)
+        locks.release(cluster, arguments.node, arguments.job)
         return f"node {arguments.node} is free"
 
     return stage.run(cluster, arguments, free)

@@ -1,40 +1,30 @@
 """Put the cordon back to what it was before the job."""
 
-import json
 import sys
 
 from workflow_templates import cordon
-from workflow_templates.cluster import Cluster, ConflictError
-from workflow_templates.reboot import stage
+from workflow_templates.cluster import Cluster
+from workflow_templates.protocol import node_state
+from workflow_templates.reboot import stage, told
 
 
 def main() -> int:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--cordoned-before", type=json.loads, required=True)
-    arguments = parser.parse_args()
+    arguments = stage.parser(__doc__).parse_args()
     cluster = Cluster.in_pod()
-    return stage.run(
-        cluster, arguments, lambda: put_back(cluster, arguments.node, arguments.job, before=arguments.cordoned_before)
-    )
+    return stage.run(cluster, arguments, lambda: put_back(cluster, arguments.node, arguments.job))
 
 
-def put_back(cluster: Cluster, node: str, job: str, *, before: bool) -> str:
-    """Take our mark off, and look whether the node is as schedulable as it was.
-
-    A node that registered itself anew has lost its marks, and with them the cordon of whoever had cordoned it.
-    """
-    while True:
-        cordon.restore(cluster, node, job)
-        found = stage.read(cluster, node)
-        cordoned = bool((found.get("spec") or {}).get("unschedulable"))
-        if cordoned == before:
-            return f"node {node} is as schedulable as it was before"
-        if cordoned:
-            return f"node {node} is cordoned, which it was not before: somebody else has cordoned it since"
-        try:
-            cluster.patch(found, f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
-        except ConflictError:
-            continue
+def put_back(cluster: Cluster, node: str, job: str) -> str:
+    """Take our mark off, and look whether the node is as schedulable as it was. Raises LostError."""
+    before = cordon.note(cluster, node, job).before
+    cordon.restore(cluster, node, job)
+    told.forget(cluster, node, job)  # it is back: the clean-up has nothing to wait for
+    cordoned = node_state.is_cordoned(stage.read(cluster, node))
+    if cordoned and not before:
+        return f"node {node} is cordoned, which it was not before: a person or another program has cordoned it since"
+    if before and not cordoned:
+        return f"node {node} is not cordoned, which it was before: a person or another program has uncordoned it since"
+    return f"node {node} is as schedulable as it was before"
 
 
 if __name__ == "__main__":

@@ -8,15 +8,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from workflow_templates import lease, say
+from workflow_templates import locks, say
 from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates.protocol import exit_codes, node_state
 from workflow_templates.reboot import events
-
-#: Argo tries a stage again however its pod ended, but for this: the reboot failed, and why was said.
-EXIT_FAILED = 1
-#: Not now; tried again later, and until then the node is shown as waiting.
-EXIT_WAITING = 75
-
 
 #: The kernel's is a UUID; whatever a node reports travels through Argo's arguments.
 _BOOT_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
@@ -46,13 +41,13 @@ def end(do: Callable[[], str], failed: Callable[[str], None] = lambda _: None) -
     """Do a stage's work, which answers what it came to; the exit code for Argo, a sentence for people."""
     try:
         sentence = do()
-    except (WaitError, lease.HeldError, UnavailableError) as reason:
+    except (WaitError, locks.HeldError, UnavailableError) as reason:
         say.last_word(str(reason))
-        return EXIT_WAITING
-    except (FailedError, ClusterError, LookupError, OSError) as fault:
+        return exit_codes.WAITING
+    except (FailedError, ClusterError, locks.LostError, LookupError, OSError) as fault:
         say.last_word(str(fault))
         failed(str(fault))
-        return EXIT_FAILED
+        return exit_codes.FAILED
     say.last_word(sentence)
     return 0
 
@@ -65,9 +60,17 @@ def read(cluster: Cluster, node: str) -> Object:
     return found
 
 
-def boot_id(node: Object) -> str:
-    """What the kernel calls this run of itself, as the kubelet last reported it."""
-    return str(((node.get("status") or {}).get("nodeInfo") or {}).get("bootID") or "")
+def control_plane_unfit(cluster: Cluster, node: str) -> str:
+    """Why no node of the control plane is to go down now: another is not Ready; empty: all others are."""
+    others = (
+        found
+        for found in cluster.list("/api/v1/nodes")
+        if node_state.is_control_plane(found) and found["metadata"]["name"] != node
+    )
+    away = sorted(found["metadata"]["name"] for found in others if not node_state.is_ready(found))
+    if not away:
+        return ""
+    return f"node {node} of the control plane waits until the others are Ready: {', '.join(away)} is not"
 
 
 def is_boot_id(text: str) -> bool:
@@ -81,15 +84,6 @@ def noted_boot_id(text: str) -> str:
     return text
 
 
-def is_ready(node: Object) -> bool:
-    return _ready(node) == "True"
-
-
-def is_silent(node: Object) -> bool:
-    """Whether Kubernetes has not heard of its kubelet for so long that it calls it Unknown; one not Ready speaks."""
-    return _ready(node) not in ("True", "False")
-
-
 def heartbeat(cluster: Cluster, node: str) -> tuple[datetime | None, float]:
     """When its kubelet last renewed its Lease, by its host's own clock, and for how many seconds the Lease is good."""
     spec = (cluster.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}") or {}).get(
@@ -97,8 +91,3 @@ def heartbeat(cluster: Cluster, node: str) -> tuple[datetime | None, float]:
     ) or {}
     renewed = spec.get("renewTime")
     return (datetime.fromisoformat(renewed) if renewed else None), float(spec.get("leaseDurationSeconds") or 0)
-
-
-def _ready(node: Object) -> str:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return next((str(condition["status"]) for condition in conditions if condition["type"] == "Ready"), "Unknown")

@@ -96,12 +96,12 @@ def build() -> WorkflowTemplate:
 def _node() -> Steps:
     stages = [
         _stage("lease", cap_seconds=60),
-        _stage("cordon", outputs=[_noted("cordoned-before")]),
+        _stage("cordon"),
         _evict(),
         _stage("note-boot-id", outputs=[_noted("boot-id")]),
         _reboot(),
         _wait(),
-        _restore(),
+        _stage("restore"),
         _stage("release"),
     ]
     with Steps(name="node", inputs=[Parameter(name="node")]) as node:
@@ -115,14 +115,8 @@ def _node() -> Steps:
 
 def _given(stage: Container) -> list[Parameter]:
     """What earlier stages found out, where a stage asks for it."""
-    found = {
-        "boot-id": _BOOT_ID,
-        "cordoned-before": "{{steps.cordon.outputs.parameters.cordoned-before}}",
-        "cordoned-at": "{{steps.cordon.finishedAt}}",
-        "told-at": "{{steps.reboot.finishedAt}}",
-    }
     asked = {parameter.name for parameter in stage.inputs}
-    return [Parameter(name=name, value=value) for name, value in found.items() if name in asked]
+    return [Parameter(name="boot-id", value=_BOOT_ID)] if "boot-id" in asked else []
 
 
 def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: int = 30, **fields: Any) -> Container:
@@ -143,10 +137,8 @@ def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: 
 def _evict() -> Container:
     return _stage(
         "evict",
-        "--since={{inputs.parameters.cordoned-at}}",
         "--seconds={{workflow.parameters.evict-seconds}}",
         *_WHO_MUST_GO,
-        asks=("cordoned-at",),
         outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
     )
 
@@ -157,7 +149,13 @@ def _reboot() -> Container:
         name="reboot",
         inputs=[Parameter(name="node"), Parameter(name="boot-id")],
         command=["python3", "-m", "workflow_templates.reboot.reboot"],
-        args=[f"--job={job_id()}", f"--node={_NODE}", "--boot-id={{inputs.parameters.boot-id}}", *_WHO_MUST_GO],
+        args=[
+            f"--job={job_id()}",
+            f"--node={_NODE}",
+            "--boot-id={{inputs.parameters.boot-id}}",
+            f"--come-back-seconds={_COME_BACK_SECONDS}",
+            *_WHO_MUST_GO,
+        ],
         outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
         active_deadline_seconds=_TELLING_SECONDS,
         labels=_LABELS,
@@ -170,16 +168,10 @@ def _wait() -> Container:
     return _stage(
         "wait",
         "--boot-id={{inputs.parameters.boot-id}}",
-        "--since={{inputs.parameters.told-at}}",
         f"--come-back-seconds={_COME_BACK_SECONDS}",
-        asks=("boot-id", "told-at"),
+        asks=("boot-id",),
         outputs=[_output("outcome", "/tmp/outcome.json")],  # noqa: S108 - the pod's own
     )
-
-
-def _restore() -> Container:
-    given = "--cordoned-before={{inputs.parameters.cordoned-before}}"
-    return _stage("restore", given, asks=("cordoned-before",))
 
 
 def _noted(name: str) -> Parameter:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workflow_templates import cordon, workflow
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import exit_codes, node_state
 from workflow_templates.reboot import events, stage, told
 
 _LOOK_SECONDS = 1.0
@@ -54,6 +55,10 @@ class Watch:
         gaps = itertools.pairwise(self.heartbeats)
         return max((round((later - earlier).total_seconds()) for earlier, later in gaps), default=None)
 
+    def read(self) -> Object:
+        """The Node object; an empty one where it is gone: a cloud may delete it, and its kubelet make another."""
+        return self.cluster.get(f"/api/v1/nodes/{self.node}") or {}
+
     def note_heartbeat(self) -> None:
         at, self.lease_seconds = stage.heartbeat(self.cluster, self.node)
         if at and (not self.heartbeats or at > self.heartbeats[-1]):
@@ -83,12 +88,12 @@ def begin(cluster: Cluster, job: str, node: str, boot_id: str, come_back_seconds
     step = _signalling(cluster, job, node)
     sentence = _ARGOS_WORDS.sub("", str(step.get("message") or "")).strip()
     if noted is None or noted.boot_id != boot_id:
-        if stage.boot_id(stage.read(cluster, node)) not in ("", boot_id):
+        if node_state.boot_id(stage.read(cluster, node)) not in ("", boot_id):
             return None
         raise stage.FailedError(f"node {node} could not be told to reboot: {sentence or 'its step left no reason'}")
     watch = Watch(cluster, job, node, boot_id, noted.at, come_back_seconds, come_back_seconds)
     watch.heartbeats = [noted.heartbeat] if noted.heartbeat else []
-    if (step.get("outputs") or {}).get("exitCode") == str(stage.EXIT_FAILED):
+    if (step.get("outputs") or {}).get("exitCode") == str(exit_codes.FAILED):
         # A step that was lost says nothing of the command; this one said that it failed.
         watch.doubt_seconds, watch.why_not = _REFUSED_SECONDS, sentence or "the reboot command failed"
     return watch
@@ -108,10 +113,8 @@ def come_back(watch: Watch, output: Path | None = None) -> str:
 
 def _rebooted_untold(cluster: Cluster, arguments: argparse.Namespace) -> str:
     """It crashed, or somebody rebooted it, just before: what was wanted of it, but nobody knows since when."""
-    watch = Watch(
-        cluster, arguments.job, arguments.node, arguments.boot_id,
-        arguments.since, arguments.come_back_seconds, arguments.come_back_seconds,
-    )  # fmt: skip
+    limit = arguments.come_back_seconds
+    watch = Watch(cluster, arguments.job, arguments.node, arguments.boot_id, cluster.now(), limit, limit)
     boot_id = _new_boot_id(watch)
     _report(arguments.output, message="rebooted by itself, and Ready", newBootId=boot_id)
     return _tell(cluster, watch.node, watch.job, f"rebooted before it was told to, boot id {boot_id}, and is Ready")
@@ -130,10 +133,10 @@ def _signalling(cluster: Cluster, job: str, node: str) -> Object:
 
 def _new_boot_id(watch: Watch) -> str:
     while True:
-        node = stage.read(watch.cluster, watch.node)
+        node = watch.read()
         watch.note_heartbeat()
-        boot_id = stage.boot_id(node)
-        if watch.is_another(boot_id) and stage.is_ready(node):
+        boot_id = node_state.boot_id(node)
+        if watch.is_another(boot_id) and node_state.is_ready(node):
             return boot_id
         _perhaps_give_up(watch, boot_id)
         time.sleep(_LOOK_SECONDS)
@@ -151,9 +154,10 @@ def _perhaps_give_up(watch: Watch, boot_id: str) -> None:
         return
     if not _lives(watch):
         if late:
-            raise _lost(watch, f"went away and did not come back within {limit}")
+            gone = "" if watch.read() else ", nor did its Node object, which is gone from the cluster"
+            raise _lost(watch, f"went away and did not come back within {limit}{gone}")
         watch.doubt_seconds = watch.come_back_seconds  # it went down, whatever was said
-    elif not watch.is_another(stage.boot_id(stage.read(watch.cluster, watch.node))):
+    elif not watch.is_another(node_state.boot_id(watch.read())):
         waited = min(watch.doubt_seconds, watch.come_back_seconds)
         raise stage.FailedError(
             f"node {watch.node} was not rebooted: after {waited:.0f} s its boot id is still {watch.old_boot_id}, "
@@ -162,8 +166,9 @@ def _perhaps_give_up(watch: Watch, boot_id: str) -> None:
 
 
 def _lost(watch: Watch, what: str) -> stage.FailedError:
-    cordon.leave(watch.cluster, watch.node, watch.job, f"the node {what}")
-    return stage.FailedError(f"node {watch.node} {what}; it stays cordoned")
+    left = cordon.leave(watch.cluster, watch.node, watch.job, f"the node {what}")
+    told.forget(watch.cluster, watch.node, watch.job)  # that is the verdict: the clean-up waits for nothing
+    return stage.FailedError(f"node {watch.node} {what}" + ("; it stays cordoned" if left else ""))
 
 
 def _lives(watch: Watch) -> bool:
@@ -192,7 +197,6 @@ def _tell(cluster: Cluster, node: str, job: str, sentence: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = stage.parser(__doc__)
     parser.add_argument("--boot-id", type=stage.noted_boot_id, required=True)
-    parser.add_argument("--since", type=datetime.fromisoformat, required=True)
     parser.add_argument("--come-back-seconds", type=float, required=True)
     parser.add_argument("--output", type=Path, default=Path("/tmp/outcome.json"))  # noqa: S108 - the pod's own
     return parser

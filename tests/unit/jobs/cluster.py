@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,10 @@ class InMemory:
         self.creation: UnavailableError | None = None
         self.lent: dict[str, str] = {}
         self.stuck: set[str] = set()
+        #: Node → why it stays locked.
+        self.at_work: dict[str, str] = {}
+        #: How far the apiserver's clock is ahead of the service's.
+        self.clock_ahead = timedelta()
         self.secrets: dict[str, bool] = {}
         #: No Workflow is read while this is not set.
         self.answers = asyncio.Event()
@@ -79,10 +83,16 @@ class InMemory:
     async def holders(self) -> Mapping[str, str]:
         return dict(self.lent)
 
-    async def restore_node(self, node: str, job_id: str) -> None:
+    async def give_back_node(self, node: str, job_id: str) -> str:
         if node in self.stuck:
             raise UnavailableError(f"{node} is refused")
+        if why := self.at_work.get(node, ""):
+            return why
         assert self.lent.pop(node) == job_id
+        return ""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.clock_ahead
 
     async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
         assert older_than_seconds >= 60

@@ -71,6 +71,25 @@ async def test_nodes_of_jobs_that_ended_are_freed_and_no_others(records: Records
     assert cluster.lent == kept
 
 
+async def test_a_node_on_which_the_work_goes_on_stays_locked_and_a_job_is_read_once(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await records.add(ended("ended"))
+    cluster.lent, cluster.at_work = {"node-a": "ended", "node-b": "ended"}, {"node-a": "its script runs on"}
+    read, get = [], records.get
+
+    async def counted(job_id: str) -> Job | None:
+        read.append(job_id)
+        return await get(job_id)
+
+    monkeypatch.setattr(records, "get", counted)
+    await keeper(records, cluster)[0]._restore_nodes()
+    assert (cluster.lent, read) == ({"node-a": "ended"}, ["ended"])
+    cluster.at_work.clear()
+    await keeper(records, cluster)[0]._restore_nodes()
+    assert cluster.lent == {}
+
+
 async def test_a_node_that_cannot_be_freed_does_not_hold_up_the_next(records: Records, cluster: InMemory) -> None:
     await records.add(ended("ended"))
     cluster.lent = {"node-a": "ended", "node-b": "ended", "node-c": "ended"}

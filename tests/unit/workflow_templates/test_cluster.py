@@ -1,13 +1,15 @@
 """The steps' client: it outlasts an API that is away, and loses no race."""
 
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, PODS, ApiServer
-from workflow_templates.cluster import BudgetError, Cluster, ClusterError, ConflictError, UnavailableError
+from workflow_templates.cluster import Cluster, ClusterError, ConflictError, EvictionError, UnavailableError
 
 NODE = "/api/v1/nodes/gpu-1"
 
@@ -128,20 +130,28 @@ def test_an_eviction_that_a_budget_forbids_is_not_repeated_but_said(server: ApiS
     server.add_pod("web", node="gpu-1")
     causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 1"}, {"reason": "Other"}]
     server.refused_evictions["web"] = 429, {"message": "Cannot evict pod", "details": {"causes": causes}}
-    with pytest.raises(BudgetError, match=r"^The disruption budget web needs 1$"):
+    with pytest.raises(EvictionError, match=r"^The disruption budget web needs 1$"):
         cluster.evict(server.objects[f"{PODS}/web"])
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 422, 429, 500, 503])
 @pytest.mark.parametrize("details", [None, {}, {"causes": []}, {"causes": [{"reason": "Other", "message": "busy"}]}])
-def test_too_many_requests_without_a_budget_is_waited_for(server: ApiServer, cluster: Cluster, details: object) -> None:
+def test_whatever_else_forbids_an_eviction_is_said_at_once(
+    server: ApiServer, cluster: Cluster, status: int, details: object
+) -> None:
+    """A webhook says no with any of these; there are other pods to evict meanwhile."""
     server.add_pod("web", node="gpu-1")
-    pod = server.objects[f"{PODS}/web"]
-    server.refused_evictions["web"] = 429, {"message": "too busy", "details": details}
-    cluster.patience = 0.1
-    with pytest.raises(UnavailableError, match="too busy"):
-        cluster.evict(pod)
-    del server.refused_evictions["web"]
+    words = 'admission webhook "guard" denied the request: training runs'
+    server.refused_evictions["web"] = status, {"message": words, "details": details}
+    with pytest.raises(EvictionError, match=f"^{status} {words}$"):
+        cluster.evict(server.objects[f"{PODS}/web"])
+    assert len(server.seen) == 1
+
+
+def test_an_eviction_waits_for_an_api_that_is_away(server: ApiServer, cluster: Cluster) -> None:
+    server.add_pod("web", node="gpu-1")
+    pod, server.faults = server.objects[f"{PODS}/web"], [HANG_UP, HANG_UP]
     cluster.evict(pod)
     assert f"{PODS}/web" not in server.objects
 
@@ -155,3 +165,13 @@ def test_the_eviction_of_a_pod_of_the_same_name_that_came_since_is_a_conflict(
     with pytest.raises(ConflictError):
         cluster.evict(seen)
     assert f"{PODS}/web-0" in server.objects
+
+
+def test_the_time_is_that_of_the_api(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for where nothing was asked before, and it goes on between two answers."""
+    monkeypatch.setattr("workflow_templates.cluster.datetime", None)  # this host's own clock is not looked at
+    first = cluster.now()
+    assert server.seen == [("GET", "/version")]
+    before = time.monotonic()
+    monkeypatch.setattr("workflow_templates.cluster.time", SimpleNamespace(monotonic=lambda: before + 100))
+    assert 90 <= (cluster.now() - first).total_seconds() <= 110

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.workflow_templates.apiserver import ApiServer, merge
 from workflow_templates import cordon
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import cordons, labels
 
 PATH = "/api/v1/nodes/gpu-1"
 
@@ -26,11 +27,11 @@ def annotations(node: Object) -> dict[str, str]:
 
 @given(nodes)
 def test_cordon_and_back_is_as_before(node: Object) -> None:
-    change = cordon.cordoning(node, "job-1")
+    change = cordons.cordoning(node, "job-1")
     assert change is not None
     cordoned = merge(node, change)
     assert unschedulable(cordoned)
-    back = cordon.uncordoning(cordoned, "job-1")
+    back = cordons.giving_back(cordoned, "job-1")
     assert back is not None
     restored = merge(cordoned, back)
     assert unschedulable(restored) == unschedulable(node)
@@ -39,26 +40,26 @@ def test_cordon_and_back_is_as_before(node: Object) -> None:
 
 @given(nodes)
 def test_doing_it_twice_is_doing_it_once(node: Object) -> None:
-    cordoned = merge(node, cordon.cordoning(node, "job-1"))
-    assert cordon.cordoning(cordoned, "job-1") is None
-    restored = merge(cordoned, cordon.uncordoning(cordoned, "job-1"))
-    assert cordon.uncordoning(restored, "job-1") is None
+    cordoned = merge(node, cordons.cordoning(node, "job-1"))
+    assert cordons.cordoning(cordoned, "job-1") is None
+    restored = merge(cordoned, cordons.giving_back(cordoned, "job-1"))
+    assert cordons.giving_back(restored, "job-1") is None
 
 
 @given(nodes)
 def test_a_mark_that_was_left_behind_is_inherited(node: Object) -> None:
     """The state before the first job is what the last one puts back."""
-    left_behind = merge(node, cordon.cordoning(node, "job-1"))
-    taken_over = merge(left_behind, cordon.cordoning(left_behind, "job-2"))
-    assert cordon.uncordoning(taken_over, "job-1") is None
-    restored = merge(taken_over, cordon.uncordoning(taken_over, "job-2"))
+    left_behind = merge(node, cordons.cordoning(node, "job-1"))
+    taken_over = merge(left_behind, cordons.cordoning(left_behind, "job-2"))
+    assert cordons.giving_back(taken_over, "job-1") is None
+    restored = merge(taken_over, cordons.giving_back(taken_over, "job-2"))
     assert unschedulable(restored) == unschedulable(node)
 
 
 @given(nodes)
 def test_another_jobs_cordon_is_not_touched(node: Object) -> None:
-    cordoned = merge(node, cordon.cordoning(node, "job-2"))
-    assert cordon.uncordoning(cordoned, "job-1") is None
+    cordoned = merge(node, cordons.cordoning(node, "job-2"))
+    assert cordons.giving_back(cordoned, "job-1") is None
 
 
 def test_somebody_who_uncordoned_in_between_is_overruled_while_we_wait(server: ApiServer, cluster: Cluster) -> None:
@@ -67,7 +68,7 @@ def test_somebody_who_uncordoned_in_between_is_overruled_while_we_wait(server: A
     server.put(PATH, merge(server.objects[PATH], {"spec": {"unschedulable": None}}))
     assert cordon.cordon(cluster, "gpu-1", "job-1") is True
     assert server.objects[PATH]["spec"] == {"unschedulable": True}
-    assert annotations(server.objects[PATH])[cordon.CORDONED_BEFORE] == "false"
+    assert annotations(server.objects[PATH])[labels.CORDONED_BEFORE] == "false"
 
 
 def test_mark_and_cordon_go_in_one_write(server: ApiServer, cluster: Cluster) -> None:
@@ -103,14 +104,14 @@ def test_what_is_left_cordoned_is_nobodys_to_put_back(server: ApiServer, cluster
     cordon.cordon(cluster, "gpu-1", "job-1")
     assert cordon.leave(cluster, "gpu-1", "job-1", "the node went away")
     left = server.objects[PATH]
-    assert annotations(left) == {cordon.LEFT_CORDONED: "job job-1: the node went away"}
+    assert annotations(left) == {labels.LEFT_CORDONED: "job job-1: the node went away"}
     assert unschedulable(left)
     assert not cordon.restore(cluster, "gpu-1", "job-1")
     assert not cordon.leave(cluster, "gpu-1", "job-1", "again")
 
 
 def test_a_later_job_keeps_it_cordoned_until_a_person_has_not(server: ApiServer, cluster: Cluster) -> None:
-    why = {cordon.LEFT_CORDONED: "job job-1: the node went away"}
+    why = {labels.LEFT_CORDONED: "job job-1: the node went away"}
     server.put(PATH, {"metadata": {"annotations": why}, "spec": {"unschedulable": True}})
     cordon.cordon(cluster, "gpu-1", "job-2")
     cordon.restore(cluster, "gpu-1", "job-2")
@@ -125,4 +126,4 @@ def test_another_jobs_cordon_is_not_left(server: ApiServer, cluster: Cluster) ->
     server.put(PATH, {"spec": {}})
     cordon.cordon(cluster, "gpu-1", "job-1")
     assert not cordon.leave(cluster, "gpu-1", "job-2", "no")
-    assert annotations(server.objects[PATH])[cordon.CORDONED_BY] == "job-1"
+    assert annotations(server.objects[PATH])[labels.CORDONED_BY] == "job-1"

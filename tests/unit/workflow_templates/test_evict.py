@@ -1,5 +1,6 @@
 """Emptying a node: who must go, who stays, and what is said about whoever is in the way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer
+from workflow_templates import cordon, locks
 from workflow_templates.cluster import Cluster
+from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import evict, stage
 from workflow_templates.reboot.evict import Eviction
 
@@ -109,7 +112,6 @@ def test_a_budget_that_stays_too_long_fails_the_node_and_says_so(server: ApiServ
 def test_two_budgets_over_one_pod_are_named_too(server: ApiServer, cluster: Cluster) -> None:
     """The apiserver answers 500 to that, for as long as it is so."""
     pod(server, "web-1")
-    cluster.patience = 0.05
     server.refused_evictions["web-1"] = 500, {"message": "This pod has more than one PodDisruptionBudget"}
     with pytest.raises(
         stage.WaitError, match=r"pod team/web-1 cannot be evicted: .* more than one PodDisruptionBudget"
@@ -187,21 +189,18 @@ def test_what_was_evicted_is_written_however_the_attempt_ends(
     output, last_word = tmp_path / "evicted.json", tmp_path / "last-word"
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(last_word))
     monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
-    given = [
-        "--job=job-1",
-        "--node=gpu-1",
-        f"--since={datetime.now(UTC).isoformat()}",
-        "--seconds=60",
-        "--unmanaged=false",
-    ]
+    given = ["--job=job-1", "--node=gpu-1", "--seconds=60", "--unmanaged=false"]
     given += ["--empty-dir=true", "--kept=argo,opsjobs", f"--output={output}"]
+    locks.take(cluster, "gpu-1", "job-1")
+    cordon.cordon(cluster, "gpu-1", "job-1")
+    cordon.note(cluster, "gpu-1", "job-1")
     monkeypatch.setattr("sys.argv", ["evict", *given])
-    assert evict.main() == stage.EXIT_WAITING
+    assert evict.main() == exit_codes.WAITING
     assert output.read_text() == '["team/web-1"]'
     assert "disruption budget web" in last_word.read_text()
     failed = "/api/v1/namespaces/default/events/job-1.rebootfailed.gpu-1"
     assert failed not in server.objects
-    given[2] = "--since=2026-01-01T00:00:00+00:00"
-    monkeypatch.setattr("sys.argv", ["evict", *given])
-    assert evict.main() == stage.EXIT_FAILED
+    long_ago = replace(cordon.note(cluster, "gpu-1", "job-1"), at=datetime(2026, 1, 1, tzinfo=UTC))
+    locks.note(cluster, "gpu-1", "job-1", {labels.CORDON_NOTE: long_ago.text()})
+    assert evict.main() == exit_codes.FAILED
     assert "was not rebooted" in server.objects[failed]["message"]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,14 @@ from tests.unit.workflow_templates.test_host import wait_until
 from workflow_templates.addon import node
 from workflow_templates.cluster import Cluster
 from workflow_templates.host import Host
+from workflow_templates.protocol import labels
 
 NODE = "/api/v1/nodes/gpu-1"
 LEASE = f"{LEASES}/node-gpu-1"
+READY: Any = {
+    "spec": {},
+    "status": {"nodeInfo": {"bootID": "boot-1"}, "conditions": [{"type": "Ready", "status": "True"}]},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +42,15 @@ class Pod:
 
     def __init__(self, server: ApiServer, cluster: Cluster, host: Host, folder: Path) -> None:
         self.server, self.cluster, self.host, self.folder = server, cluster, host, folder
-        server.put(NODE, {"spec": {}})
+        server.put(NODE, READY)
         self.step = node.Step(
             job="job-1",
             node="gpu-1",
             planned=4,
             required=3,
             security_upgrade=False,
+            batch_count=1,
+            tolerate_all=False,
             system_namespaces=frozenset({"kube-system"}),
             snapshot=folder / "addons.json",
             outcome=folder / "outcome.json",
@@ -102,7 +110,7 @@ def test_a_held_node_is_tried_again_untouched(pod: Pod, tmp_path: Path) -> None:
     pod.server.put(f"{WORKFLOWS}/job-2", {})
     pod.server.put(LEASE, {"spec": {"holderIdentity": "job-2"}})
     assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 75
-    assert pod.last_word == "node gpu-1 is held by job job-2"
+    assert pod.last_word == "node gpu-1 is locked by job job-2"
     assert not pod.cordoned
     assert not (tmp_path / "ran").exists()
     assert not pod.step.outcome.exists()
@@ -115,6 +123,89 @@ def test_a_busy_node_is_tried_again_cordoned_and_leased(pod: Pod, tmp_path: Path
     assert pod.last_word == "node gpu-1 is busy: pod team/train-0 and 1 more runs on it"
     assert pod.cordoned
     assert pod.leased
+    assert not (tmp_path / "ran").exists()
+
+
+def other_waits(server: ApiServer, *nodes: str) -> None:
+    """Nodes of the same job that wait cordoned."""
+    for name in nodes:
+        notes = {labels.WAITS_CORDONED: "true"}
+        metadata = {"labels": {labels.JOB_ID: "job-1"}, "annotations": notes}
+        server.put(f"{LEASES}/node-{name}", {"metadata": metadata, "spec": {"holderIdentity": "job-1"}})
+
+
+@pytest.mark.parametrize(
+    ("others", "batch_count", "cordoned"), [(0, 1, True), (1, 1, False), (1, 2, True), (3, 3, False)]
+)
+def test_no_more_nodes_of_a_job_wait_cordoned_than_it_works_on_at_a_time(
+    pod: Pod, others: int, batch_count: int, *, cordoned: bool
+) -> None:
+    other_waits(pod.server, *(f"other-{number}" for number in range(others)))
+    pod.server.add_pod("train-0", node="gpu-1", namespace="team")
+    for _ in range(2):
+        assert pod.run(security_upgrade=True, batch_count=batch_count) == 75
+        assert (pod.cordoned, pod.leased) == (cordoned, cordoned), "what waits uncordoned is free for other jobs"
+    waits = f"; it is not cordoned, because {batch_count} others of the job wait cordoned"
+    assert pod.last_word == "node gpu-1 is busy: pod team/train-0 runs on it" + ("" if cordoned else waits)
+    del pod.server.objects["/api/v1/namespaces/team/pods/train-0"]
+    assert pod.run(security_upgrade=True, batch_count=batch_count) == 0, "idle: it is taken though others wait"
+    assert (pod.cordoned, pod.leased) == (False, False)
+
+
+def test_a_node_that_became_busy_while_it_was_cordoned_waits_like_any_other(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_waits(pod.server, "other")
+    monkeypatch.setattr(
+        node, "time", SimpleNamespace(sleep=lambda _: pod.server.add_pod("p", node="gpu-1", namespace="t"))
+    )
+    assert pod.run(security_upgrade=True) == 75
+    assert (pod.cordoned, pod.leased) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("found", "tolerate_all", "why"),
+    [
+        ({"spec": {"unschedulable": True}}, False, "is cordoned (isTolerateAll would take it)"),
+        ({"spec": {"unschedulable": True}}, True, ""),
+        ({"spec": {"taints": [{"key": "sick", "effect": "NoSchedule"}]}}, False, "is tainted sick:NoSchedule (isTole"),
+        ({"spec": {"taints": [{"key": "sick", "effect": "PreferNoSchedule"}]}}, False, ""),
+        ({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}, True, "is NotReady"),
+    ],
+)
+def test_a_node_that_is_not_fit_when_it_is_its_turn_is_skipped_with_the_reason(
+    pod: Pod, found: Any, why: str, *, tolerate_all: bool
+) -> None:
+    """It was planned because another job worked on it, and that left it so."""
+    pod.server.put(NODE, READY | found)
+    assert pod.run(tolerate_all=tolerate_all) == (76 if why else 0)
+    assert not pod.leased
+    if why:
+        assert pod.outcome["result"] == "skipped"
+        assert pod.last_word.startswith(f"not begun: node gpu-1 {why}")
+
+
+def test_a_mark_that_a_job_before_left_behind_makes_no_node_unfit(pod: Pod) -> None:
+    marks = {labels.CORDONED_BY: "job-0", labels.CORDONED_BEFORE: "false"}
+    pod.server.put(NODE, READY | {"metadata": {"annotations": marks}, "spec": {"unschedulable": True}})
+    assert pod.run(security_upgrade=True) == 0
+    assert not pod.cordoned
+
+
+def test_that_it_begins_is_noted_at_its_lock_and_a_lock_that_was_lost_begins_nothing(pod: Pod, tmp_path: Path) -> None:
+    noted = []
+
+    def another_job_has_it() -> None:
+        noted.append(pod.server.objects[LEASE])
+        pod.server.put(LEASE, {"spec": {"holderIdentity": "job-2"}})
+
+    def once_it_is_taken() -> None:
+        pod.server.before_write = another_job_has_it
+
+    pod.server.before_write = once_it_is_taken
+    assert pod.run(f"touch {tmp_path}/ran") == 75
+    assert noted
+    assert pod.last_word == "node gpu-1 is no longer locked by job job-1"
     assert not (tmp_path / "ran").exists()
 
 
@@ -133,8 +224,8 @@ def test_a_workload_is_not_waited_for_unless_asked(pod: Pod) -> None:
 
 
 def test_a_cordon_of_a_person_stays(pod: Pod) -> None:
-    pod.server.put(NODE, {"spec": {"unschedulable": True}})
-    assert pod.run(security_upgrade=True) == 0
+    pod.server.put(NODE, READY | {"spec": {"unschedulable": True}})
+    assert pod.run(security_upgrade=True, tolerate_all=True) == 0
     assert pod.cordoned
     assert (
         "annotations" not in pod.server.objects[NODE]["metadata"]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
-from workflow_templates import cordon, lease
+from workflow_templates import cordon, locks
 from workflow_templates.cluster import Cluster, Object
 from workflow_templates.host import Host
+from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import cordon as cordoning
 from workflow_templates.reboot import note_boot_id, reboot, stage, told
 from workflow_templates.reboot import restore as restoring
@@ -27,7 +28,7 @@ def node(server: ApiServer, cluster: Cluster) -> None:
     """Lent to the job, and cordoned for it."""
     server.put(f"{WORKFLOWS}/job-1", {"spec": {}, "status": {"startedAt": "2026-01-10T08:00:00Z"}})
     server.put(NODE, {"spec": {}, **reporting(BOOT_ID)})
-    lease.take(cluster, "gpu-1", "job-1")
+    locks.take(cluster, "gpu-1", "job-1")
     cordon.cordon(cluster, "gpu-1", "job-1")
 
 
@@ -48,7 +49,7 @@ def signalling(host: Host) -> Host:
 
 
 def tell(cluster: Cluster, host: Host, command: str, boot_id: str = BOOT_ID) -> str:
-    return reboot.signal(cluster, host, "gpu-1", boot_id, command)
+    return reboot.signal(cluster, host, "gpu-1", boot_id, command, 1800)
 
 
 def test_the_command_runs_and_the_event_is_told(
@@ -118,13 +119,13 @@ def given_to_another(server: ApiServer, cluster: Cluster) -> None:
     """As after a stop: the clean-up gave the node back, and the next job took it."""
     server.put(f"{WORKFLOWS}/job-2", {"spec": {}})
     cordon.restore(cluster, "gpu-1", "job-1")
-    lease.release(cluster, "gpu-1", "job-1")
-    lease.take(cluster, "gpu-1", "job-2")
+    locks.release(cluster, "gpu-1", "job-1")
+    locks.take(cluster, "gpu-1", "job-2")
     cordon.cordon(cluster, "gpu-1", "job-2")
 
 
 def lease_lost(server: ApiServer, cluster: Cluster) -> None:  # noqa: ARG001  # one of several that end a claim
-    lease.release(cluster, "gpu-1", "job-1")
+    locks.release(cluster, "gpu-1", "job-1")
 
 
 def cordon_lost(server: ApiServer, cluster: Cluster) -> None:  # noqa: ARG001
@@ -165,7 +166,9 @@ def test_a_pod_that_was_cut_off_while_its_claim_ended_tells_nobody(
     with pytest.raises(stage.FailedError, match=r"is no longer|is being ended"):
         tell(cluster, signalling, f"echo >> {mark}\n")
     assert not mark.exists()
-    assert not any(told.NOTE in str(item) for path, item in server.objects.items() if path.startswith(LEASES))
+    assert not any(
+        labels.TOLD_TO_REBOOT in str(item) for path, item in server.objects.items() if path.startswith(LEASES)
+    )
 
 
 @pytest.mark.usefixtures("ends_while_it_tells")
@@ -177,7 +180,9 @@ def test_nor_does_one_whose_claim_ends_at_the_last_moment(
     with pytest.raises(stage.FailedError, match=r"is no longer|is being ended"):
         tell(cluster, signalling, f"echo >> {mark}\n")
     assert not mark.exists()
-    assert not any(told.NOTE in str(item) for path, item in server.objects.items() if path.startswith(LEASES))
+    assert not any(
+        labels.TOLD_TO_REBOOT in str(item) for path, item in server.objects.items() if path.startswith(LEASES)
+    )
 
 
 def test_a_second_pod_that_comes_too_late_does_not_hide_that_the_first_has_told_it(
@@ -241,42 +246,48 @@ def test_a_node_without_a_boot_id_fails_and_its_events_say_so(
     server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.objects[NODE] |= reporting("")
-    assert run(note_boot_id.main, cluster, monkeypatch, f"--output={tmp_path}/boot-id") == stage.EXIT_FAILED
+    assert run(note_boot_id.main, cluster, monkeypatch, f"--output={tmp_path}/boot-id") == exit_codes.FAILED
     assert "reports no boot id" in server.objects[FAILED]["message"]
 
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_so_does_every_stage_that_the_api_refuses_or_whose_node_is_gone(
-    server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *, gone: bool
 ) -> None:
     if gone:
         del server.objects[NODE]
     else:
         server.faults = [403]
-    assert run(cordoning.main, cluster, monkeypatch, f"--output={tmp_path}/before") == stage.EXIT_FAILED
+    assert run(cordoning.main, cluster, monkeypatch) == exit_codes.FAILED
     assert ("gone from the cluster" if gone else "refused GET") in server.objects[FAILED]["message"]
     assert server.objects[FAILED]["involvedObject"]["name"] == "gpu-1"
 
 
+@pytest.mark.parametrize("left", ["", "job job-0: the node went away"])
 @pytest.mark.parametrize("before", [True, False])
 def test_what_was_there_before_is_noted_and_seen_to_in_the_end(
-    server: ApiServer, cluster: Cluster, tmp_path: Path, *, before: bool
+    server: ApiServer, cluster: Cluster, *, before: bool, left: str
 ) -> None:
     cordon.restore(cluster, "gpu-1", "job-1")
+    was_left = before and bool(left)
+    server.put(NODE, {"metadata": {"annotations": {labels.LEFT_CORDONED: left}} if was_left else {}, "spec": {}})
     server.objects[NODE]["spec"] = {"unschedulable": True} if before else {}
     for _ in range(2):  # an attempt that was lost
-        cordoning.take(cluster, "gpu-1", "job-1", tmp_path / "before")
-    assert (tmp_path / "before").read_text() == ("true" if before else "false")
+        assert cordoning.take(cluster, "gpu-1", "job-1").endswith("as it was before") is before
     server.put(NODE, {"spec": {}, **reporting("another")})  # it registered itself anew: no marks, no cordon
     for _ in range(2):
-        assert restoring.put_back(cluster, "gpu-1", "job-1", before=before).endswith("as it was before")
+        assert restoring.put_back(cluster, "gpu-1", "job-1").endswith("as it was before")
     assert server.objects[NODE]["spec"].get("unschedulable", False) is before
+    assert (server.objects[NODE]["metadata"].get("annotations") or {}).get(labels.LEFT_CORDONED, "") == (
+        left if was_left else ""
+    )
 
 
-def test_a_cordon_that_somebody_else_made_since_stays_and_is_said(server: ApiServer, cluster: Cluster) -> None:
+def test_a_cordon_that_a_person_made_since_stays_and_is_said(server: ApiServer, cluster: Cluster) -> None:
+    cordoning.take(cluster, "gpu-1", "job-1")
     server.put(NODE, {"spec": {"unschedulable": True}})
-    sentence = restoring.put_back(cluster, "gpu-1", "job-1", before=False)
-    assert "somebody else has cordoned it" in sentence
+    sentence = restoring.put_back(cluster, "gpu-1", "job-1")
+    assert "has cordoned it since" in sentence
     assert server.objects[NODE]["spec"]["unschedulable"]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
-from workflow_templates import cordon, lease
+from workflow_templates import cordon, locks
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import clean_up, stage, told, wait
 
 NODE = "/api/v1/nodes/gpu-1"
@@ -45,8 +46,8 @@ class World:
 
     def is_told(self) -> None:
         """Under the node's Lease, as the step does it."""
-        lease.take(self.cluster, "gpu-1", "job-1")
-        told.note(self.cluster, "gpu-1", "job-1", OLD, self.now())
+        locks.take(self.cluster, "gpu-1", "job-1")
+        told.note(self.cluster, "gpu-1", "job-1", OLD, self.now(), 1800)
 
     def is_now(self, *, boot: str, ready: str) -> None:
         before = self.server.objects.get(NODE, {"metadata": {}, "spec": {}})
@@ -77,7 +78,7 @@ class World:
         last_word = self.output.with_name("last-word")
         monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(last_word))
         monkeypatch.setattr(Cluster, "in_pod", lambda: self.cluster)
-        given = ["--job=job-1", "--node=gpu-1", f"--boot-id={OLD}", f"--since={self.begun.isoformat()}"]
+        given = ["--job=job-1", "--node=gpu-1", f"--boot-id={OLD}"]
         given += [f"--come-back-seconds={limit}", f"--output={self.output}"]
         monkeypatch.setattr("sys.argv", ["wait", *given])
         return wait.main(), last_word.read_text()
@@ -150,9 +151,9 @@ def test_a_node_that_is_back_before_the_first_look(world: World) -> None:
 
 def test_without_a_sign_of_life_how_long_it_was_down_is_not_known(world: World) -> None:
     del world.server.objects[BEAT]
-    lease.release(world.cluster, "gpu-1", "job-1")
-    lease.take(world.cluster, "gpu-1", "job-1")
-    told.note(world.cluster, "gpu-1", "job-1", OLD, None)
+    locks.release(world.cluster, "gpu-1", "job-1")
+    locks.take(world.cluster, "gpu-1", "job-1")
+    told.note(world.cluster, "gpu-1", "job-1", OLD, None, 1800)
     world.is_now(boot=NEW, ready="True")
     world.come_back()
     assert world.report["secondsDown"] is None
@@ -169,7 +170,7 @@ def test_not_ready_and_ready_again_without_another_boot_id_is_none(world: World)
     with pytest.raises(stage.FailedError, match=sentence):
         world.come_back()
     assert not world.output.exists()
-    assert world.marks[cordon.CORDONED_BY] == "job-1", "the clean-up puts it back: it was not rebooted"
+    assert world.marks[labels.CORDONED_BY] == "job-1", "the clean-up puts it back: it was not rebooted"
 
 
 def test_a_node_without_a_boot_id_has_not_rebooted(world: World) -> None:
@@ -186,7 +187,7 @@ def test_a_node_that_stays_away_stays_cordoned(world: World, ready: str) -> None
         stage.FailedError, match=r"gpu-1 went away and did not come back within 60 s; it stays cordoned"
     ):
         world.come_back()
-    assert world.marks == {cordon.LEFT_CORDONED: "job job-1: the node went away and did not come back within 60 s"}
+    assert world.marks == {labels.LEFT_CORDONED: "job job-1: the node went away and did not come back within 60 s"}
     assert not cordon.restore(world.cluster, "gpu-1", "job-1"), "nor does the clean-up put it back"
     assert world.server.objects[NODE]["spec"]["unschedulable"]
 
@@ -195,7 +196,7 @@ def test_a_node_that_comes_back_sick_stays_cordoned(world: World) -> None:
     world.happens = {20: lambda: world.is_now(boot=NEW, ready="False")}
     with pytest.raises(stage.FailedError, match="came back with boot id boot-id-new, but is not Ready after 60 s"):
         world.come_back()
-    assert list(world.marks) == [cordon.LEFT_CORDONED]
+    assert list(world.marks) == [labels.LEFT_CORDONED]
 
 
 def test_a_node_that_comes_back_at_the_last_moment_is_back(world: World) -> None:
@@ -204,10 +205,21 @@ def test_a_node_that_comes_back_at_the_last_moment_is_back(world: World) -> None
     assert world.report["secondsToReady"] > 60
 
 
-def test_a_node_that_left_the_cluster_fails(world: World) -> None:
-    del world.server.objects[NODE]
-    with pytest.raises(LookupError, match="node gpu-1 is gone from the cluster"):
+def test_a_node_object_that_goes_is_waited_for(world: World) -> None:
+    """A cloud's controller deletes the object of a machine that is off, and its kubelet registers anew."""
+    world.happens = {
+        5: lambda: world.server.objects.__delitem__(NODE),
+        40: lambda: world.server.put(NODE, {"spec": {}, "status": {}}),
+        41: lambda: world.is_back(ready="True"),
+    }
+    assert "Ready after 41 s" in world.come_back()
+
+
+def test_a_node_that_left_the_cluster_fails_when_its_time_is_up(world: World) -> None:
+    world.happens = {5: lambda: world.server.objects.__delitem__(NODE)}
+    with pytest.raises(stage.FailedError, match=r"did not come back within 60 s, .* which is gone from the cluster$"):
         world.come_back()
+    assert told.read(world.cluster, "gpu-1", "job-1") is None, "nothing is pending any more"
 
 
 def test_an_event_that_cannot_be_written_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,12 +242,12 @@ def test_a_command_that_failed_is_given_up_soon_in_its_own_words(world: World, m
     beating(world, 100)
     code, sentence = world.main(monkeypatch, limit=1800)
     assert (code, sentence) == (
-        stage.EXIT_FAILED,
+        exit_codes.FAILED,
         f"node gpu-1 was not rebooted: after 60 s its boot id is still {OLD}, {REFUSED.partition('): ')[2]}",
     )
     assert world.seconds < 100
     assert world.events == [("Warning", "RebootFailed")]
-    assert world.marks[cordon.CORDONED_BY] == "job-1"
+    assert world.marks[labels.CORDONED_BY] == "job-1"
 
 
 def test_a_failed_command_does_not_lengthen_a_shorter_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +297,7 @@ def test_a_node_that_was_never_told_fails_at_once_and_is_given_back(
     told.forget(world.cluster, "gpu-1", "job-1")
     world.step(message)
     code, sentence = world.main(monkeypatch, limit=1800)
-    assert code == stage.EXIT_FAILED
+    assert code == exit_codes.FAILED
     assert sentence.startswith("node gpu-1 could not be told to reboot: ")
     assert why in sentence
     assert "exit code" not in sentence
@@ -328,7 +340,7 @@ def give_back(world: World, limit: float = 1800) -> Object:
 
 def test_a_stop_after_the_signal_gives_the_node_back_once_it_has_rebooted(world: World) -> None:
     def held() -> None:
-        assert world.marks[cordon.CORDONED_BY] == "job-1"
+        assert world.marks[labels.CORDONED_BY] == "job-1"
         assert f"{LEASES}/node-gpu-1" in world.server.objects
 
     world.happens = {
@@ -353,7 +365,7 @@ def test_and_when_nothing_is_pending_any_more(world: World) -> None:
 def test_and_keeps_it_cordoned_where_it_does_not_come_back(world: World) -> None:
     node = give_back(world, limit=150)
     assert node["spec"]["unschedulable"]
-    assert list(node["metadata"]["annotations"]) == [cordon.LEFT_CORDONED]
+    assert list(node["metadata"]["annotations"]) == [labels.LEFT_CORDONED]
     assert world.events == [("Warning", "RebootFailed")]
 
 
@@ -365,6 +377,7 @@ def test_a_stop_before_the_signal_gives_it_back_at_once(world: World) -> None:
 
 def test_the_clean_up_leaves_a_verdict_as_it_is(world: World) -> None:
     cordon.leave(world.cluster, "gpu-1", "job-1", "it did not come back")
+    told.forget(world.cluster, "gpu-1", "job-1")
     assert give_back(world)["spec"]["unschedulable"]
     assert (world.seconds, world.events) == (0, [])
 

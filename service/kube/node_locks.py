@@ -1,0 +1,80 @@
+"""Node locks and cordon marks that outlived their job: one Lease per node, one mark per cordon (design rule 5)."""
+
+from service.kube import nodes
+from service.kube.client import Api, ConflictError, KubeSettings, Object
+from workflow_templates.protocol import cordons, labels, node_lock, node_state
+
+
+class NodeLocks:
+    def __init__(self, api: Api, settings: KubeSettings) -> None:
+        self._api = api
+        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.jobs_namespace}/leases"
+        self._pods = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+
+    async def holders(self) -> dict[str, str]:
+        """Node → the job its cordon mark names, or else the job that has locked it.
+
+        The two differ only where an ended job left its mark and another job has locked the node since: the mark is what
+        has to be put back, and the lock is looked at again once it is.
+        """
+        holders = {}
+        async for lock in self._api.list(self._leases):
+            node, holder = node_lock.node_of(lock), node_lock.holder(lock)
+            if node and holder:
+                holders[node] = holder
+        async for found in self._api.list(nodes.PATH, metadata=True):
+            if marked_by := node_state.annotations(found).get(labels.CORDONED_BY):
+                holders[found["metadata"]["name"]] = marked_by
+        return holders
+
+    async def give_back(self, node: str, job_id: str, *, at_once: bool = False) -> str:
+        """Put the node back to how it was before this job, which is over, and free its lock.
+
+        Returns:
+            Why the node stays locked for now, because the job's work on it goes on; empty: it is free, or another
+            job's. With `at_once` that is not asked.
+        """
+        lock = await self._lock(node, job_id)
+        found = await self._api.get(f"{nodes.PATH}/{node}")
+        if lock and not at_once and (why := await self._unfinished(lock, node, found, job_id)):
+            return why
+        if found:
+            await self._put_back(found, lock, job_id)
+        if lock:
+            await self._free(lock)
+            await self._free_control_plane(node, job_id)
+        return ""
+
+    async def _lock(self, node: str, job_id: str) -> Object | None:
+        lock = await self._api.get(f"{self._leases}/{node_lock.name(node)}")
+        return lock if lock and node_lock.holder(lock) == job_id else None
+
+    async def _unfinished(self, lock: Object, name: str, node: Object | None, job_id: str) -> str:
+        of_job = {"labelSelector": labels.pods_of(job_id, labels.STEP_NODE), "fieldSelector": f"spec.nodeName={name}"}
+        pods = [pod async for pod in self._api.list(self._pods, of_job)]
+        pending = node_lock.reboot_pending(lock, node, self._api.now())
+        return pending or node_lock.work_unfinished(lock, node, pods)
+
+    async def _put_back(self, node: Object, lock: Object | None, job_id: str) -> None:
+        """The cordon before the lock: whoever has that next must find the node as it was."""
+        why = node_lock.not_back(lock, node, self._api.now()) if lock else ""
+        note = cordons.noted(lock) if lock else None
+
+        def change(found: Object) -> Object | None:
+            return cordons.leaving(found, job_id, why) if why else cordons.giving_back(found, job_id, note)
+
+        await self._api.change(f"{nodes.PATH}/{node['metadata']['name']}", change)
+
+    async def _free(self, lock: Object) -> None:
+        """Exactly as it was read: what was noted at it since is looked at in the next round."""
+        exactly = {key: lock["metadata"][key] for key in ("uid", "resourceVersion")}
+        try:
+            await self._api.delete(f"{self._leases}/{lock['metadata']['name']}", {"preconditions": exactly})
+        except ConflictError:
+            return
+
+    async def _free_control_plane(self, node: str, job_id: str) -> None:
+        """The one turn that there is to reboot a node of the control plane, if this was it."""
+        turn = await self._api.get(f"{self._leases}/{node_lock.CONTROL_PLANE}")
+        if turn and node_lock.holder(turn) == job_id and node_state.annotations(turn).get(labels.NODE) == node:
+            await self._free(turn)

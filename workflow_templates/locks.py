@@ -1,0 +1,164 @@
+"""Taking and releasing node locks (contract: the same nodes in two jobs), and noting at them what outlives a pod.
+
+What else only one job at a time may touch is locked the same way, as another kind of thing.
+"""
+
+from collections.abc import Mapping
+
+from workflow_templates.cluster import Cluster, ConflictError, Object
+from workflow_templates.protocol import labels, node_lock, node_state
+
+NODE = node_lock.PREFIX.removesuffix("-")
+
+
+class HeldError(Exception):
+    """Another job has it; the message says which, and what it still does where that job is over."""
+
+
+class LostError(Exception):
+    """The node is not locked by this job any more; the message names both."""
+
+
+def take(cluster: Cluster, name: str, job: str, kind: str = NODE, *, ends_work: bool = False) -> None:
+    """Lock the node for this job, or raise HeldError. What this job has locked stays locked.
+
+    Args:
+        cluster: The Kubernetes API.
+        name: The node's, or that of a thing of another kind.
+        job: Who takes it.
+        kind: What it is.
+        ends_work: The job reboots the node: scripts that a job before left there end by that.
+    """
+    while True:
+        try:
+            _take(cluster, f"{kind}-{name}", job, ends_work=ends_work)
+        except ConflictError:
+            continue  # another job was quicker, or a repeated call of ours had gone through: look again
+        return
+
+
+def take_control_plane(cluster: Cluster, node: str, job: str) -> None:
+    """One job at a time reboots nodes of the control plane. Raises HeldError: another does, and which node."""
+    while True:
+        try:
+            _take_control_plane(cluster, node, job)
+        except ConflictError:
+            continue
+        return
+
+
+def release(cluster: Cluster, name: str, job: str, kind: str = NODE) -> None:
+    """Free the node if this job has locked it."""
+    _release(cluster, f"{kind}-{name}", job)
+
+
+def release_control_plane(cluster: Cluster, job: str) -> None:
+    """Let another job reboot a node of the control plane, if it was this job's turn."""
+    _release(cluster, node_lock.CONTROL_PLANE, job)
+
+
+def own(cluster: Cluster, name: str, job: str) -> Object | None:
+    """The node's Lease; None: this job has not locked it (any more)."""
+    lock = cluster.get(path(cluster, name))
+    return lock if lock and node_lock.holder(lock) == job else None
+
+
+def note(cluster: Cluster, name: str, job: str, changes: Mapping[str, str | None]) -> None:
+    """Write annotations of the node's Lease, None removes one.
+
+    Raises:
+        LostError: the node is not locked by this job.
+    """
+    while True:
+        lock = own(cluster, name, job)
+        if lock is None:
+            raise LostError(f"node {name} is no longer locked by job {job}")
+        try:
+            cluster.patch(lock, path(cluster, name), {"metadata": {"annotations": dict(changes)}})
+        except ConflictError:
+            continue
+        return
+
+
+def path(cluster: Cluster, name: str) -> str:
+    return f"{_folder(cluster)}/{node_lock.name(name)}"
+
+
+def held(cluster: Cluster, job: str) -> dict[str, Object]:
+    """The Leases of the nodes that this job has locked, by node."""
+    leases = cluster.list(_folder(cluster), labelSelector=f"{labels.JOB_ID}={job}")
+    found = {node_lock.node_of(lease): lease for lease in leases if node_lock.holder(lease) == job}
+    return {node: lease for node, lease in sorted(found.items(), key=str) if node}
+
+
+def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> None:
+    path = f"{_folder(cluster)}/{lease_name}"
+    lease = cluster.get(path)
+    if lease is None:
+        cluster.create(_folder(cluster), node_lock.new(lease_name, job, cluster.now()))
+        return
+    holder = node_lock.holder(lease)
+    if holder == job:
+        return
+    thing = lease_name.replace("-", " ", 1)
+    if _at_work(cluster, holder):
+        raise HeldError(f"{thing} is locked by job {holder}")
+    node = node_lock.node_of(lease)
+    if node and (why := _unfinished(cluster, node, lease, ends_work=ends_work)):
+        raise HeldError(f"{thing} is locked by job {holder}, which is over: {why}")
+    cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now()))
+
+
+def _unfinished(cluster: Cluster, node: str, lease: Object, *, ends_work: bool) -> str:
+    """Pods are not looked at: the job's clean-up and the service do, and free the lock then."""
+    if not node_state.annotations(lease):
+        return ""
+    found = cluster.get(f"/api/v1/nodes/{node}")
+    pending = node_lock.reboot_pending(lease, found, cluster.now())
+    return pending or ("" if ends_work else node_lock.work_unfinished(lease, found, pods=None))
+
+
+def _take_control_plane(cluster: Cluster, node: str, job: str) -> None:
+    path, name = f"{_folder(cluster)}/{node_lock.CONTROL_PLANE}", node_lock.CONTROL_PLANE
+    lease = cluster.get(path)
+    note: Object = {"metadata": {"annotations": {labels.NODE: node}}}
+    if lease is None:
+        new = node_lock.new(name, job, cluster.now())
+        cluster.create(_folder(cluster), {**new, "metadata": {**new["metadata"], **note["metadata"]}})
+        return
+    holder, theirs = node_lock.holder(lease), node_state.annotations(lease).get(labels.NODE, "")
+    # A job that is over is not done with the node before that is free.
+    busy = holder and (_at_work(cluster, holder) or (theirs and own(cluster, theirs, holder)))
+    if holder != job and busy:
+        raise HeldError(
+            f"node {node} belongs to the control plane, of which one node at a time is rebooted, "
+            f"and job {holder} is at node {theirs}"
+        )
+    change = node_lock.taking_over(lease, job, cluster.now())
+    change["metadata"]["annotations"][labels.NODE] = node
+    cluster.patch(lease, path, change)
+
+
+def _release(cluster: Cluster, lease_name: str, job: str) -> None:
+    path = f"{_folder(cluster)}/{lease_name}"
+    while True:
+        lease = cluster.get(path)
+        if lease is None or node_lock.holder(lease) != job:
+            return
+        try:
+            cluster.delete(lease, path)
+        except ConflictError:
+            continue
+        return
+
+
+def _at_work(cluster: Cluster, job: str) -> bool:
+    """Whether a job goes on: its Workflow is there, and has not completed."""
+    if not job:
+        return False
+    workflow = cluster.get(f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}")
+    return workflow is not None and (workflow["metadata"].get("labels") or {}).get(labels.ARGO_COMPLETED) != "true"
+
+
+def _folder(cluster: Cluster) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{cluster.namespace}/leases"

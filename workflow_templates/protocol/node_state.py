@@ -1,0 +1,70 @@
+"""What a Node object says of its node: its boot, its readiness, its role."""
+
+from typing import Any
+
+from workflow_templates.protocol import labels
+
+Object = dict[str, Any]
+
+#: Label and taint keys of a control-plane node; the second is what clusters made before Kubernetes 1.24 carry.
+CONTROL_PLANE = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
+
+#: Taints that only repeat what Ready and spec.unschedulable say.
+REPEATING = frozenset(
+    {"node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+)
+_REPELLING = ("NoSchedule", "NoExecute")
+
+
+def boot_id(node: Object) -> str:
+    """What the kernel calls this run of itself, as the kubelet last reported it; empty: not reported."""
+    return str(((node.get("status") or {}).get("nodeInfo") or {}).get("bootID") or "")
+
+
+def is_ready(node: Object) -> bool:
+    return _ready(node) == "True"
+
+
+def is_silent(node: Object) -> bool:
+    """Whether Kubernetes has not heard of its kubelet for so long that it calls it Unknown; one not Ready speaks."""
+    return _ready(node) not in ("True", "False")
+
+
+def is_cordoned(node: Object) -> bool:
+    return bool((node.get("spec") or {}).get("unschedulable"))
+
+
+def annotations(item: Object) -> dict[str, str]:
+    return dict((item.get("metadata") or {}).get("annotations") or {})
+
+
+def is_control_plane(node: Object) -> bool:
+    taints = (node.get("spec") or {}).get("taints") or ()
+    keys = (*(node["metadata"].get("labels") or ()), *(taint["key"] for taint in taints))
+    return any(key in CONTROL_PLANE for key in keys)
+
+
+def unfit(node: Object, *, tolerate_all: bool) -> str:
+    """Why an addon or preflight job leaves a node alone (contract); empty: it does not.
+
+    A cordon for this job, or one that a job before left behind, tells of the node what was there before it.
+    """
+    if not is_ready(node):
+        return "is NotReady"
+    if tolerate_all:
+        return ""
+    marks = annotations(node)
+    before = marks.get(labels.CORDONED_BEFORE) == "true" if labels.CORDONED_BY in marks else is_cordoned(node)
+    if before:
+        return "is cordoned (isTolerateAll would take it)"
+    taints = [
+        f"{taint['key']}={taint.get('value', '')}:{taint['effect']}".replace("=:", ":")
+        for taint in (node.get("spec") or {}).get("taints") or ()
+        if taint["effect"] in _REPELLING and taint["key"] not in REPEATING
+    ]
+    return f"is tainted {', '.join(taints)} (isTolerateAll would take it)" if taints else ""
+
+
+def _ready(node: Object) -> str:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return next((str(condition["status"]) for condition in conditions if condition["type"] == "Ready"), "Unknown")
