@@ -6,8 +6,8 @@ import pytest
 
 from service.domain.cluster import Taint
 from service.kube.client import Api, KubeSettings
-from service.kube.lent_nodes import LentNodes
 from service.kube.lost_pods import close_results, lose_pods
+from service.kube.node_locks import NodeLocks
 from service.kube.nodes import nodes
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import pod
@@ -16,8 +16,8 @@ STEP = {"workflows.argoproj.io/workflow": "job-1"}
 
 
 @pytest.fixture
-def lent(api: Api, settings: KubeSettings) -> LentNodes:
-    return LentNodes(api, settings)
+def locks(api: Api, settings: KubeSettings) -> NodeLocks:
+    return NodeLocks(api, settings)
 
 
 def lend(cluster: Cluster, settings: KubeSettings, node: str, holder: str) -> None:
@@ -62,46 +62,46 @@ async def test_a_node_that_never_came_up_a_cordon_and_a_taint(api: Api, cluster:
 
 
 async def test_holders_are_those_of_leases_and_of_marks(
-    cluster: Cluster, settings: KubeSettings, lent: LentNodes, ghost: str
+    cluster: Cluster, settings: KubeSettings, locks: NodeLocks, ghost: str
 ) -> None:
     lend(cluster, settings, "elsewhere", "job-1")
     lend(cluster, settings, ghost, "job-2")
-    assert (await lent.holders()).items() >= {"elsewhere": "job-1", ghost: "job-2"}.items()
+    assert (await locks.holders()).items() >= {"elsewhere": "job-1", ghost: "job-2"}.items()
     mark(cluster, ghost, "job-3", "false")
-    assert (await lent.holders())[ghost] == "job-3"
+    assert (await locks.holders())[ghost] == "job-3"
 
 
 @pytest.mark.parametrize(("before", "cordoned"), [("false", False), ("true", True)])
 async def test_a_node_is_given_back_as_it_was(  # noqa: PLR0913, PLR0917 - fixtures
     cluster: Cluster,
     settings: KubeSettings,
-    lent: LentNodes,
+    locks: NodeLocks,
     ghost: str,
     before: str,
     cordoned: bool,  # noqa: FBT001 - data
 ) -> None:
     lend(cluster, settings, ghost, "job-1")
     mark(cluster, ghost, "job-1", before)
-    await lent.restore(ghost, "job-1")
+    await locks.give_back(ghost, "job-1")
     assert cluster.cordon_of(ghost) == (cordoned, {})
     assert lease(cluster, settings, ghost) is None
 
 
 async def test_what_another_job_holds_is_left_alone(
-    cluster: Cluster, settings: KubeSettings, lent: LentNodes, ghost: str
+    cluster: Cluster, settings: KubeSettings, locks: NodeLocks, ghost: str
 ) -> None:
     lend(cluster, settings, ghost, "job-2")
     mark(cluster, ghost, "job-2", "false")
-    await lent.restore(ghost, "job-1")
+    await locks.give_back(ghost, "job-1")
     assert cluster.cordon_of(ghost)[0]
     assert lease(cluster, settings, ghost)["spec"]["holderIdentity"] == "job-2"
 
 
 async def test_giving_back_a_node_that_is_gone_frees_its_lease(
-    cluster: Cluster, settings: KubeSettings, lent: LentNodes
+    cluster: Cluster, settings: KubeSettings, locks: NodeLocks
 ) -> None:
     lend(cluster, settings, "kubetest-gone", "job-1")
-    await lent.restore("kubetest-gone", "job-1")
+    await locks.give_back("kubetest-gone", "job-1")
     assert lease(cluster, settings, "kubetest-gone") is None
 
 

@@ -11,7 +11,9 @@ from workflow_templates.protocol.node_lock import Told
 Object = dict[str, Any]
 
 AT = datetime(2026, 1, 10, 8, tzinfo=UTC)
-RUNNING, ENDED, WAITING = {"running": {}}, {"terminated": {"exitCode": 0}}, {"waiting": {"reason": "ContainerCreating"}}
+RUNNING: Object = {"running": {}}
+ENDED: Object = {"terminated": {"exitCode": 0}}
+WAITING: Object = {"waiting": {"reason": "ContainerCreating"}}
 
 
 def lock(**notes: str) -> Object:
