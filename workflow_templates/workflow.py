@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates.cluster import Cluster, ClusterError, Object
 from workflow_templates.protocol import node_status
 
 
@@ -24,8 +24,15 @@ def planned(workflow: Object) -> list[str]:
 
 
 def steps(workflow: Object) -> Iterator[Object]:
-    """Argo's entries of status.nodes."""
-    return iter(node_status.entries(workflow).values())
+    """Argo's entries of status.nodes.
+
+    Raises:
+        ClusterError: they do not stand in the Workflow.
+    """
+    try:
+        return iter(node_status.entries(workflow).values())
+    except node_status.UnreadableStatusError as error:
+        raise ClusterError(str(error)) from error
 
 
 def parameters(holder: Object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from service.domain import messages
 from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
 from service.domain.nodes import closed, last_pod, observed
 from service.domain.outputs import outputs
-from service.domain.verdict import Verdict, judge, stopped
+from service.domain.verdict import Verdict, judge, judge_unread, stopped
 from service.domain.workflow import EXIT_WAITING, Workflow
 
 _WAITING = "Waiting"
@@ -34,6 +34,8 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
         return job
     if job.phase.final:
         return job if job.workflow_uid else replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
+    if seen.unreadable:
+        return _unread(job, seen, now)
     nodes = observed(job.plan, seen)
     plan = replace(job.plan, nodes=nodes)
     job = replace(job, plan=plan, workflow_uid=seen.uid, workflow_version=seen.version)
@@ -46,6 +48,16 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
     if verdict.phase is Phase.SUCCEEDED and job.phase is Phase.PENDING:
         job = _running(job, seen)
     return _ended(replace(job, outputs=outputs(job, seen, nodes)), verdict, seen.finished or now)
+
+
+def _unread(job: Job, seen: Workflow, now: datetime) -> Job:
+    """The job while its steps cannot be read: its end is known from Argo, what became of its nodes is not."""
+    job = replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
+    if not seen.completed:
+        return _waits_for(job, seen.unreadable, seen.started or job.created)
+    if seen.phase == "Succeeded" and job.phase is Phase.PENDING:
+        job = _running(job, seen)
+    return _ended(job, judge_unread(job, seen), seen.finished or now)
 
 
 def held_up(job: Job, refused: str, at: datetime) -> Job:

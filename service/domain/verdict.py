@@ -35,8 +35,7 @@ def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdi
     if _was_stopped(job, workflow):
         return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
     if _ran_out_of_time(workflow):
-        limit = f"the job's timeout of {workflow.deadline_seconds} s passed"
-        return Verdict(Phase.FAILED, "Timeout", _sentence(limit, messages.tally(nodes)))
+        return _timed_out(workflow, nodes)
     if job.type is JobType.ADDON:
         return _counted(job, workflow, nodes)
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
@@ -46,6 +45,23 @@ def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdi
     if workflow.phase != "Succeeded":
         return _of_argo(job, workflow, nodes)
     return SUCCESS._replace(message=f"{SUCCESS.message}; {workflow.note}") if workflow.note else SUCCESS
+
+
+def judge_unread(job: Job, workflow: Workflow) -> Verdict:
+    """The verdict on a completed Workflow whose steps cannot be read: Argo's own, and what is not known.
+
+    Every template fails its Workflow where too few nodes succeed, so that Argo's verdict is right, if short of reasons.
+    """
+    if _was_stopped(job, workflow):
+        verdict = stopped(job, (), by=workflow.stopped_by, deleted=workflow.deleting)
+    elif _ran_out_of_time(workflow):
+        verdict = _timed_out(workflow, ())
+    elif workflow.phase == "Succeeded":
+        verdict = SUCCESS
+    else:
+        said = f": {workflow.message}" if workflow.message else ""
+        verdict = Verdict(Phase.FAILED, "Error", f"Argo Workflows calls the Workflow {workflow.phase}{said}")
+    return verdict._replace(message=f"{verdict.message}; what became of its nodes is not known: {workflow.unreadable}")
 
 
 def stopped(job: Job, nodes: Sequence[PlannedNode], *, by: str = "", deleted: bool = False) -> Verdict:
@@ -86,6 +102,11 @@ def _ran_out_of_time(workflow: Workflow) -> bool:
         # A pod that could not start is given up by a deadline of its own, long before the job's.
         return left <= _ABOUT_SECONDS
     return workflow.phase != "Succeeded" and left <= 0
+
+
+def _timed_out(workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
+    limit = f"the job's timeout of {workflow.deadline_seconds} s passed"
+    return Verdict(Phase.FAILED, "Timeout", _sentence(limit, messages.tally(nodes)))
 
 
 def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:

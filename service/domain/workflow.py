@@ -69,7 +69,7 @@ class Step:
 
 
 class Workflow:
-    """Argo's object, `status.nodes` decoded."""
+    """Argo's object, `status.nodes` decoded; `unreadable` says why that cannot be done, where it cannot."""
 
     def __init__(self, item: Mapping[str, Any]) -> None:
         metadata, self._spec = item["metadata"], item.get("spec") or {}
@@ -77,6 +77,7 @@ class Workflow:
         self.name: str = metadata["name"]
         self.uid: str = metadata.get("uid", "")
         self.version: str = metadata.get("resourceVersion", "")
+        self.unreadable: str = item.get("unreadable") or ""
         self.deleting = bool(metadata.get("deletionTimestamp"))
         annotations = metadata.get("annotations") or {}
         self.stopped_by: str = annotations.get(STOPPED_BY, "")

@@ -10,9 +10,12 @@ Object = dict[str, Any]
 def unpacked(workflow: Object) -> Object:
     """The Workflow with status.nodes as a dict, whether Argo had compressed it or not.
 
-    Raises:
-        node_status.UnreadableStatusError: it is compressed in a way that Argo 4.0 does not use.
+    Where that cannot be read it is empty, and `unreadable` beside `status` says why.
     """
-    nodes = node_status.entries(workflow)
+    unreadable = {}
+    try:
+        nodes = node_status.entries(workflow)
+    except node_status.UnreadableStatusError as error:
+        nodes, unreadable = {}, {"unreadable": str(error)}
     rest = {key: value for key, value in (workflow.get("status") or {}).items() if key != "compressedNodes"}
-    return {**workflow, "status": {**rest, "nodes": nodes}}
+    return {**workflow, "status": {**rest, "nodes": nodes}, **unreadable}

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.kube.status import unpacked
-from workflow_templates.protocol.node_status import UnreadableStatusError
 
 NODES = {"job-1": {"id": "job-1", "phase": "Running", "message": "升级"}}
 
@@ -42,5 +41,17 @@ def test_whatever_argo_packs_comes_back(nodes: dict[str, Any]) -> None:
     ids=["no base64", "no gzip", "cut off", "no JSON"],
 )
 def test_what_cannot_be_unpacked_names_the_workflow(broken: str) -> None:
-    with pytest.raises(UnreadableStatusError, match="Workflow job-7"):
-        unpacked({"metadata": {"name": "job-7"}, "status": {"compressedNodes": broken}})
+    found = unpacked({"metadata": {"name": "job-7"}, "status": {"compressedNodes": broken}})
+    assert found["status"]["nodes"] == {}
+    assert "Workflow job-7 cannot be read" in found["unreadable"]
+
+
+def test_a_status_that_argo_keeps_elsewhere_names_the_setting() -> None:
+    found = unpacked({"metadata": {"name": "job-7"}, "status": {"offloadNodeStatusVersion": "fnv:1"}})
+    assert found["status"]["nodes"] == {}
+    assert "nodeStatusOffLoad" in found["unreadable"]
+
+
+def test_a_status_that_was_kept_elsewhere_before_is_read() -> None:
+    found = unpacked({"status": {"offloadNodeStatusVersion": "fnv:1", "nodes": NODES}})
+    assert (found["status"]["nodes"], "unreadable" in found) == (NODES, False)
