@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "opsjobs"
 SCENARIOS = sorted((CHART / "ci").glob("*.yaml"))
 NAMESPACE = "opsjobs"
+CONTROLLER = {"controller": "argo:argo"}
 
 Object = dict[str, Any]
 
@@ -53,6 +54,11 @@ def refusal(values: Object) -> str:
     return done.stderr
 
 
+def whole(values: Object) -> Object:
+    """The values with what the chart does not install without."""
+    return {**values, "argo": CONTROLLER | values.get("argo", {})}
+
+
 def helm_program() -> str:
     built = ROOT / "build" / "bin" / "helm"
     found = str(built) if built.exists() else shutil.which("helm")
@@ -61,7 +67,7 @@ def helm_program() -> str:
 
 
 def _helm(values: Object | Path, chart: Path, namespace: str) -> subprocess.CompletedProcess[str]:
-    text = values.read_text() if isinstance(values, Path) else json.dumps(values)
+    text = values.read_text() if isinstance(values, Path) else json.dumps(whole(values))
     return subprocess.run(
         [helm_program(), "template", "opsjobs", chart, "--namespace", namespace, "--values", "-"],
         input=text,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.unit.chart.rendering import Object, render
+from tests.unit.chart.rendering import Object, refusal, render
 
 
 def admission(values: Object) -> dict[str, list[str]]:
@@ -65,10 +65,24 @@ def test_who_starts_pods_is_checked_where_it_is_known() -> None:
         'request.userInfo.username == "system:serviceaccount:argo:argo"'
         in admission({"argo": {"controller": "argo:argo"}})["opsjobs-pods"]
     )
-    unknown = admission({})
+    unknown = admission({"argo": {"controller": "", "controllerUnknown": True}})
     assert not [rule for rule in unknown["opsjobs-pods"] if "username" in rule]
     (changes,) = (rule for rule in unknown["opsjobs-workflows"] if "variables.changed" in rule)
     assert changes.startswith('!(request.userInfo.username.startsWith("system:serviceaccount:opsjobs:")')
+
+
+def test_the_chart_asks_who_argos_controller_is() -> None:
+    said = refusal({"argo": {"controller": ""}})
+    assert "argo.controller" in said
+    assert "controllerUnknown" in said
+    assert render({"argo": {"controller": ""}, "admission": {"enabled": False}}).objects
+
+
+def test_a_controller_for_one_namespace_runs_in_another_than_the_steps() -> None:
+    """Its own pods would not be admitted there; where it is told --managed-namespace they need not be."""
+    assert "--managed-namespace" in refusal({"argo": {"controller": "opsjobs-jobs:argo"}})
+    rules = admission({"argo": {"controller": "argo-of-jobs:argo"}})["opsjobs-pods"]
+    assert 'request.userInfo.username == "system:serviceaccount:argo-of-jobs:argo"' in rules
 
 
 @pytest.mark.parametrize(("writable", "below"), [(False, True), (True, False)])

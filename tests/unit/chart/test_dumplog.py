@@ -61,7 +61,7 @@ def test_with_them_the_step_that_is_root_on_a_node_has_an_account_that_may_nothi
     assert accounts(rendered) == {"opsjob-dumplog", "opsjob-dumplog-node"}
     assert rights(rendered, "opsjob-dumplog-node") == EXECUTORS
     assert not [item for item in rendered.kind("ClusterRole") if "dumplog-node" in item["metadata"]["name"]]
-    assert rights(rendered, "opsjob-dumplog") == {*EXECUTORS, ("pods", "list")}
+    assert rights(rendered, "opsjob-dumplog") == {*EXECUTORS, ("pods", "list"), *LOGS}
     names = ("LOGS", "LOG_HOURS", "LOG_MEBIBYTES", "LOG_SECONDS")
     assert [rendered.settings[f"OPSJOBS_DUMPLOG_NODE_{name}"] for name in names] == ["true", "48", "8", "60"]
     assert [rule for rule in admitted_pods(rendered) if "dumplog-node" in rule]
@@ -71,6 +71,35 @@ def test_with_them_the_step_that_is_root_on_a_node_has_an_account_that_may_nothi
 def test_the_step_that_has_the_keys_of_the_store_never_touches_a_host(values: Object) -> None:
     (rule,) = (rule for rule in admitted_pods(render(values)) if 'serviceAccountName != "opsjob-dumplog"' in rule)
     assert all(word in rule for word in ("hostPID", "hostIPC", "hostNetwork", "hostDirectories", "privileged"))
+
+
+LOGS = {("pods", "get"), ("pods/log", "get")}
+
+
+def of_logs(rendered: Rendered) -> dict[str, set[tuple[str, str]]]:
+    """Where the account that archives may read logs, by its roles; "": everywhere."""
+    found = {}
+    for binding in [*rendered.kind("RoleBinding"), *rendered.kind("ClusterRoleBinding")]:
+        if not any(subject["name"] == "opsjob-dumplog" for subject in binding["subjects"]):
+            continue
+        place = binding["metadata"].get("namespace", "")
+        (role,) = (
+            item
+            for item in rendered.kind(binding["roleRef"]["kind"])
+            if item["metadata"]["name"] == binding["roleRef"]["name"] and item["metadata"].get("namespace", "") == place
+        )
+        rules = {(one, verb) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]}
+        if rules & LOGS:
+            found[place] = rules & LOGS
+    return found
+
+
+def test_logs_are_read_where_the_values_say_and_everywhere_only_if_they_say_so() -> None:
+    assert of_logs(render(STORE)) == {}
+    named = {"dumplog": {"namespaces": ["team-a", "team-b"]}}
+    assert of_logs(render(STORE | named)) == {"team-a": LOGS, "team-b": LOGS}
+    assert of_logs(render(STORE | {"dumplog": {"allNamespaces": True}})) == {"": LOGS}
+    assert of_logs(render(with_nodes())) == {"opsjobs-jobs": LOGS}, "what the steps on nodes hand on"
 
 
 def test_without_a_store_nothing_of_it_is_there() -> None:

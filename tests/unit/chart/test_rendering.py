@@ -284,9 +284,11 @@ def test_records_are_kept_unless_a_number_of_days_is_set() -> None:
 
 
 def test_jobs_namespace_allows_what_steps_do_and_is_made_only_when_wanted() -> None:
-    (namespace,) = render({}).kind("Namespace")
+    namespace = render({}).one("Namespace", "opsjobs-jobs")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
-    assert render({"jobs": {"createNamespace": False}}).kind("Namespace") == []
+    assert [one["metadata"]["name"] for one in render({"jobs": {"createNamespace": False}}).kind("Namespace")] == [
+        "opsjobs-checks"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,7 @@ def test_numbers_reach_the_service_as_they_are_written() -> None:
 def test_what_is_optional_is_off() -> None:
     rendered = render({})
     assert not rendered.kind("ServiceMonitor")
-    assert not rendered.kind("NetworkPolicy")
+    assert [one["metadata"]["namespace"] for one in rendered.kind("NetworkPolicy")] == ["opsjobs-checks"]
     everything = render(CHART / "ci" / "full-values.yaml")
     assert everything.kind("ServiceMonitor")
     assert everything.kind("NetworkPolicy")
