@@ -18,9 +18,10 @@ from service.domain.preflight import Allowed
 from service.jobs.addons import Addons
 from service.jobs.dumplogs import Dumplogs
 from service.jobs.exports import Exports
+from service.jobs.homes import Homes
 from service.jobs.keep import Keeper
 from service.jobs.node_logs import NodeLogs
-from service.jobs.ports import Cluster, Leader, Records, Reviews
+from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
 from service.jobs.preflights import Preflights
 from service.jobs.project import Projector
 from service.jobs.reboots import Reboots
@@ -73,13 +74,21 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
         kinds=kinds(settings, cluster, reviews),
-        limits=Limits(inputs=settings.max_inputs, nodes=settings.max_nodes, workloads=settings.max_workloads),
+        limits=Limits(
+            inputs=settings.max_inputs,
+            nodes=settings.max_nodes,
+            workloads=settings.max_workloads,
+            ttl_seconds=settings.maximum_ttl_seconds,
+        ),
+        quota=Quota(per_caller=settings.max_jobs_per_caller, per_workspace=settings.max_jobs_per_workspace),
+        unlabelled_nodes=settings.unlabelled_nodes,
     )
     return Wiring(
         records=records,
         cluster=cluster,
         reviews=reviews,
         submission=submission,
+        homes=Homes(cluster, records),
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
         turns=Turns(settings.max_requests_per_caller),

@@ -16,9 +16,13 @@ class Settings(BaseSettings):
     #: Job type → name of the WorkflowTemplate that runs it.
     templates: dict[str, str] = {}
     default_ttl_seconds: int = 86_400
+    #: More is refused; 0: any.
+    maximum_ttl_seconds: int = 0
     #: For jobs that name no timeoutSecond; 0: none.
     default_timeout_seconds: int = 0
     workspace_label: str = "opsjob.io/workspace"
+    #: A right in a workspace reaches nodes that are labelled for none, too.
+    unlabelled_nodes: bool = False
     workload_labels: list[str] = []
     #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
     system_namespaces: list[str] = ["kube-system", "argo"]
@@ -45,6 +49,9 @@ class Settings(BaseSettings):
     max_inputs: int = 1_000
     max_nodes: int = 2_000
     max_workloads: int = 50
+    #: Unfinished jobs; 0: any number.
+    max_jobs_per_caller: int = 0
+    max_jobs_per_workspace: int = 0
     max_requests_per_caller: int = 64
     #: Space on its node that a dumplog job may use on the way to the store.
     dumplog_scratch_mebibytes: int = 8192

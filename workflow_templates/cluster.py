@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from workflow_templates.protocol.api_path import BadNameError, api_path, plain
+
 Object = dict[str, Any]
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -91,7 +93,7 @@ class Cluster:
         """
         request = self._signed({"params": params, "headers": {"Accept-Encoding": "identity"}, "timeout": _STREAMED})
         try:
-            with self._http.stream("GET", path, **request) as answer:
+            with self._http.stream("GET", _plain(path), **request) as answer:
                 if answer.is_error:
                     answer.read()
                     error = UnavailableError if answer.status_code in _PASSING else ClusterError
@@ -134,7 +136,7 @@ class Cluster:
             "metadata": {"name": name, "namespace": namespace},
             "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
         }
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+        path = api_path("v1", "pods", namespace=namespace, name=name, subresource="eviction")
         answer = self._answer("POST", path, {"json": eviction}, passes=lambda _: False)
         if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT) or answer.is_success:
             _read("POST", path, answer)
@@ -159,12 +161,12 @@ class Cluster:
         self, method: str, path: str, request: Mapping[str, Any], passes: Callable[[httpx.Response], bool]
     ) -> httpx.Response:
         """The API's answer; one that passes is asked for again, for as long as there is patience."""
-        begun = time.monotonic()
+        asked, begun = _plain(path), time.monotonic()
         pause = self._pause
         while True:
             asked_to_wait, refused = 0.0, None
             try:
-                answer = self._http.request(method, path, **self._signed(request))
+                answer = self._http.request(method, asked, **self._signed(request))
             except httpx.TransportError as fault:
                 why = f"{type(fault).__name__}: {fault}"
             else:
@@ -193,6 +195,13 @@ class Cluster:
             return dict(request)
         bearer = f"Bearer {self._token.read_text().strip()}"
         return {**request, "headers": {**request.get("headers", {}), "Authorization": bearer}}
+
+
+def _plain(path: str) -> str:
+    try:
+        return plain(path)
+    except BadNameError as error:
+        raise ClusterError(str(error)) from None
 
 
 def _read(method: str, path: str, answer: httpx.Response) -> Object | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from workflow_templates import locks
 from workflow_templates.cluster import Cluster, ConflictError, Object
 from workflow_templates.protocol import cordons, labels
+from workflow_templates.protocol.api_path import api_path
 
 
 def cordon(cluster: Cluster, name: str, job: str) -> bool:
@@ -69,4 +70,4 @@ def _read(cluster: Cluster, name: str) -> Object:
 
 
 def _path(name: str) -> str:
-    return f"/api/v1/nodes/{name}"
+    return api_path("v1", "nodes", name=name)

@@ -13,6 +13,7 @@ from service.domain.cluster import Caller
 from service.domain.job import Job, JobType
 from service.domain.listing import Visible
 from service.domain.names import is_job_id
+from service.domain.reach import Reach
 from service.domain.selection import Selection
 from service.jobs import dumplogs
 
@@ -51,16 +52,20 @@ def _unauthenticated(message: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": 'Bearer realm="opsjobs"'})
 
 
-async def require_create_somewhere(services: Services, who: Caller, kind: JobType) -> None:
-    """Resolve nothing for those who may create that type nowhere: it costs, and tells what there is in the cluster.
+async def create_reach(services: Services, who: Caller, kind: JobType) -> Reach:
+    """Where the caller may create jobs of that type.
 
     Raises:
-        Problem: 403.
+        Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and tells what there is.
     """
-    namespaces = (await services.cluster.workspaces()).values()
-    if not await services.reviews.granted(who, "create", [kind], namespaces):
+    workspaces = await services.homes.workspaces()
+    namespaces = [namespace for workspace in workspaces for namespace in workspace.namespaces]
+    granted = await services.reviews.granted(who, "create", [kind], namespaces)
+    if not granted:
         message = f"{who.user_name} may not create {kind} jobs: the right is create on opsjobs.opsjob.io/{kind}"
         raise Problem(HTTPStatus.FORBIDDEN, message)
+    within = {namespace for _, namespace in granted if namespace is not None}
+    return Reach.of(workspaces, within, everywhere=(kind, None) in granted)
 
 
 async def require_create(services: Services, who: Caller, kind: JobType, selection: Selection) -> None:
@@ -69,7 +74,7 @@ async def require_create(services: Services, who: Caller, kind: JobType, selecti
     Raises:
         Problem: 403.
     """
-    if not await services.reviews.may(who, "create", kind, await services.namespace(selection.workspace_id)):
+    if not await services.reviews.may(who, "create", kind, selection.namespace or None):
         where = f"in workspace {selection.workspace_id!r}" if selection.workspace_id else "on nodes of no one workspace"
         message = f"{who.user_name} may not create {kind} jobs {where}: the right is create on opsjobs.opsjob.io/{kind}"
         raise Problem(HTTPStatus.FORBIDDEN, message)
@@ -92,7 +97,7 @@ async def _require_own_right(
 
 async def visible(services: Services, who: Caller) -> Visible:
     """Which jobs a list shows: the caller's own, and those of the types they may list, everywhere or in workspaces."""
-    workspaces = await services.cluster.workspaces()
+    workspaces = await services.homes.all()
     granted = await services.reviews.granted(who, "list", JobType, workspaces.values())
     return Visible(
         user_id=who.user_id,

@@ -10,14 +10,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from service.domain.faults import Fault, RefusedError
-from service.jobs.ports import UnavailableError
+from service.domain.faults import Fault, NotPermittedError, RefusedError
+from service.jobs.ports import QuotaError, UnavailableError
 from service.jobs.submit import KeyConflictError
 
 log = structlog.get_logger()
 
 #: Seconds after which a client may try again when a dependency was away.
 RETRY_AFTER = 5
+#: The same where one of many jobs has to end first.
+RETRY_AFTER_A_JOB = 60
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
@@ -72,6 +74,15 @@ def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
     }
 
 
+async def _not_permitted(_request: Request, error: Exception) -> JSONResponse:
+    return answer(Problem(HTTPStatus.FORBIDDEN, str(error)))
+
+
+async def _too_many(_request: Request, error: Exception) -> JSONResponse:
+    headers = {"Retry-After": str(RETRY_AFTER_A_JOB)}
+    return answer(Problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=headers))
+
+
 def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
     """Let every error of the app leave as a problem; `routes` are all that the app has."""
 
@@ -82,6 +93,9 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
     @app.exception_handler(RefusedError)
     async def _(_request: Request, error: RefusedError) -> JSONResponse:
         return answer(refused(list(error.faults)))
+
+    app.add_exception_handler(NotPermittedError, _not_permitted)
+    app.add_exception_handler(QuotaError, _too_many)
 
     @app.exception_handler(UnavailableError)
     async def _(_request: Request, error: UnavailableError) -> JSONResponse:

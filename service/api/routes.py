@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.api import answers, audit, body, requests
-from service.api.caller import CallerDep, job_for, readable, require_create, require_create_somewhere, turn, visible
+from service.api.caller import CallerDep, create_reach, job_for, readable, require_create, turn, visible
 from service.api.openapi import CREATE, CREATED, LIST, answer, empty, problems
 from service.api.problems import Problem
 from service.api.query import list_query
@@ -63,20 +63,20 @@ async def create(
     order = replace(requests.order(content), caller=who)
     audit.note(request, type=order.type)
     submission = services.submission
-    await require_create_somewhere(services, who, order.type)
+    reach = await create_reach(services, who, order.type)
 
     async def permit(selection: Selection) -> None:
         audit.note(request, nodes=list(selection.plan.names))
         await require_create(services, who, order.type, selection)
 
     if dry_run == "true":
-        resolved = await submission.resolve(order, permit)
+        resolved = await submission.resolve(order, reach, permit)
         return JSONResponse({"plan": plan_answer(resolved.selection.plan)})
     key = _key(idempotency_key, who.user_id, content)
     job_id = await submission.claim(key) if key else None
     if job_id is None:
         try:
-            resolved = await submission.resolve(order, permit)
+            resolved = await submission.resolve(order, reach, permit)
             job_id = await submission.submit(order, who, resolved, key)
         except BaseException:
             if key:

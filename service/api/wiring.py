@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from service.api.turns import Turns
 from service.domain.cluster import Caller
 from service.domain.job import Job
+from service.jobs.homes import Homes
 from service.jobs.ports import Cluster, Records, Reviews
 from service.jobs.submit import Submission
 
@@ -18,6 +19,7 @@ class Wiring:
     cluster: Cluster
     reviews: Reviews
     submission: Submission
+    homes: Homes
     argo_ui_url: str
     jobs_namespace: str
     turns: Turns
@@ -29,12 +31,7 @@ class Wiring:
 
     async def namespace(self, workspace_id: str) -> str | None:
         """The namespace in which rights are asked; None: cluster-wide, as for a workspace that is gone."""
-        if not workspace_id:
-            return None
-        if known := (await self.cluster.workspaces()).get(workspace_id):
-            return known
-        workspace = await self.cluster.workspace(workspace_id)
-        return workspace.namespace if workspace else None
+        return await self.homes.of(workspace_id) if workspace_id else None
 
 
 def wiring(request: Request) -> Wiring:

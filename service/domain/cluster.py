@@ -42,10 +42,11 @@ class AddonTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace: its namespace, and (through the node label) its nodes."""
+    """A workspace: the namespace that is labelled with its id, and (through the same label) its nodes."""
 
     id: str
-    namespace: str
+    #: More than one: nobody can say which of them is the workspace's, and no new job is accepted there.
+    namespaces: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

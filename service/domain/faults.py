@@ -15,6 +15,10 @@ class Fault:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+class NotPermittedError(Exception):
+    """The caller has no right to this; the message says which right is missing (contract: errors, 403)."""
+
+
 class RefusedError(Exception):
     """The request cannot be a job; every fault that was found is in it (contract: errors, 400)."""
 

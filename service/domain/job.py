@@ -101,6 +101,8 @@ class Job:
     user_name: str
     created: datetime
     workspace_id: str = ""
+    #: Where the workspace was when the job was accepted; empty: it has none, or is of a release that noted none.
+    workspace_namespace: str = ""
     timeout_second: int = 0
     phase: Phase = Phase.PENDING
     conditions: tuple[Condition, ...] = ()

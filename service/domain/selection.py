@@ -7,15 +7,18 @@ from typing import NamedTuple
 from service.domain.cluster import Node, Taint, Workload, Workspace
 from service.domain.faults import Fault
 from service.domain.job import ExcludedNode, JobType, Named, Plan, PlannedNode
+from service.domain.reach import WORKLOAD, WORKSPACE, Reach
 
 #: Kinds of selector, the narrowest first.
-NODE, WORKLOAD, WORKSPACE, CLUSTER = "node", "workload", "workspace", "cluster"
+NODE, CLUSTER = "node", "cluster"
 KINDS = (NODE, WORKLOAD, WORKSPACE, CLUSTER)
 #: What no selector says: the nodes that a job which keeps within one workspace may touch.
 _OWN = "own"
+#: What no selector says either: a right in a workspace is none to the machines that run the cluster.
+_NO_CONTROL_PLANE = "no control plane"
 
 #: These work on a workload's pods or image through APIs; no node is touched.
-_WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
+WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
 _REPELLING = ("NoSchedule", "NoExecute")
 
 
@@ -30,6 +33,8 @@ class Facts:
     workspace_label: str
     #: key=value:Effect of the taint that a preflight job puts on nodes and takes off them; empty: it puts none.
     unhealthy_taint: str = ""
+    #: Whether a right in a workspace also reaches nodes that are labelled for none.
+    unlabelled_nodes: bool = False
     nodes: Sequence[Node] = ()
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
     workloads: Mapping[str, Sequence[Workload]] = field(default_factory=dict)
@@ -45,6 +50,8 @@ class Selection:
 
     plan: Plan = field(default_factory=Plan)
     workspace_id: str = ""
+    #: Of that workspace, in which rights are asked; empty: they are asked for the whole cluster.
+    namespace: str = ""
     workloads: tuple[Workload, ...] = ()
     faults: tuple[Fault, ...] = ()
     placed: bool = True
@@ -57,46 +64,67 @@ class _Scope(NamedTuple):
     outside: str
 
 
-def select(
+def select(  # noqa: PLR0913 - all that a plan depends on
     job_type: JobType,
     inputs: Sequence[Named],
     facts: Facts,
     *,
+    reach: Reach,
     excluded_nodes: Iterable[str] = (),
     tolerate_all: bool = False,
 ) -> Selection:
     """Resolve the selectors among the inputs once, against the cluster as it is now.
 
-    The same kind of selector adds up, different kinds narrow each other. All faults are found at once.
+    The same kind of selector adds up, different kinds narrow each other. All faults are found at once, but nothing is
+    said of nodes where it is not known in which workspace the caller's right would have to be.
     """
-    faults = _unknown(inputs, facts)
     workloads, misplaced = _workloads(inputs, facts)
-    faults += misplaced
-    if faults:
+    misplaced = [*_unknown(inputs, facts, reach), *misplaced]
+    if misplaced and not reach.everywhere:
+        return Selection(faults=tuple(misplaced), placed=False)
+    faults = [*misplaced, *_unknown_nodes(inputs, facts)]
+    if misplaced:
         return Selection(faults=tuple(faults), placed=False)
     workspace_id = _workspace_of(inputs, workloads)
-    if job_type in _WITHOUT_NODES:
-        return Selection(workspace_id=workspace_id, workloads=workloads)
-    scopes = _scopes(inputs, facts, workloads, workspace_id)
+    place = Selection(
+        workspace_id=workspace_id,
+        namespace=_namespace(workspace_id, workloads, facts),
+        workloads=workloads,
+        faults=tuple(faults),
+    )
+    if faults or job_type in WITHOUT_NODES:
+        return place
+    scopes = _scopes(inputs, facts, workloads, workspace_id) | _within(reach, facts, workspace_id)
     nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
         faults.append(Fault("inputs", _nothing_left(plan, workloads)))
-    return Selection(plan=plan, workspace_id=workspace_id, workloads=workloads, faults=tuple(faults))
+    return replace(place, plan=plan, faults=tuple(faults))
 
 
-def _unknown(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
-    """Everything named that does not exist."""
-    node_names = {node.name for node in facts.nodes}
+def _unknown_nodes(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
+    known = {node.name for node in facts.nodes}
+    return [
+        Fault(f"inputs[{index}].value", f"there is no node {item.value!r} in this cluster")
+        for index, item in enumerate(inputs)
+        if item.name == NODE and item.value not in known
+    ]
+
+
+def _unknown(inputs: Sequence[Named], facts: Facts, reach: Reach) -> list[Fault]:
+    """Everything else named that does not exist, or of which nobody can say where it is."""
     faults = []
     for index, (kind, value) in enumerate((item.name, item.value) for item in inputs):
         message = ""
-        if kind == NODE and value not in node_names:
-            message = f"there is no node {value!r} in this cluster"
-        elif kind == WORKSPACE and value not in facts.workspaces:
+        if kind == WORKSPACE and value not in facts.workspaces:
             message = f"there is no workspace {value!r}: no namespace is labelled {facts.workspace_label}={value}"
+        elif kind == WORKSPACE and len(facts.workspaces[value].namespaces) > 1:
+            message = (
+                f"several namespaces are labelled {facts.workspace_label}={value}: no new job is accepted in workspace "
+                f"{value!r} until one of them is"
+            )
         elif kind == WORKLOAD and not facts.workloads.get(value):
-            message = f"there is no workload {value!r} in the namespace of any workspace"
+            message = f"there is no workload {value!r} in the namespace of any workspace{reach.but}"
         elif kind == CLUSTER and value != facts.cluster_id:
             message = f"this installation serves the cluster {facts.cluster_id!r}, not {value!r}"
         if message:
@@ -129,6 +157,12 @@ def _workspace_of(inputs: Sequence[Named], workloads: Sequence[Workload]) -> str
     return next(iter(homes)) if len(homes) == 1 else ""
 
 
+def _namespace(workspace_id: str, workloads: Sequence[Workload], facts: Facts) -> str:
+    if not workspace_id:
+        return ""
+    return workloads[0].namespace if workloads else facts.workspaces[workspace_id].namespaces[0]
+
+
 def _scopes(
     inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload], workspace_id: str
 ) -> dict[str, _Scope]:
@@ -152,6 +186,18 @@ def _scopes(
         )
         scopes[_OWN] = _Scope(open_to_it, f"belongs to another workspace than {workspace_id!r}")
     return scopes
+
+
+def _within(reach: Reach, facts: Facts, workspace_id: str) -> dict[str, _Scope]:
+    """What a right in one workspace reaches: its nodes, and not the control plane, whatever its labels."""
+    if reach.everywhere:
+        return {}
+    open_to_it = (workspace_id, None) if facts.unlabelled_nodes else (workspace_id,)
+    own = frozenset(n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in open_to_it)
+    outside = f"is not labelled {facts.workspace_label}={workspace_id}: a right in that workspace reaches no other node"
+    workers = frozenset(node.name for node in facts.nodes if not node.control_plane)
+    why = "is a control-plane node, which takes the right to create such jobs in the whole cluster"
+    return {_OWN: _Scope(own, outside), _NO_CONTROL_PLANE: _Scope(workers, why)}
 
 
 def _plan(

@@ -8,7 +8,8 @@ from service.domain import images
 from service.domain.cluster import Container, Pod, Workload
 from service.domain.faults import Fault
 from service.domain.job import Named
-from service.domain.selection import WORKLOAD, Selection
+from service.domain.reach import WORKLOAD
+from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.ports import Cluster
 from service.jobs.work import Work

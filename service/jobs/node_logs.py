@@ -41,7 +41,7 @@ class NodeLogs:
             wanted = [name for name in wanted if name in named]
         wanted = [name for name in wanted if name not in order.options.get("excludedNodes", ())]
         readable = await self.reviews.readable_nodes(order.caller, wanted) if order.caller else frozenset[str]()
-        ready = {node.name: node.ready for node in await self.cluster.nodes()} if readable else {}
+        ready = {node.name: node.ready for node in await self.cluster.nodes(readable)} if readable else {}
         left_out = {}
         for name in wanted:
             if name not in readable:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as interfaces. Adapters in service/kube and service/records fill them."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -36,6 +36,18 @@ class Claim:
     in_flight: bool = False  # 409
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many unfinished jobs there may be at a time; 0: any number."""
+
+    per_caller: int = 0
+    per_workspace: int = 0
+
+
+class QuotaError(Exception):
+    """So many jobs of the caller, or in the workspace, are unfinished that no new one is accepted."""
+
+
 class Records(Protocol):
     """The store. Every method raises UnavailableError when the store does not answer."""
 
@@ -49,8 +61,16 @@ class Records(Protocol):
         """Give a claimed key back: the request was refused and may be sent again."""
         ...
 
-    async def add(self, job: Job, key: IdempotencyKey | None = None) -> None:
-        """Write a new job, and complete its key, in one transaction."""
+    async def add(self, job: Job, key: IdempotencyKey | None = None, quota: Quota | None = None) -> None:
+        """Write a new job, and complete its key, in one transaction.
+
+        Raises:
+            QuotaError: there are as many unfinished jobs as there may be, those written at the same moment counted.
+        """
+        ...
+
+    async def home(self, workspace_id: str) -> str:
+        """The namespace that the workspace had when its latest job was accepted; empty: there is none on record."""
         ...
 
     async def get(self, job_id: str) -> Job | None: ...
@@ -102,16 +122,18 @@ class Cluster(Protocol):
 
     async def ping(self) -> None: ...
 
-    async def nodes(self) -> Sequence[Node]: ...
+    async def nodes(self, names: Collection[str] | None = None) -> Sequence[Node]:
+        """The nodes of those names that there are; None: all."""
+        ...
 
     async def workspace(self, workspace_id: str) -> Workspace | None: ...
 
-    async def workspaces(self) -> Mapping[str, str]:
-        """Workspace id → namespace of every workspace, as they were a few seconds ago at most."""
+    async def workspaces(self) -> Mapping[str, Workspace]:
+        """Every workspace by its id, as they were a few seconds ago at most."""
         ...
 
-    async def workloads(self, name: str) -> Sequence[Workload]:
-        """Every workload of that name in any workspace's namespace (contract: workload)."""
+    async def workloads(self, names: Iterable[str], within: Mapping[str, str]) -> Mapping[str, Sequence[Workload]]:
+        """Every workload of each name (contract: workload) in these workspaces: id → namespace."""
         ...
 
     async def pod(self, namespace: str, name: str) -> Pod | None: ...

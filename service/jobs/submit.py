@@ -1,6 +1,6 @@
 """Submission as one promise: what is accepted runs exactly once, what is refused leaves nothing behind."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,13 +10,14 @@ import structlog
 
 from service.domain import names, preflight
 from service.domain.cluster import Caller
-from service.domain.faults import Fault, RefusedError
+from service.domain.faults import Fault, NotPermittedError, RefusedError
 from service.domain.job import Job, JobType
 from service.domain.phase import created
+from service.domain.reach import Reach
 from service.domain.secrets import masked
-from service.domain.selection import Facts, Selection, select
+from service.domain.selection import WITHOUT_NODES, Facts, Selection, select
 from service.jobs.order import Order
-from service.jobs.ports import Cluster, IdempotencyKey, Records, UnavailableError
+from service.jobs.ports import Cluster, IdempotencyKey, Quota, QuotaError, Records, UnavailableError
 from service.jobs.work import Kind, Work
 
 log = structlog.get_logger()
@@ -51,8 +52,10 @@ class Limits:
 
     inputs: int = 1_000
     nodes: int = 5_000
-    #: Different ones: for each, the pods of every workspace are looked through.
+    #: Different ones: for each, controllers of six kinds are looked for.
     workloads: int = 50
+    #: ttlSecondsAfterFinished; 0: as many as there are.
+    ttl_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,9 @@ class Submission:
     default_timeout_seconds: int
     kinds: Mapping[JobType, Kind]
     limits: Limits = Limits()
+    quota: Quota | None = None
+    #: Whether a right in a workspace also reaches nodes that are labelled for none.
+    unlabelled_nodes: bool = False
 
     async def submit(self, order: Order, who: Caller, resolved: Resolved, key: IdempotencyKey | None) -> str:
         """Accept the job that an order was resolved to; answers the jobId.
@@ -78,13 +84,19 @@ class Submission:
         creates the Workflow when it is back (docs/decisions/0001).
 
         Raises:
+            QuotaError: the caller, or the workspace, has as many unfinished jobs as they may.
             UnavailableError: the store is away, or Kubernetes is where the job has a Secret; nothing was accepted.
         """
         job = self._job(order, who, resolved)
         if resolved.work.secret is not None:
             # It may not be in the record, so it is kept before; of one without a record the keeper disposes.
             await self.cluster.create_secret(job, resolved.work.secret)
-        await self.records.add(job, key)
+        try:
+            await self.records.add(job, key, self.quota)
+        except QuotaError:
+            if resolved.work.secret is not None:
+                await self.cluster.delete_secret(job.job_id)
+            raise
         try:
             await self.cluster.create_workflow(job)
         except UnavailableError as error:
@@ -105,13 +117,14 @@ class Submission:
             raise KeyConflictError("the first request with this Idempotency-Key is still under way", in_flight=True)
         return claim.job_id
 
-    async def resolve(self, order: Order, permit: Permit) -> Resolved:
+    async def resolve(self, order: Order, reach: Reach, permit: Permit) -> Resolved:
         """What the order's selectors come to in the cluster as it is now.
 
-        `permit` is asked as soon as it is known where the job would work, before anything there is looked at: what
-        it raises is all that somebody learns who may not do this.
+        Nothing beyond the caller's `reach` is looked at. `permit` is asked as soon as it is known where the job would
+        work, before anything is said of nodes: what it raises is all that a caller learns who may not do this.
 
         Raises:
+            NotPermittedError: the job would work beyond the caller's reach, or names a workload that is not within it.
             RefusedError: with every fault at once.
         """
         kind = self.kinds.get(order.type)
@@ -126,22 +139,23 @@ class Submission:
         if len(workloads) > self.limits.workloads:
             message = f"name {len(workloads)} workloads, a job has at most {self.limits.workloads}"
             raise RefusedError([Fault("inputs", message)])
-        facts = Facts(
-            cluster_id=self.cluster_id,
-            workspace_label=self.workspace_label,
-            unhealthy_taint=self.unhealthy_taint,
-            nodes=await self.cluster.nodes(),
-            workspaces={
-                found.id: found
-                for workspace_id in dict.fromkeys(order.values("workspace"))
-                if (found := await self.cluster.workspace(workspace_id))
-            },
-            workloads={name: await self.cluster.workloads(name) for name in workloads},
-        )
+        if self.limits.ttl_seconds and (order.options.get("ttlSecondsAfterFinished") or 0) > self.limits.ttl_seconds:
+            message = f"is at most {self.limits.ttl_seconds} here: the record stays after the Workflow is removed"
+            raise RefusedError([Fault("ttlSecondsAfterFinished", message)])
+        if beyond := reach.beyond(order.inputs):
+            raise NotPermittedError(_may_not(order.type, beyond))
+        facts = await self._facts(order, reach, workloads)
+        if not reach.everywhere and (absent := [name for name in workloads if not facts.workloads[name]]):
+            # Whether there is one elsewhere is not for this caller to know.
+            named = " or ".join(map(repr, absent))
+            raise NotPermittedError(
+                f"there is no workload {named} in a workspace in which you may create {order.type} jobs{reach.but}"
+            )
         selection = select(
             order.type,
             order.inputs,
             facts,
+            reach=reach,
             excluded_nodes=order.options.get("excludedNodes", ()),
             tolerate_all=order.options.get("isTolerateAll", False),
         )
@@ -156,6 +170,20 @@ class Submission:
             raise RefusedError(faults)
         return Resolved(replace(selection, plan=work.plan) if work.plan else selection, work)
 
+    async def _facts(self, order: Order, reach: Reach, workloads: Sequence[str]) -> Facts:
+        # Of a job that touches no node, only what its node inputs name has to be there.
+        nodes = order.values("node") if order.type in WITHOUT_NODES else None
+        named = [await self.cluster.workspace(name) for name in dict.fromkeys(order.values("workspace"))]
+        return Facts(
+            cluster_id=self.cluster_id,
+            workspace_label=self.workspace_label,
+            unhealthy_taint=self.unhealthy_taint,
+            unlabelled_nodes=self.unlabelled_nodes,
+            nodes=await self.cluster.nodes(nodes),
+            workspaces={found.id: found for found in named if found},
+            workloads=await self.cluster.workloads(workloads, reach.searched(order.inputs)) if workloads else {},
+        )
+
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
         now = datetime.now(UTC)
         timeout = self.default_timeout_seconds if order.timeout_second is None else order.timeout_second
@@ -165,6 +193,7 @@ class Submission:
             type=order.type,
             cluster_id=self.cluster_id,
             workspace_id=resolved.selection.workspace_id,
+            workspace_namespace=resolved.selection.namespace,
             user_id=who.user_id,
             user_name=who.user_name,
             created=now,
@@ -176,6 +205,10 @@ class Submission:
             work=resolved.work.recorded(),
             template=self.templates[order.type],
         )
+
+
+def _may_not(job_type: JobType, where: str) -> str:
+    return f"you may not create {job_type} jobs {where}: the right is create on opsjobs.opsjob.io/{job_type}"
 
 
 def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
 from service.jobs.ports import RefusedByClusterError, UnavailableError
+from workflow_templates.protocol.api_path import plain
 
 #: An answer that takes longer is none: routes wait for it.
 ANSWER = aiohttp.ClientTimeout(total=10, connect=3)
@@ -39,7 +40,6 @@ _REFUSALS = (400, 403, 405, 413, 415, 422)
 Object = dict[str, Any]
 Query = Mapping[str, str | int]
 
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 
@@ -79,11 +79,6 @@ class GoneError(ApiError):
 
 class RefusalError(ApiError, RefusedByClusterError):
     """A right, a quota, an admission rule or the object's own fault: the same again would be refused again."""
-
-
-def is_object_name(text: str) -> bool:
-    """Whether Kubernetes could have an object of that name; anything else is never put into a path."""
-    return _OBJECT_NAME.fullmatch(text) is not None
 
 
 def is_label_value(text: str) -> bool:
@@ -243,7 +238,7 @@ class Api:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        resource = f"{path}?{urlencode(query)}" if query else path
+        resource = f"{plain(path)}?{urlencode(query)}" if query else plain(path)
         verb, url, headers, payload, _ = await self._client.param_serialize(
             method,
             resource,

@@ -1,7 +1,7 @@
 """Kubernetes as the use cases see it: Cluster, Reviews and Leader over one client."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class Kube:
         self._locks = NodeLocks(api, settings)
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
-        self._workspaces: BriefCache[Mapping[str, str]] = BriefCache(WORKSPACES_SECONDS, 1)
+        self._workspaces: BriefCache[Mapping[str, Workspace]] = BriefCache(WORKSPACES_SECONDS, 1)
 
     def now(self) -> datetime:
         return self._api.now()
@@ -41,18 +41,18 @@ class Kube:
     async def ping(self) -> None:
         await self._api.get("/version")
 
-    async def nodes(self) -> Sequence[Node]:
-        return await nodes.nodes(self._api)
+    async def nodes(self, names: Collection[str] | None = None) -> Sequence[Node]:
+        return await nodes.nodes(self._api, names)
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)
 
-    async def workspaces(self) -> Mapping[str, str]:
+    async def workspaces(self) -> Mapping[str, Workspace]:
         label = self._settings.workspace_label
         return await self._workspaces.get(label, lambda: workspaces.by_id(self._api, label))
 
-    async def workloads(self, name: str) -> Sequence[Workload]:
-        return await workloads.workloads(self._api, self._settings, name)
+    async def workloads(self, names: Iterable[str], within: Mapping[str, str]) -> Mapping[str, Sequence[Workload]]:
+        return await workloads.workloads(self._api, self._settings, names, within)
 
     async def pod(self, namespace: str, name: str) -> Pod | None:
         return await pods.pod(self._api, namespace, name)

@@ -12,6 +12,7 @@ import structlog
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import pod_reasons
+from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ async def give_up_late(api: Api, settings: KubeSettings) -> list[str]:
 
     Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
     """
-    path = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+    path = api_path("v1", "pods", namespace=settings.jobs_namespace)
     pods = [pod async for pod in api.list(path, _NOT_STARTED)]
     if not pods:
         return []
@@ -46,7 +47,7 @@ async def give_up_late(api: Api, settings: KubeSettings) -> list[str]:
             why = f"could not be started within {settings.start_seconds} s: {in_the_way(pod)}"
         else:
             continue
-        if await _end(api, f"{path}/{name}", pod, why):
+        if await _end(api, object_path(path, name), pod, why):
             log.warning("gave up a step that did not start", pod=name, node=meant_for, reason=why)
             ended.append(name)
     return ended

@@ -16,6 +16,7 @@ import structlog
 
 from service.jobs.ports import UnavailableError
 from service.kube.client import Api, ConflictError, KubeSettings, Object
+from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
 
@@ -55,8 +56,8 @@ class KubeLeader:
         self._api = api
         self._terms = terms or Terms()
         self._name = name
-        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
-        self._path = f"{self._collection}/{name}"
+        self._collection = api_path("coordination.k8s.io/v1", "leases", namespace=settings.namespace)
+        self._path = object_path(self._collection, name)
         self.identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._seen = ""  # resourceVersion of the Lease when another held it; empty: this one held it
         self._seen_at = 0.0

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from service.kube import nodes
 from service.kube.client import Api, KubeSettings, Object
 from workflow_templates.protocol import labels, pod_reasons
+from workflow_templates.protocol.api_path import api_path, object_path
 
 _LIVE_STEPS = {
     "labelSelector": labels.ARGO_WORKFLOW,
@@ -21,7 +22,7 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
 
     Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
     """
-    path = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+    path = api_path("v1", "pods", namespace=settings.jobs_namespace)
     pods = [(pod["metadata"], pod["spec"]["nodeName"]) async for pod in api.list(path, _LIVE_STEPS)]
     if not pods:
         return []
@@ -29,7 +30,7 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
     lost = [(metadata, node) for metadata, node in pods if node not in alive]
     for metadata, node in lost:
         message = f"node {node} did not answer for {not_ready_seconds} s and was given up"
-        await _give_up(api, f"{path}/{metadata['name']}", message)
+        await _give_up(api, object_path(path, metadata["name"]), message)
     return sorted({node for _, node in lost})
 
 
@@ -53,8 +54,8 @@ async def close_results(api: Api, settings: KubeSettings) -> list[str]:
     Argo 4.0.7 waits for the report of a step whose executor died with its node, or was force-deleted, for ever.
     Reports are listed before pods: one whose pod ended in between was finished by its own executor.
     """
-    results = f"/apis/argoproj.io/v1alpha1/namespaces/{settings.jobs_namespace}/workflowtaskresults"
-    pods = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+    results = api_path("argoproj.io/v1alpha1", "workflowtaskresults", namespace=settings.jobs_namespace)
+    pods = api_path("v1", "pods", namespace=settings.jobs_namespace)
     unfinished = {"labelSelector": f"{labels.ARGO_OUTPUTS_COMPLETED}=false"}
     open_results = [item["metadata"]["name"] async for item in api.list(results, unfinished, metadata=True)]
     if not open_results:
@@ -63,5 +64,6 @@ async def close_results(api: Api, settings: KubeSettings) -> list[str]:
     at_work = {pod["metadata"].get("annotations", {}).get(labels.ARGO_NODE_ID) async for pod in live}
     left = [name for name in open_results if name not in at_work]
     for name in left:
-        await api.patch(f"{results}/{name}", {"metadata": {"labels": {labels.ARGO_OUTPUTS_COMPLETED: "true"}}})
+        closed = {"metadata": {"labels": {labels.ARGO_OUTPUTS_COMPLETED: "true"}}}
+        await api.patch(object_path(results, name), closed)
     return left

@@ -3,13 +3,14 @@
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import cordons, labels, node_lock, node_state
+from workflow_templates.protocol.api_path import api_path, object_path
 
 
 class NodeLocks:
     def __init__(self, api: Api, settings: KubeSettings) -> None:
         self._api = api
-        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.jobs_namespace}/leases"
-        self._pods = f"/api/v1/namespaces/{settings.jobs_namespace}/pods"
+        self._leases = api_path("coordination.k8s.io/v1", "leases", namespace=settings.jobs_namespace)
+        self._pods = api_path("v1", "pods", namespace=settings.jobs_namespace)
 
     async def holders(self) -> dict[str, str]:
         """Node → the job its cordon mark names, or else the job that has locked it.
@@ -35,7 +36,7 @@ class NodeLocks:
             job's. With `at_once` that is not asked.
         """
         lock = await self._lock(node, job_id)
-        found = await self._api.get(f"{nodes.PATH}/{node}")
+        found = await self._api.get(object_path(nodes.PATH, node))
         if lock and not at_once and (why := await self._unfinished(lock, node, found, job_id)):
             return why
         if found:
@@ -46,7 +47,7 @@ class NodeLocks:
         return ""
 
     async def _lock(self, node: str, job_id: str) -> Object | None:
-        lock = await self._api.get(f"{self._leases}/{node_lock.name(node)}")
+        lock = await self._api.get(object_path(self._leases, node_lock.name(node)))
         return lock if lock and node_lock.holder(lock) == job_id else None
 
     async def _unfinished(self, lock: Object, name: str, node: Object | None, job_id: str) -> str:
@@ -63,18 +64,18 @@ class NodeLocks:
         def change(found: Object) -> Object | None:
             return cordons.leaving(found, job_id, why) if why else cordons.giving_back(found, job_id, note)
 
-        await self._api.change(f"{nodes.PATH}/{node['metadata']['name']}", change)
+        await self._api.change(object_path(nodes.PATH, node["metadata"]["name"]), change)
 
     async def _free(self, lock: Object) -> None:
         """Exactly as it was read: what was noted at it since is looked at in the next round."""
         exactly = {key: lock["metadata"][key] for key in ("uid", "resourceVersion")}
         try:
-            await self._api.delete(f"{self._leases}/{lock['metadata']['name']}", {"preconditions": exactly})
+            await self._api.delete(object_path(self._leases, lock["metadata"]["name"]), {"preconditions": exactly})
         except ConflictError:
             return
 
     async def _free_control_plane(self, node: str, job_id: str) -> None:
         """The one turn that there is to reboot a node of the control plane, if this was it."""
-        turn = await self._api.get(f"{self._leases}/{node_lock.CONTROL_PLANE}")
+        turn = await self._api.get(object_path(self._leases, node_lock.CONTROL_PLANE))
         if turn and node_lock.holder(turn) == job_id and node_state.annotations(turn).get(labels.NODE) == node:
             await self._free(turn)

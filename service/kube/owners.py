@@ -1,15 +1,32 @@
-"""Who owns an object, up the chain of ownerReferences, whatever kinds the cluster has."""
+"""Who owns an object, up the chain of ownerReferences, whatever kinds the cluster has.
 
+Whoever may make a pod writes its ownerReferences, and Kubernetes hardly checks them. So nothing of them is believed: a
+path is built from checked names only, what cannot be read ends its own chain and no other, and all is bounded.
+"""
+
+from collections import Counter
 from typing import Any
 
 import structlog
 
+from service.jobs.ports import UnavailableError
 from service.kube.client import METADATA, Api, ApiError, Object
+from workflow_templates.protocol.api_path import BadNameError, api_path, api_root
 
 log = structlog.get_logger()
 
 #: Longer chains than any controller makes; a cycle ends here.
 _STEPS = 8
+#: Owners of one object that are looked at. Controllers set one.
+_OWNERS = 8
+#: Objects that are looked at above one pod, and that are read above all pods of a namespace, in one search.
+_ABOVE_A_POD = 32
+_ABOVE_A_NAMESPACE = 2_000
+#: Reads that may fail in a namespace before no more are tried there: each may take as long as a time-out.
+_FAILURES = 10
+
+#: namespace, apiVersion, kind, name
+_Key = tuple[str, str, str, str]
 
 
 class Owners:
@@ -18,66 +35,88 @@ class Owners:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._plurals: dict[str, dict[str, str]] = {}  # apiVersion → kind → plural
-        self._owners_of: dict[str, list[Object]] = {}  # uid → its ownerReferences
-        self._refused: set[str] = set()
+        self._owners_of: dict[_Key, list[_Key]] = {}
+        self._reads: Counter[str] = Counter()  # by namespace, as are failures
+        self._failures: Counter[str] = Counter()
+        self._told: set[tuple[str, ...]] = set()
 
-    async def is_owned_by(self, metadata: Object, name: str) -> bool:
-        """Whether an owner of that name stands anywhere above the object."""
-        namespace = metadata["namespace"]
-        owners = _controllers(metadata)
+    async def above(self, metadata: Object, wanted: frozenset[str]) -> frozenset[str]:
+        """Those of the wanted names that an owner bears, anywhere above the object.
+
+        What cannot be read has no owner, and the log says why.
+        """
+        found = set[str]()
+        seen = set[_Key]()
+        owners = _owners(metadata, metadata["namespace"])
         for _ in range(_STEPS):
-            if not owners:
-                return False
-            if any(owner["name"] == name for owner in owners):
-                return True
-            owners = [above for owner in owners for above in await self._above(owner, namespace)]
-        return False
+            owners = [owner for owner in dict.fromkeys(owners) if owner not in seen][: _ABOVE_A_POD - len(seen)]
+            seen.update(owners)
+            found |= wanted & {name for _, _, _, name in owners}
+            if not owners or found == wanted:
+                break
+            owners = [higher for owner in owners for higher in await self._above(owner)]
+        return frozenset(found)
 
-    async def _above(self, owner: Object, namespace: str) -> list[Object]:
-        uid = owner["uid"]
-        if uid not in self._owners_of:
-            self._owners_of[uid] = await self._read_owners(owner, namespace)
-        return self._owners_of[uid]
+    async def _above(self, owner: _Key) -> list[_Key]:
+        if owner not in self._owners_of:
+            self._owners_of[owner] = await self._read_owners(owner)
+        return self._owners_of[owner]
 
-    async def _read_owners(self, owner: Object, namespace: str) -> list[Object]:
-        """Owners of an owner; none where the service may not look: the chain ends there, and the log says so once."""
-        api_version, kind = owner["apiVersion"], owner["kind"]
-        if f"{api_version}/{kind}" in self._refused:
+    async def _read_owners(self, owner: _Key) -> list[_Key]:
+        """Owners of an owner; none where it cannot be read: only the chain through this one object ends there."""
+        namespace = owner[0]
+        if self._reads[namespace] >= _ABOVE_A_NAMESPACE or self._failures[namespace] >= _FAILURES:
+            self._warn("owners of pods are too many, or too many of them cannot be read", {"namespace": namespace})
             return []
+        self._reads[namespace] += 1
+        try:
+            item = await self._read(owner)
+        except BadNameError as error:
+            self._warn("an owner of a pod cannot exist", {"namespace": namespace}, reason=str(error))
+        except UnavailableError as error:
+            self._failed(owner, error)
+        else:
+            return _owners(item["metadata"], namespace) if item else []
+        return []
+
+    async def _read(self, owner: _Key) -> Object | None:
+        namespace, api_version, kind, name = owner
         plural = (await self._kinds(api_version)).get(kind)
         if plural is None:
-            return []  # cluster-scoped or gone: no workload stands above it
-        try:
-            path = f"{_root(api_version)}/namespaces/{namespace}/{plural}/{owner['name']}"
-            item = await self._api.get(path, accept=METADATA)
-        except ApiError as error:
-            if error.status != 403:  # noqa: PLR2004 - forbidden
-                raise
-            self._refused.add(f"{api_version}/{kind}")
-            log.warning(
-                "workloads above this kind cannot be found: the service may not read it",
-                kind=kind,
-                api_version=api_version,
-                remedy=f"allow get on {plural} in the chart value rbac.workloadRules",
-            )
-            return []
-        return _controllers(item["metadata"]) if item else []
+            return None  # cluster-scoped or gone: no workload stands above it
+        return await self._api.get(api_path(api_version, plural, namespace=namespace, name=name), accept=METADATA)
 
     async def _kinds(self, api_version: str) -> dict[str, str]:
         if api_version not in self._plurals:
-            found = await self._api.get(_root(api_version)) or {}
-            self._plurals[api_version] = _namespaced_kinds(found.get("resources", []))
+            found = await self._api.get(api_root(api_version)) or {}
+            self._plurals[api_version] = _namespaced_kinds(found.get("resources") or [])
         return self._plurals[api_version]
+
+    def _failed(self, owner: _Key, error: UnavailableError) -> None:
+        namespace, api_version, kind, _ = owner
+        if isinstance(error, ApiError) and error.status == 403:  # noqa: PLR2004 - forbidden
+            plural = self._plurals.get(api_version, {}).get(kind, kind)
+            self._warn(
+                "workloads above this kind cannot be found: the service may not read it",
+                {"kind": kind, "api_version": api_version},
+                remedy=f"allow get on {plural} in the chart value rbac.workloadRules",
+            )
+        else:  # an extension's own apiserver that is away, for one
+            self._failures[namespace] += 1
+            self._warn("an owner of a pod cannot be read", {"namespace": namespace, "kind": kind}, reason=str(error))
+
+    def _warn(self, event: str, about: dict[str, str], **more: str) -> None:
+        """Once in a search: there may be as many as there are pods."""
+        if (key := (event, *about.values())) not in self._told:
+            self._told.add(key)
+            log.warning(event, **about, **more)
 
 
 def _namespaced_kinds(resources: list[dict[str, Any]]) -> dict[str, str]:
     return {item["kind"]: item["name"] for item in resources if item["namespaced"] and "/" not in item["name"]}
 
 
-def _controllers(metadata: Object) -> list[Object]:
-    """All owners but the node, which owns mirror pods."""
-    return [owner for owner in metadata.get("ownerReferences", []) if owner["kind"] != "Node"]
-
-
-def _root(api_version: str) -> str:
-    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+def _owners(metadata: Object, namespace: str) -> list[_Key]:
+    """The first few owners but the node, which owns mirror pods."""
+    listed = [owner for owner in metadata.get("ownerReferences") or () if owner["kind"] != "Node"]
+    return [(namespace, owner["apiVersion"], owner["kind"], owner["name"]) for owner in listed[:_OWNERS]]

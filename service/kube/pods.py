@@ -1,10 +1,11 @@
 from service.domain.cluster import Container, Pod
 from service.kube.client import Api, Object
+from workflow_templates.protocol.api_path import api_path
 
 
 async def pod(api: Api, namespace: str, name: str) -> Pod | None:
     """One pod by names that Kubernetes itself gave; None: it is gone."""
-    item = await api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+    item = await api.get(api_path("v1", "pods", namespace=namespace, name=name))
     return pod_of(item) if item else None
 
 

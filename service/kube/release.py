@@ -18,6 +18,7 @@ from service.kube.client import Api, KubeSettings
 from service.kube.node_locks import NodeLocks
 from service.kube.workflows import ENDED, Workflows
 from service.settings import Settings
+from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
 
@@ -66,11 +67,11 @@ async def _all_ended(api: Api, workflows: Workflows, patience_seconds: float) ->
 
 
 async def _delete_templates(api: Api, settings: KubeSettings) -> None:
-    path = f"/apis/{manifest.API_VERSION}/namespaces/{settings.jobs_namespace}/workflowtemplates"
+    path = api_path(manifest.API_VERSION, "workflowtemplates", namespace=settings.jobs_namespace)
     names = [item["metadata"]["name"] async for item in api.list(path, metadata=True)]
     for name in names:
         if _OUR_TEMPLATE.fullmatch(name):
-            await api.delete(f"{path}/{name}")
+            await api.delete(object_path(path, name))
             log.info("workflow template deleted", name=name)
 
 

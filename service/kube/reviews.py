@@ -10,10 +10,11 @@ from typing import Any
 from service.domain.cluster import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.cache import BriefCache
-from service.kube.client import Api, KubeSettings, Object, is_object_name
+from service.kube.client import Api, KubeSettings, Object
+from workflow_templates.protocol.api_path import api_path, is_object_name
 
-_TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
-_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_TOKEN_REVIEWS = api_path("authentication.k8s.io/v1", "tokenreviews")
+_ACCESS_REVIEWS = api_path("authorization.k8s.io/v1", "subjectaccessreviews")
 
 #: How old an answer may be: as long as a withdrawn right or token goes on working.
 SECONDS = 8.0

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from service.domain.job import Job
 from service.kube import manifest
 from service.kube.client import Api, KubeSettings
+from workflow_templates.protocol.api_path import api_path, object_path
 
 
 class JobSecrets:
@@ -14,7 +15,7 @@ class JobSecrets:
     def __init__(self, api: Api, settings: KubeSettings) -> None:
         self._api = api
         self._settings = settings
-        self._path = f"/api/v1/namespaces/{settings.jobs_namespace}/secrets"
+        self._path = api_path("v1", "secrets", namespace=settings.jobs_namespace)
 
     async def create(self, job: Job, values: Mapping[str, str]) -> None:
         """Raises ConflictError: there is a Secret of that name, and it is not this job's, whose id is new."""
@@ -23,7 +24,7 @@ class JobSecrets:
     async def hand_over(self, job: Job, uid: str) -> None:
         """Have it go with the Workflow. One that somebody deleted is missed by the job's pods, which say so."""
         await self._api.patch(
-            f"{self._path}/{job.job_id}", {"metadata": {"ownerReferences": [manifest.owner(job, uid)]}}
+            object_path(self._path, job.job_id), {"metadata": {"ownerReferences": [manifest.owner(job, uid)]}}
         )
 
     async def unowned(self, older_than_seconds: int) -> list[str]:
@@ -39,4 +40,4 @@ class JobSecrets:
         ]
 
     async def delete(self, job_id: str) -> None:
-        await self._api.delete(f"{self._path}/{job_id}")
+        await self._api.delete(object_path(self._path, job_id))

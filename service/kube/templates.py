@@ -1,9 +1,10 @@
 """AddonTemplate and NodeTemplate: the custom resources that say what an addon is."""
 
 from service.domain.cluster import AddonTemplate
-from service.kube.client import Api, Object, is_object_name
+from service.kube.client import Api, Object
+from workflow_templates.protocol.api_path import api_path, is_object_name
 
-_GROUP = "/apis/opsjob.io/v1alpha1"
+_VERSION = "opsjob.io/v1alpha1"
 
 
 async def addon_template(api: Api, name: str) -> AddonTemplate | None:
@@ -32,4 +33,4 @@ def addon_template_of(item: Object) -> AddonTemplate:
 
 
 async def _read(api: Api, plural: str, name: str) -> Object | None:
-    return await api.get(f"{_GROUP}/{plural}/{name}") if is_object_name(name) else None
+    return await api.get(api_path(_VERSION, plural, name=name)) if is_object_name(name) else None

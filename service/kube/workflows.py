@@ -8,6 +8,7 @@ from service.domain.workflow import REMINDED, STOPPED_BY
 from service.kube import manifest, status
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
 from service.kube.secrets import JobSecrets
+from workflow_templates.protocol.api_path import api_path, object_path
 
 #: Argo's phases of a Workflow that has not begun: empty, or throttled.
 _NOT_BEGUN = ("", "Pending")
@@ -18,9 +19,9 @@ class Workflows:
     def __init__(self, api: Api, settings: KubeSettings) -> None:
         self._api = api
         self._settings = settings
-        self.path = f"/apis/{manifest.API_VERSION}/namespaces/{settings.jobs_namespace}/workflows"
+        self.path = api_path(manifest.API_VERSION, "workflows", namespace=settings.jobs_namespace)
         self._secrets = JobSecrets(api, settings)
-        self._files_path = f"/api/v1/namespaces/{settings.jobs_namespace}/configmaps"
+        self._files_path = api_path("v1", "configmaps", namespace=settings.jobs_namespace)
 
     async def create(self, job: Job) -> None:
         """Create the Workflow, then its files, and hand it its Secret; calling it again finishes what was begun.
@@ -36,7 +37,7 @@ class Workflows:
             await self._secrets.hand_over(job, uid)
 
     async def read(self, job_id: str) -> Object | None:
-        found = await self._api.get(f"{self.path}/{job_id}")
+        found = await self._api.get(object_path(self.path, job_id))
         return status.unpacked(found) if found else None
 
     async def stop(self, job_id: str, *, by: str) -> None:
@@ -44,17 +45,17 @@ class Workflows:
 
         One merge patch ends a suspension too: Argo ignores `shutdown` while a Workflow is suspended.
         """
-        await self._api.change(f"{self.path}/{job_id}", lambda workflow: _stopping(workflow, by))
+        await self._api.change(object_path(self.path, job_id), lambda workflow: _stopping(workflow, by))
 
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         reminder = {"metadata": {"annotations": {REMINDED: now.isoformat()}}}
-        await self._api.change(f"{self.path}/{job_id}", lambda _workflow: reminder, accept=METADATA)
+        await self._api.change(object_path(self.path, job_id), lambda _workflow: reminder, accept=METADATA)
 
     async def delete(self, job_id: str) -> None:
-        await self._api.delete(f"{self.path}/{job_id}", {"propagationPolicy": "Background"})
+        await self._api.delete(object_path(self.path, job_id), {"propagationPolicy": "Background"})
 
     async def let_go(self, job_id: str) -> None:
-        await self._api.change(f"{self.path}/{job_id}", _without_finalizer, accept=METADATA)
+        await self._api.change(object_path(self.path, job_id), _without_finalizer, accept=METADATA)
 
     async def _create_workflow(self, job: Job) -> str:
         try:
@@ -65,7 +66,7 @@ class Workflows:
         return uid
 
     async def _existing(self, job: Job) -> Object:
-        found = await self._api.get(f"{self.path}/{job.job_id}")
+        found = await self._api.get(object_path(self.path, job.job_id))
         if found is None:
             raise ConflictError(409, f"Workflow {job.job_id} went while it was being created: try again")
         if found["metadata"].get("labels", {}).get(manifest.JOB_ID) != job.job_id:
@@ -84,7 +85,7 @@ class Workflows:
 
     async def _replace_orphan(self, files: Object) -> None:
         """Files of an earlier Workflow of that name are about to be collected: take their place."""
-        path = f"{self._files_path}/{files['metadata']['name']}"
+        path = object_path(self._files_path, files["metadata"]["name"])
         found = await self._api.get(path)
         if found and _owners(found) == _owners(files):
             return

@@ -1,73 +1,78 @@
 """Workloads by name: built-in controllers, bare pods, and whatever custom controller stands above a pod."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from service.domain.cluster import Workload
-from service.kube import workspaces
-from service.kube.client import Api, KubeSettings, Object, is_object_name
+from service.kube.client import Api, KubeSettings, Object
 from service.kube.owners import Owners
+from workflow_templates.protocol.api_path import api_path, is_object_name
 
 #: Controllers that are a workload even while they have no pod.
 _CONTROLLERS = (
-    "/apis/apps/v1/deployments",
-    "/apis/apps/v1/statefulsets",
-    "/apis/apps/v1/daemonsets",
-    "/apis/apps/v1/replicasets",
-    "/apis/batch/v1/jobs",
-    "/apis/batch/v1/cronjobs",
+    ("apps/v1", "deployments"),
+    ("apps/v1", "statefulsets"),
+    ("apps/v1", "daemonsets"),
+    ("apps/v1", "replicasets"),
+    ("batch/v1", "jobs"),
+    ("batch/v1", "cronjobs"),
 )
 
+#: Workload name → names of its pods.
+_Pods = dict[str, list[str]]
 
-async def workloads(api: Api, settings: KubeSettings, name: str) -> list[Workload]:
-    """Every workload of that name in a workspace's namespace, with its pods and the nodes these were given.
 
-    Controllers of one name and namespace (a Job beside a Service's Deployment) count as one workload.
+async def workloads(
+    api: Api, settings: KubeSettings, names: Iterable[str], within: Mapping[str, str]
+) -> dict[str, list[Workload]]:
+    """Every workload of each name, with its pods and the nodes these were given; `within`: workspace id → namespace.
+
+    Pods of no other namespace are looked at, and those of each once, however many names there are. Controllers of one
+    name and namespace (a Job beside a Service's Deployment) count as one workload.
     """
-    if not is_object_name(name):
-        return []
-    in_workspace = await workspaces.by_namespace(api, settings.workspace_label)
-    controlled = await _controlled(api, name, in_workspace)
+    wanted = frozenset(filter(is_object_name, names))
+    found: dict[str, list[Workload]] = {name: [] for name in names}
+    if not wanted:
+        return found
+    controlled = {name: await _controlled(api, name) for name in wanted}
     owners = Owners(api)
-    found = []
-    for namespace, workspace_id in sorted(in_workspace.items()):
-        pods = await _pods(api, owners, settings.workload_labels, namespace, name)
-        if pods or namespace in controlled:
-            nodes = await _nodes(api, namespace, set(pods)) if pods else frozenset[str]()
-            found.append(Workload(name, namespace, workspace_id, nodes, tuple(pods)))
+    for workspace_id, namespace in sorted(within.items(), key=lambda item: item[1]):
+        pods = await _pods(api, owners, settings.workload_labels, namespace, wanted)
+        nodes = await _nodes(api, namespace) if any(pods.values()) else {}
+        for name in wanted:
+            if pods[name] or namespace in controlled[name]:
+                on = frozenset(nodes[pod] for pod in pods[name] if pod in nodes)
+                found[name].append(Workload(name, namespace, workspace_id, on, tuple(pods[name])))
     return found
 
 
-async def _controlled(api: Api, name: str, in_workspace: Mapping[str, str]) -> set[str]:
+async def _controlled(api: Api, name: str) -> set[str]:
     """Namespaces that have a built-in controller of that name."""
     found = set()
-    for path in _CONTROLLERS:
-        async for item in api.list(path, {"fieldSelector": f"metadata.name={name}"}, metadata=True):
+    for version, plural in _CONTROLLERS:
+        query = {"fieldSelector": f"metadata.name={name}"}
+        async for item in api.list(api_path(version, plural), query, metadata=True):
             found.add(item["metadata"]["namespace"])
-    return found & set(in_workspace)
+    return found
 
 
-async def _pods(api: Api, owners: Owners, labels: tuple[str, ...], namespace: str, name: str) -> list[str]:
-    """Names of the workload's pods, the oldest first."""
-    found = []
-    async for pod in api.list(f"/api/v1/namespaces/{namespace}/pods", metadata=True):
+async def _pods(api: Api, owners: Owners, labels: tuple[str, ...], namespace: str, wanted: frozenset[str]) -> _Pods:
+    """Names of each workload's pods, the oldest first."""
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in wanted}
+    async for pod in api.list(api_path("v1", "pods", namespace=namespace), metadata=True):
         metadata = pod["metadata"]
-        if is_bare(metadata, name) or is_labelled(metadata, labels, name) or await owners.is_owned_by(metadata, name):
-            found.append((metadata["creationTimestamp"], metadata["name"]))
-    return [pod for _, pod in sorted(found)]
+        own = named_by(metadata, labels, wanted)
+        for name in own | await owners.above(metadata, wanted - own):
+            found[name].append((metadata["creationTimestamp"], metadata["name"]))
+    return {name: [pod for _, pod in sorted(pods)] for name, pods in found.items()}
 
 
-async def _nodes(api: Api, namespace: str, pods: set[str]) -> frozenset[str]:
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    found = [
-        pod async for pod in api.list(path, {"fieldSelector": "spec.nodeName!="}) if pod["metadata"]["name"] in pods
-    ]
-    return frozenset(pod["spec"]["nodeName"] for pod in found)
+async def _nodes(api: Api, namespace: str) -> dict[str, str]:
+    """Pod → the node that it was given."""
+    listed = api.list(api_path("v1", "pods", namespace=namespace), {"fieldSelector": "spec.nodeName!="})
+    return {pod["metadata"]["name"]: pod["spec"]["nodeName"] async for pod in listed}
 
 
-def is_bare(metadata: Object, name: str) -> bool:
-    """A pod that no controller made, by its own name."""
-    return bool(metadata["name"] == name) and not metadata.get("ownerReferences")
-
-
-def is_labelled(metadata: Object, labels: tuple[str, ...], name: str) -> bool:
-    return any(metadata.get("labels", {}).get(key) == name for key in labels)
+def named_by(metadata: Object, labels: tuple[str, ...], wanted: frozenset[str]) -> frozenset[str]:
+    """Those of the wanted names that the pod itself bears: its own, if no controller made it, or one in a label."""
+    own = set() if metadata.get("ownerReferences") else {metadata["name"]}
+    return wanted & (own | {(metadata.get("labels") or {}).get(key) for key in labels})

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job
 from service.domain.listing import ListQuery, Page
-from service.jobs.ports import Claim, IdempotencyKey, UnavailableError
-from service.records import keys, pages
+from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
+from service.records import keys, pages, unfinished
 from service.records.engine import Database
-from service.records.rows import NO_TIME, from_body, milliseconds, to_job_row, to_listing_row
+from service.records.rows import NO_TIME, from_body, milliseconds, storable, to_job_row, to_listing_row
 from service.records.tables import jobs, listing
 
 #: Retention deletes this many records at a time, so that it never holds up a writer for long.
@@ -43,16 +43,19 @@ class SqlRecords:
         async with self._database.writing() as connection:
             await connection.execute(keys.released(key))
 
-    async def add(self, job: Job, key: IdempotencyKey | None = None) -> None:
+    async def add(self, job: Job, key: IdempotencyKey | None = None, quota: Quota | None = None) -> None:
         """Write a new job, and complete its key, in one transaction.
 
         Raises:
+            QuotaError: the caller, or the workspace, has as many unfinished jobs as they may.
             UnavailableError: also where the id, or the key, was used in the same moment. Nothing was written (but for
                 a store that went while it committed, and stays away), and sending the request again is what helps.
         """
         written = False
         try:
             async with self._database.writing() as connection:
+                if quota is not None:
+                    await unfinished.check(connection, job, quota)
                 await _write_new(connection, job, key)
                 written = True
         except IntegrityError as error:
@@ -83,6 +86,18 @@ class SqlRecords:
             if after is not before and after != before:
                 await _write_over(connection, before, after)
             return after
+
+    async def home(self, workspace_id: str) -> str:
+        latest = (
+            select(jobs.c.body)
+            .join(listing, listing.c.job_id == jobs.c.job_id)
+            .where(listing.c.workspace_id == storable(workspace_id))
+            .order_by(listing.c.created_ms.desc(), listing.c.job_id.desc())
+            .limit(1)
+        )
+        async with self._database.reading() as connection:
+            body = await connection.scalar(latest)
+        return "" if body is None else from_body(body).workspace_namespace
 
     async def page(self, query: ListQuery) -> Page:
         async with self._database.reading() as connection:

@@ -73,12 +73,13 @@ def found_on(settings: KubeSettings, name: str, *nodes: str) -> list[Workload]:
 
 async def workloads(api: Api, settings: KubeSettings, name: str) -> list[Workload]:
     """What is found, without the names of pods, which controllers choose."""
-    return [replace(found, pods=()) for found in await found_workloads(api, settings, name)]
+    found = (await found_workloads(api, settings, [name], {"team-a": settings.namespace}))[name]
+    return [replace(workload, pods=()) for workload in found]
 
 
 async def test_a_workspace_is_the_namespace_with_its_label(api: Api, settings: KubeSettings) -> None:
     label = settings.workspace_label
-    assert await workspace(api, label, "team-a") == Workspace("team-a", settings.namespace)
+    assert await workspace(api, label, "team-a") == Workspace("team-a", (settings.namespace,))
     assert await workspace(api, label, "team-b") is None
     assert await workspace(api, label, "team-a,team-b in (x)") is None
 
@@ -151,7 +152,7 @@ async def test_a_kind_the_service_may_not_read_ends_the_chain_and_is_named(
     below = training(cluster, "secret-workers", space, training(cluster, "secret", space))
     stranger = await _without_rights(api, cluster, settings)
     with structlog.testing.capture_logs() as logs:
-        owned = await Owners(stranger).is_owned_by({"namespace": space, "ownerReferences": [below]}, "secret")
+        owned = await Owners(stranger).above({"namespace": space, "ownerReferences": [below]}, frozenset({"secret"}))
     await stranger.close()
     assert not owned
     assert [(line["kind"], line["remedy"]) for line in logs] == [
@@ -204,5 +205,5 @@ async def test_a_workloads_pods_are_named_the_oldest_first(
     first = made("aged-z")
     wait_for("the next second", lambda: datetime.now(UTC) - first >= timedelta(seconds=1))
     made("aged-a")
-    (found,) = await found_workloads(api, settings, "aged")
+    (found,) = (await found_workloads(api, settings, ["aged"], {"team-a": settings.namespace}))["aged"]
     assert found.pods == ("aged-z", "aged-a")

@@ -22,6 +22,7 @@ from workflow_templates.dumplog.patience import Patience
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import READERS, limit_of
 from workflow_templates.objects import Store, StoreError
+from workflow_templates.protocol.api_path import api_path
 
 _CONTENT_TYPE = "application/gzip"
 #: Of what went wrong, as much as a person reads; the index has all.
@@ -115,7 +116,7 @@ def collect(asked: Asked, cluster: Cluster) -> Collection:
     """Look at each pod as it is now. Raises NothingError where none is left to read."""
     found = Collection()
     with ThreadPoolExecutor(READERS) as pool:
-        pods = pool.map(lambda pod: cluster.get(f"/api/v1/namespaces/{pod[0]}/pods/{pod[1]}"), asked.pods)
+        pods = pool.map(lambda pod: cluster.get(api_path("v1", "pods", namespace=pod[0], name=pod[1])), asked.pods)
         for (namespace, name), pod in zip(asked.pods, pods, strict=True):
             found.add(asked, namespace, name, pod)
     if not found.logs:

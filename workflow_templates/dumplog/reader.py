@@ -13,6 +13,7 @@ from workflow_templates.dumplog.patience import BrokenOffError, NoLogError, Pati
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
 from workflow_templates.dumplog.taking import OtherLogError, Taking
 from workflow_templates.dumplog.timed import TimedLines, moment
+from workflow_templates.protocol.api_path import api_path
 
 #: The kubelet sends each line by itself; so many bytes of them are looked through at once.
 _BLOCK_BYTES = 1 << 18
@@ -123,7 +124,7 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _pod(log: Log) -> str:
-    return f"/api/v1/namespaces/{log.namespace}/pods/{log.pod}"
+    return api_path("v1", "pods", namespace=log.namespace, name=log.pod)
 
 
 def _path(log: Log) -> str:

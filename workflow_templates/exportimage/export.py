@@ -17,6 +17,7 @@ from workflow_templates.exportimage import credentials, faults
 from workflow_templates.exportimage.crane import Crane, CraneError
 from workflow_templates.exportimage.credentials import CredentialsError, Entry
 from workflow_templates.exportimage.faults import ExportError
+from workflow_templates.protocol.api_path import BadNameError, api_path
 
 T = TypeVar("T")
 
@@ -184,12 +185,12 @@ class Exporter:
         lacking: list[str] = []
         for name in self.export.pull_secrets:
             try:
-                secret = self.cluster.get(f"/api/v1/namespaces/{self.export.namespace}/secrets/{name}")
+                secret = self.cluster.get(api_path("v1", "secrets", namespace=self.export.namespace, name=name))
                 if secret:
                     found.append(credentials.of_secret(secret))
                 else:
                     lacking.append(f"there is no pull secret {name} in namespace {self.export.namespace}")
-            except CredentialsError as error:
+            except (BadNameError, CredentialsError) as error:  # whoever makes a pod names what they like
                 lacking.append(str(error))
             except ClusterError:
                 lacking.append(

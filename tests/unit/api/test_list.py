@@ -12,10 +12,11 @@ import pytest
 
 from service.api import app as http
 from service.api.turns import Turns
-from service.domain.cluster import Caller
+from service.domain.cluster import Caller, Workspace
 from service.domain.faults import Fault, RefusedError
 from service.domain.job import Job, Phase
 from service.domain.phase import vanished
+from service.jobs.homes import Homes
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
 from service.records.migrate import migrate
@@ -37,7 +38,7 @@ class Alice:
     async def granted(self, _who: Caller, verb: str, kinds: Any, _namespaces: Any) -> frozenset[Any]:
         return frozenset((kind, None) for kind in kinds) if verb == "create" else frozenset()
 
-    async def workspaces(self) -> dict[str, str]:
+    async def workspaces(self) -> dict[str, Workspace]:
         return {}
 
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
@@ -56,6 +57,7 @@ def api(records: Records, **wired: Any) -> httpx.AsyncClient:
     app = http.build(nothing)
     alice = Alice()
     wiring = {"reviews": alice, "cluster": alice, "records": records, "turns": Turns(9), "max_body_bytes": 9_999}
+    wired = {"homes": Homes(wired.get("cluster", alice), records), **wired}
     app.state.wiring = SimpleNamespace(**wiring | wired)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"Authorization": "Bearer t"})
@@ -138,7 +140,7 @@ class Refusing:
     async def claim(self, _key: object) -> str | None:
         return Claim().job_id
 
-    async def resolve(self, _order: object, _permit: object) -> None:
+    async def resolve(self, _order: object, _reach: object, _permit: object) -> None:
         raise RefusedError([Fault("inputs", "come to no node")])
 
 

@@ -19,6 +19,7 @@ from service.api.wiring import Wiring
 from service.domain.cluster import Caller
 from service.domain.job import Job, JobType, Named, Plan, PlannedNode
 from service.domain.phase import created
+from service.jobs.homes import Homes
 from tests.unit.api.test_app import is_problem, nothing
 
 JOBS = "/api/v1/opsjobs"
@@ -85,6 +86,7 @@ def app(world: World, turns: int = 10) -> FastAPI:
         cluster=unused,
         reviews=reviews,
         submission=unused,
+        homes=Homes(unused, records),
         argo_ui_url="",
         jobs_namespace="opsjobs-jobs",
         turns=Turns(turns),

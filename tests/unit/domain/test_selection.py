@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,9 +7,12 @@ from hypothesis import strategies as st
 
 from service.domain.cluster import Node, Taint, Workload, Workspace
 from service.domain.job import JobType, Named
+from service.domain.reach import Reach
 from service.domain.selection import Facts, Selection, select
 
 LABEL = "opsjob.io/workspace"
+EVERYWHERE = Reach(everywhere=True)
+IN_A = Reach(workspaces={"team-a": "ns-a"})
 A = {LABEL: "team-a"}
 B = {LABEL: "team-b"}
 
@@ -26,7 +30,7 @@ FACTS = Facts(
         Node("gpu", taints=(Taint("dedicated", "NoSchedule", "gpu"),)),
         Node("soft", taints=(Taint("spot", "PreferNoSchedule"),)),
     ],
-    workspaces={"team-a": Workspace("team-a", "ns-a"), "team-b": Workspace("team-b", "ns-b")},
+    workspaces={"team-a": Workspace("team-a", ("ns-a",)), "team-b": Workspace("team-b", ("ns-b",))},
     workloads={
         "train": [Workload("train", "ns-a", "team-a", frozenset({"n1", "n4"}))],
         "serve": [Workload("serve", "ns-b", "team-b", frozenset({"n3"}))],
@@ -51,7 +55,7 @@ def inputs(*pairs: str) -> list[Named]:
 def chosen(
     *pairs: str, job_type: JobType = JobType.ADDON, excluded: Iterable[str] = (), tolerate: bool = False
 ) -> Selection:
-    return select(job_type, inputs(*pairs), FACTS, excluded_nodes=excluded, tolerate_all=tolerate)
+    return select(job_type, inputs(*pairs), FACTS, reach=EVERYWHERE, excluded_nodes=excluded, tolerate_all=tolerate)
 
 
 def reasons(selection: Selection) -> dict[str, str]:
@@ -106,7 +110,7 @@ def test_nodes_that_failed_a_preflight_are_kept_from_all_but_the_next(job_type: 
     unhealthy, other = Taint("bad", "NoSchedule", "gpu"), Taint("bad", "NoExecute", "gpu")
     nodes = [Node("both", taints=(unhealthy, other)), Node("failed", taints=(unhealthy,)), Node("well")]
     facts = Facts(cluster_id="prod", workspace_label=LABEL, unhealthy_taint="bad=gpu:NoSchedule", nodes=nodes)
-    selection = select(job_type, inputs("cluster=prod"), facts)
+    selection = select(job_type, inputs("cluster=prod"), facts, reach=EVERYWHERE)
     assert selection.plan.names == (("failed", "well") if job_type is JobType.PREFLIGHT else ("well",))
     assert "is tainted bad=gpu:" in reasons(selection)["both"]
 
@@ -114,7 +118,7 @@ def test_nodes_that_failed_a_preflight_are_kept_from_all_but_the_next(job_type: 
 def test_every_reason_of_a_node_is_named() -> None:
     sick = Node("sick", cordoned=True, taints=(Taint("a", "NoExecute"), Taint("b", "NoSchedule", "c")))
     facts = Facts(cluster_id="prod", workspace_label=LABEL, nodes=[sick, Node("well")])
-    selection = select(JobType.PREFLIGHT, inputs("cluster=prod"), facts)
+    selection = select(JobType.PREFLIGHT, inputs("cluster=prod"), facts, reach=EVERYWHERE)
     assert reasons(selection) == {
         "sick": "is cordoned (isTolerateAll would take it); is tainted a:NoExecute, b=c:NoSchedule "
         "(isTolerateAll would take it)"
@@ -176,8 +180,8 @@ def test_a_workload_without_pods_leaves_no_node() -> None:
 
 
 def test_a_workspace_without_nodes_leaves_no_node() -> None:
-    facts = Facts(cluster_id="c", workspace_label=LABEL, workspaces={"w": Workspace("w", "w")}, nodes=[Node("n")])
-    selection = select(JobType.ADDON, inputs("workspace=w"), facts)
+    facts = Facts(cluster_id="c", workspace_label=LABEL, workspaces={"w": Workspace("w", ("w",))}, nodes=[Node("n")])
+    selection = select(JobType.ADDON, inputs("workspace=w"), facts, reach=EVERYWHERE)
     assert messages(selection) == {"inputs": "no node is selected: the selectors name none"}
 
 
@@ -213,6 +217,56 @@ def test_a_workloads_job_touches_no_node_of_another_workspace(job_type: JobType,
     assert selection.workspace_id == "team-a"
     assert selection.plan.names == ("n1", "n4")
     assert reasons(selection) == {"n3": "belongs to another workspace than 'team-a'"}
+
+
+@pytest.mark.parametrize("job_type", [JobType.ADDON, JobType.PREFLIGHT, JobType.REBOOT])
+@pytest.mark.parametrize("unlabelled", [True, False])
+def test_a_right_in_a_workspace_reaches_its_nodes_alone(job_type: JobType, *, unlabelled: bool) -> None:
+    """However they were selected: a pod can be put on any node by its nodeName."""
+    own, none, control_plane = Node("own", labels=A), Node("none"), Node("cp", control_plane=True)
+    labelled = Node("cp-own", labels=A, control_plane=True)
+    nodes = [own, none, control_plane, labelled, Node("other", labels=B)]
+    everywhere = Workload("w", "ns-a", "team-a", frozenset(node.name for node in nodes))
+    facts = replace(FACTS, nodes=nodes, workloads={"w": [everywhere]}, unlabelled_nodes=unlabelled)
+    named = ["workload=w", *(f"node={node.name}" for node in nodes)]
+    for selectors in (["workload=w"], named, ["workload=w", "cluster=prod"]):
+        selection = select(job_type, inputs(*selectors), facts, reach=IN_A, tolerate_all=True)
+        assert selection.plan.names == (("none", "own") if unlabelled else ("own",))
+        why = reasons(selection)
+        for name in ("cp", "cp-own"):
+            assert (
+                "is a control-plane node, which takes the right to create such jobs in the whole cluster" in why[name]
+            )
+        assert why["other"].count("right in that workspace reaches no other node") == 1
+    selection = select(job_type, inputs("workspace=team-a"), facts, reach=IN_A, tolerate_all=True)
+    assert selection.plan.names == ("own",)
+
+
+def test_the_right_in_the_whole_cluster_reaches_the_control_plane_of_a_workspace() -> None:
+    labelled = replace(FACTS, nodes=[Node("cp", labels=A, control_plane=True)])
+    selection = select(JobType.ADDON, inputs("workspace=team-a"), labelled, reach=EVERYWHERE)
+    assert selection.plan.names == ("cp",)
+
+
+def test_of_nodes_nothing_is_said_where_nobody_knows_whose_right_counts() -> None:
+    named = inputs("workload=twin", "node=n9")
+    assert set(messages(select(JobType.ADDON, named, FACTS, reach=EVERYWHERE))) == {
+        "inputs[0].value",
+        "inputs[1].value",
+    }
+    selection = select(
+        JobType.ADDON, named, FACTS, reach=replace(IN_A, workspaces={"team-a": "ns-a", "team-b": "ns-b"})
+    )
+    assert set(messages(selection)) == {"inputs[0].value"}
+    assert not selection.placed
+
+
+def test_a_workspace_that_several_namespaces_claim_takes_no_new_job() -> None:
+    facts = replace(FACTS, workspaces={"team-a": Workspace("team-a", ("ns-a", "ns-z"))})
+    for reach in (EVERYWHERE, Reach(contested=frozenset({"team-a"}))):
+        selection = select(JobType.ADDON, inputs("workspace=team-a"), facts, reach=reach)
+        assert "several namespaces are labelled opsjob.io/workspace=team-a" in messages(selection)["inputs[0].value"]
+        assert not selection.placed
 
 
 def test_a_job_on_workloads_of_several_workspaces_has_rights_in_the_whole_cluster() -> None:

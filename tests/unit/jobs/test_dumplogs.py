@@ -10,6 +10,7 @@ import pytest
 from service.domain.cluster import Caller, Node, Workload
 from service.domain.faults import RefusedError
 from service.domain.job import JobType, Named, Plan
+from service.domain.reach import Reach
 from service.domain.selection import Selection
 from service.jobs.dumplogs import ASKED, Dumplogs
 from service.jobs.node_logs import NodeLogs
@@ -76,7 +77,7 @@ async def test_without_an_object_store_the_refusal_names_the_value_that_is_missi
 
     submission = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(RefusedError, match=r"type: \w+ is not installed here: .* chart's value objectStore"):
-        await submission.resolve(Order(name="d", type=job_type, inputs=()), permit)
+        await submission.resolve(Order(name="d", type=job_type, inputs=()), Reach(everywhere=True), permit)
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Known:
     all_nodes: tuple[Node, ...]
     readable: frozenset[str]
 
-    async def nodes(self) -> tuple[Node, ...]:
+    async def nodes(self, _names: object = None) -> tuple[Node, ...]:
         return self.all_nodes
 
     async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:

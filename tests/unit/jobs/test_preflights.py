@@ -10,6 +10,7 @@ import pytest
 from service.domain.cluster import Node
 from service.domain.faults import RefusedError
 from service.domain.job import JobType, Named, Plan, PlannedNode
+from service.domain.reach import Reach
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.submit import Limits, Resolved
@@ -63,7 +64,7 @@ class Fleet:
 
     size: int
 
-    async def nodes(self) -> tuple[Node, ...]:
+    async def nodes(self, _names: object = None) -> tuple[Node, ...]:
         return tuple(Node(f"n-{number:02}") for number in range(self.size))
 
 
@@ -75,7 +76,8 @@ async def resolved(replica: int | None) -> Resolved:
     submission = replace(whole, cluster=Fleet(20), limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})  # type: ignore[arg-type]
     options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}
     inputs = (Named("cluster", submission.cluster_id),)
-    return await submission.resolve(Order(name="p", type=JobType.PREFLIGHT, inputs=inputs, options=options), permit)
+    order = Order(name="p", type=JobType.PREFLIGHT, inputs=inputs, options=options)
+    return await submission.resolve(order, Reach(everywhere=True), permit)
 
 
 async def test_a_jobs_limit_counts_the_nodes_that_replica_leaves() -> None:

@@ -1,37 +1,37 @@
 """What is asked of the cluster for an order, and what somebody learns who has no right to it."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from service.domain.cluster import Node, Workload, Workspace
-from service.domain.faults import RefusedError
+from service.domain.faults import NotPermittedError, RefusedError
 from service.domain.job import JobType, Named
+from service.domain.reach import Reach
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.submit import Limits, Submission
 from service.jobs.work import Work
 
 
-class NotPermittedError(Exception):
-    pass
-
-
 @dataclass
 class Cluster:
     asked: list[str] = field(default_factory=list)
 
-    async def nodes(self) -> list[Node]:
-        self.asked.append("nodes")
+    async def nodes(self, names: Collection[str] | None = None) -> list[Node]:
+        self.asked.append("nodes" if names is None else f"nodes {sorted(names)}")
         return [Node("n1", cordoned=True), Node("n2")]
 
     async def workspace(self, workspace_id: str) -> Workspace:
-        return Workspace(workspace_id, workspace_id)
+        return Workspace(workspace_id, (f"ns-{workspace_id}",))
 
-    async def workloads(self, name: str) -> list[Workload]:
-        self.asked.append(name)
-        return [Workload(name, "ns-a", "team-a", frozenset({"n1"}))]
+    async def workloads(self, names: Iterable[str], within: Mapping[str, str]) -> dict[str, list[Workload]]:
+        self.asked += [*names, *sorted(within)]
+        return {
+            name: [Workload(name, "ns-a", "team-a", frozenset({"n1"}))] if "team-a" in within else [] for name in names
+        }
 
 
 class Nothing:
@@ -46,20 +46,24 @@ def submission(cluster: Any, **limits: int) -> Submission:
         cluster=cluster,
         cluster_id="local",
         workspace_label="opsjob.io/workspace",
-        templates={JobType.ADDON: "opsjob-addon-00000000"},
+        templates={JobType.ADDON: "opsjob-addon-00000000", JobType.DUMPLOG: "opsjob-dumplog-00000000"},
         default_timeout_seconds=0,
-        kinds={JobType.ADDON: Nothing()},
+        kinds={JobType.ADDON: Nothing(), JobType.DUMPLOG: Nothing()},
         limits=Limits(**limits),
     )
 
 
-def order(*inputs: str) -> Order:
+def order(*inputs: str, job_type: JobType = JobType.ADDON, **options: Any) -> Order:
     named = tuple(Named(*text.split("=", 1)) for text in inputs)
-    return Order(name="x", type=JobType.ADDON, inputs=named, options={})
+    return Order(name="x", type=job_type, inputs=named, options=options)
+
+
+CLUSTER_WIDE = Reach(everywhere=True, workspaces={"team-a": "ns-a", "team-b": "ns-b"})
+IN_B = Reach(workspaces={"team-b": "ns-b"})
 
 
 async def nobody(_selection: Selection) -> None:
-    raise NotPermittedError
+    raise NotPermittedError("no")
 
 
 async def anybody(_selection: Selection) -> None:
@@ -70,15 +74,16 @@ async def test_more_workloads_than_allowed_are_refused_before_any_is_looked_for(
     cluster = Cluster()
     many = order(*(f"workload=w{number}" for number in range(3)))
     with pytest.raises(RefusedError, match="name 3 workloads, a job has at most 2"):
-        await submission(cluster, workloads=2).resolve(many, anybody)
+        await submission(cluster, workloads=2).resolve(many, CLUSTER_WIDE, anybody)
     assert cluster.asked == []
 
 
 async def test_each_workload_is_looked_for_once_however_often_it_is_named() -> None:
     cluster = Cluster()
+    named = order("workload=a", "workload=b", *["workload=a"] * 9)
     with pytest.raises(RefusedError):
-        await submission(cluster, workloads=2).resolve(order("workload=a", "workload=b", *["workload=a"] * 9), anybody)
-    assert cluster.asked == ["nodes", "a", "b"]
+        await submission(cluster, workloads=2).resolve(named, CLUSTER_WIDE, anybody)
+    assert cluster.asked == ["nodes", "a", "b", "team-a", "team-b"]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +93,56 @@ async def test_each_workload_is_looked_for_once_however_often_it_is_named() -> N
 )
 async def test_who_may_not_learns_nothing_of_the_nodes(inputs: tuple[str, ...]) -> None:
     with pytest.raises(NotPermittedError):
-        await submission(Cluster(), nodes=0).resolve(order(*inputs), nobody)
+        await submission(Cluster(), nodes=0).resolve(order(*inputs), CLUSTER_WIDE, nobody)
     with pytest.raises(RefusedError, match=r"cordoned|at most 0"):
-        await submission(Cluster(), nodes=0).resolve(order(*inputs), anybody)
+        await submission(Cluster(), nodes=0).resolve(order(*inputs), CLUSTER_WIDE, anybody)
 
 
-async def test_a_name_of_nothing_is_said_before_rights_can_be_asked() -> None:
+async def test_of_a_node_that_is_not_there_only_who_may_hears() -> None:
     with pytest.raises(RefusedError, match="there is no node 'n9'"):
-        await submission(Cluster()).resolve(order("node=n9"), nobody)
+        await submission(Cluster()).resolve(order("node=n9"), CLUSTER_WIDE, anybody)
+    with pytest.raises(NotPermittedError):
+        await submission(Cluster()).resolve(order("node=n9"), CLUSTER_WIDE, nobody)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [("node=n1",), ("cluster=local",), ("workspace=team-a",), ("workspace=team-a", "workspace=team-b"), ("node=n9",)],
+)
+async def test_beyond_the_callers_reach_nothing_is_looked_at(inputs: tuple[str, ...]) -> None:
+    cluster = Cluster()
+    with pytest.raises(NotPermittedError, match=r"the right is create on opsjobs\.opsjob\.io/addon"):
+        await submission(cluster).resolve(order(*inputs), IN_B, anybody)
+    assert cluster.asked == []
+
+
+@pytest.mark.parametrize("inputs", [("workload=train",), ("workload=train", "node=n9")])
+async def test_workloads_are_looked_for_only_where_the_caller_may_work(inputs: tuple[str, ...]) -> None:
+    """A workload of another workspace and one that is nowhere are the same to them."""
+    cluster = Cluster()
+    with pytest.raises(NotPermittedError, match="there is no workload 'train' in a workspace in which you may"):
+        await submission(cluster).resolve(order(*inputs), IN_B, anybody)
+    assert cluster.asked == ["nodes", "train", "team-b"]
+
+
+async def test_a_named_workspace_is_the_only_one_that_is_looked_through() -> None:
+    cluster = Cluster()
+    with pytest.raises(RefusedError):
+        await submission(cluster).resolve(order("workload=train", "workspace=team-a"), CLUSTER_WIDE, anybody)
+    assert cluster.asked == ["nodes", "train", "team-a"]
+
+
+async def test_a_job_without_nodes_reads_only_those_that_it_names() -> None:
+    cluster = Cluster()
+    await submission(cluster).resolve(order("workload=train", job_type=JobType.DUMPLOG), CLUSTER_WIDE, anybody)
+    named = order("workload=train", "node=n2", job_type=JobType.DUMPLOG)
+    await submission(cluster).resolve(named, CLUSTER_WIDE, anybody)
+    assert [asked for asked in cluster.asked if asked.startswith("nodes")] == ["nodes []", "nodes ['n2']"]
+
+
+async def test_a_workflow_stays_no_longer_than_it_may() -> None:
+    longer = order("node=n2", ttlSecondsAfterFinished=601)
+    with pytest.raises(RefusedError, match="ttlSecondsAfterFinished: is at most 600 here"):
+        await submission(Cluster(), ttl_seconds=600).resolve(longer, CLUSTER_WIDE, anybody)
+    await submission(Cluster(), ttl_seconds=601).resolve(longer, CLUSTER_WIDE, anybody)
+    await submission(Cluster()).resolve(longer, CLUSTER_WIDE, anybody)

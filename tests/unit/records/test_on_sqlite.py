@@ -16,9 +16,11 @@ from tests.records_suite.adding import TestAdding
 from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job
+from tests.records_suite.homes import TestHomes
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.quotas import TestQuotas
 from tests.records_suite.tallying import TestTallying
 
 #: The suite, to be collected here.
@@ -27,9 +29,11 @@ __all__ = [
     "TestChanging",
     "TestCrash",
     "TestForgetting",
+    "TestHomes",
     "TestKeys",
     "TestListing",
     "TestMigrating",
+    "TestQuotas",
     "TestTallying",
     "TestUnfinished",
     "TestUnsettled",
