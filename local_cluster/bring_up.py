@@ -85,7 +85,7 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
         object_store.share_keys(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
     with stages.stage("Waiting for the service") as stage:
-        product.wait_until_it_answers(handover.url, stage)
+        product.wait_until_it_answers(handover, stage)
 
 
 def _hand_over(local: Cluster) -> Handover:

@@ -67,13 +67,14 @@ def request(nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": "first job", "type": "addon", "inputs": [template, *targets], "batchCount": 2}
 
 
-def run(url: str, bearer: str, nodes: Sequence[str]) -> dict[str, Any]:
+def run(handover: Handover, bearer: str, nodes: Sequence[str]) -> dict[str, Any]:
     """Submit the job, tell what happens while it happens, and return the job as GET shows it at its end.
 
     Raises StageError where the service refuses, or the job has not ended in good time.
     """
     headers = {"Authorization": f"Bearer {bearer}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+    url = handover.url
+    with httpx.Client(base_url=url, headers=headers, timeout=30, verify=handover.trust()) as client:
         body = request(nodes)
         print(f"\nPOST {url}/api/v1/opsjobs\n{json.dumps(body, indent=2)}", flush=True)
         answer = client.post("/api/v1/opsjobs", json=body)
@@ -134,13 +135,14 @@ def ran(job: dict[str, Any]) -> list[str]:
 
 def how_to_go_on(handover: Handover, job_id: str, *, ours: bool) -> None:
     """Print the next steps as commands to copy."""
+    curl = f"curl -s --cacert {handover.ca}" if handover.ca else "curl -s"
     print(f"""
 How to go on
   export URL={handover.url}
   export KUBECONFIG={handover.kubeconfig}{f" PATH={handover.bin}:$PATH" if ours else ""}
   export TOKEN=$(kubectl create token {ACCOUNT} -n {RELEASE_NAMESPACE} --audience={AUDIENCE})
-  curl -s "$URL/api/v1/opsjobs" -H "Authorization: Bearer $TOKEN"
-  curl -s "$URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $TOKEN"
+  {curl} "$URL/api/v1/opsjobs" -H "Authorization: Bearer $TOKEN"
+  {curl} "$URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $TOKEN"
   argo get {job_id} -n {handover.jobsNamespace}""")
     if ours:
         print(f"  Argo: {handover.argoUrl}\n  make down      removes the cluster")

@@ -31,11 +31,17 @@ def up(settings: Settings, stages: Stages, kubeconfig: Path, *, with_demo: bool)
     chosen = image_values(os.environ.get("OPSJOBS_IMAGE", ""))
     with stages.stage("Installing the chart") as stage:
         product.install(kubectl, tool("helm", settings), chosen, Path(values) if values else None, stage)
-    with forwarded(kubectl) as url:
+        port = kubectl.get(stage, "service", "opsjobs", "-n", RELEASE_NAMESPACE)["spec"]["ports"][0]
+    if port["name"] == "https":
+        raise StageError(
+            "installed; but the first job would go through kubectl port-forward to 127.0.0.1, which the certificate of "
+            "your values (tls) does not name: try `helm test opsjobs -n opsjobs`, or run make up without tls"
+        )
+    with forwarded(kubectl, port["port"]) as url:
         handover = Handover(str(kubeconfig), url, argoUrl="", bin="", containers={})
         handover.write()
         with stages.stage("Waiting for the service") as stage:
-            product.wait_until_it_answers(url, stage)
+            product.wait_until_it_answers(handover, stage)
         if with_demo:
             first_job.show(stages, kubectl, handover, [])
 
@@ -58,14 +64,14 @@ def tool(name: str, settings: Settings) -> str:
 
 
 @contextmanager
-def forwarded(kubectl: Kubectl) -> Iterator[str]:
+def forwarded(kubectl: Kubectl, to: int) -> Iterator[str]:
     """Reach the service of a cluster that is not ours, for as long as the context lasts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(kubectl.program), "--kubeconfig", str(kubectl.kubeconfig), "-n", RELEASE_NAMESPACE]
     with subprocess.Popen(
-        [*command, "port-forward", "service/opsjobs", f"{port}:80"], stdout=subprocess.DEVNULL
+        [*command, "port-forward", "service/opsjobs", f"{port}:{to}"], stdout=subprocess.DEVNULL
     ) as tunnel:
         try:
             yield f"http://127.0.0.1:{port}"

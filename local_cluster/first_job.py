@@ -12,7 +12,7 @@ def show(stages: Stages, kubectl: Kubectl, handover: Handover, nodes: list[Node]
     with stages.stage("A token and an addon template") as stage:
         bearer = demo.prepare(kubectl, stage)
         targets = demo.open_nodes(kubectl, stage)
-    job = demo.run(handover.url, bearer, targets)
+    job = demo.run(handover, bearer, targets)
     read_back = {node.name: node.execute("cat", demo.WRITTEN)[1].strip() for node in nodes if node.name in targets}
     demo.tell(job, read_back)
     demo.how_to_go_on(handover, job["jobId"], ours=bool(nodes))

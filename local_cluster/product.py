@@ -11,6 +11,7 @@ import httpx
 
 from local_cluster import daemon, images
 from local_cluster.binaries import CRANE
+from local_cluster.handover import Handover
 from local_cluster.kubectl import POLL_SECONDS, Kubectl
 from local_cluster.settings import BUILD, CHECKOUT, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, StageError, Stages
@@ -60,12 +61,13 @@ def install(kubectl: Kubectl, helm: Path | str, settings: dict[str, str], values
     stage.run([helm, "upgrade", "--install", RELEASE, CHART, *where, *given, *chosen, "--wait", "--timeout", "5m"])
 
 
-def wait_until_it_answers(url: str, stage: Stage) -> None:
+def wait_until_it_answers(handover: Handover, stage: Stage) -> None:
     """Wait until the service says it is ready; raises StageError with its last answer where it does not."""
+    url, trusted = handover.url, handover.trust()
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
-            answer = httpx.get(f"{url}/readyz", timeout=5)
+            answer = httpx.get(f"{url}/readyz", timeout=5, verify=trusted)
         except httpx.TransportError as silent:
             last = str(silent)
         else:

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 import uvicorn
@@ -30,6 +31,7 @@ from service.jobs.work import Kind
 from service.kube import KubeSettings, connect
 from service.records import check_url, open_records
 from service.settings import Settings
+from service.tls import Certificate
 
 logger = structlog.get_logger()
 
@@ -167,7 +169,22 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"OPSJOBS_DATABASE_URL cannot be used: {error}")
     log.configure(settings.log_level)
-    uvicorn.run(create_app(settings), host="0.0.0.0", port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(
+        create_app(settings),
+        host="0.0.0.0",
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        ssl_context_factory=tls_context(settings),
+    )
+
+
+def tls_context(settings: Settings) -> Callable[..., ssl.SSLContext] | None:
+    """What makes uvicorn's context, in its own terms; None: the settings name no certificate."""
+    if settings.tls_folder is None:
+        return None
+    certificate = Certificate(settings.tls_folder)
+    return lambda *_: certificate.server_context()
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -71,3 +72,5 @@ class Settings(BaseSettings):
     preflight_mark_label: str = ""
     log_level: str = "INFO"
     port: int = 8080
+    #: A folder with tls.crt and tls.key; without it the service speaks plain HTTP.
+    tls_folder: Path | None = None

@@ -110,7 +110,8 @@ def _client(cluster: Cluster) -> httpx.Client:
     Some tests kill the service: no connection is kept beyond its request, and one that is refused is tried again.
     """
     headers = {"Authorization": f"Bearer {cluster.token(ADMIN)}"}
-    transport = httpx.HTTPTransport(retries=6, limits=httpx.Limits(max_keepalive_connections=0))
+    limits = httpx.Limits(max_keepalive_connections=0)
+    transport = httpx.HTTPTransport(retries=6, limits=limits, verify=cluster.trust)
     return httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30, transport=transport)
 
 

@@ -180,7 +180,7 @@ def _prepared(cluster: Cluster) -> Iterator[None]:
 
 def _caller(cluster: Cluster) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {cluster.token(_NAME)}"}
-    transport = httpx.AsyncHTTPTransport(retries=3)
+    transport = httpx.AsyncHTTPTransport(retries=3, verify=cluster.trust)
     return httpx.AsyncClient(base_url=cluster.facts["url"], headers=headers, timeout=60, transport=transport)
 
 

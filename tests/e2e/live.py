@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -35,6 +36,11 @@ class Cluster:
     @property
     def jobs(self) -> str:
         return str(self.facts["jobsNamespace"])
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """`verify` of every HTTP client of the service: its certificate is signed by the cluster's own authority."""
+        return ssl.create_default_context(cafile=self.facts.get("ca") or None)
 
     @property
     def image(self) -> str:

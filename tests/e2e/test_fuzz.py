@@ -30,7 +30,8 @@ def accepted(cluster: Cluster, token: str, addon: Callable[..., str]) -> Iterato
     name = f"fuzz-{secrets.token_hex(3)}"
     body = {"name": name, "type": "addon", "inputs": inputs(addon("true"), nodes=cluster.nodes()[:1])}
     yield json.dumps([{"key": f"{name}-{number}", "body": {**body, "timeoutSecond": number}} for number in (100, 101)])
-    with httpx.Client(base_url=cluster.facts["url"], headers={"Authorization": f"Bearer {token}"}, timeout=60) as api:
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=60, verify=cluster.trust) as api:
         query = {"jobName": name, "includeDeleted": "true"}
         made = [item["jobId"] for item in api.get(JOBS, params=query).json()["items"]]
         for job_id in made:
@@ -46,7 +47,7 @@ def _ended(api: httpx.Client, job_id: str) -> bool:
 def fuzz(cluster: Cluster, token: str, accepted: str, *options: str, seconds: int = 800) -> str:
     """The report of schemathesis with all checks and phases, stateful ones too; fails with what it found."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", "--no-color"]
-    command.append(f"{cluster.facts['url']}/openapi.json")
+    command += [f"{cluster.facts['url']}/openapi.json"]
     # Contract: a job that was deleted is still answered by GET.
     command += ["--checks", "all", "--exclude-checks", "use_after_free"]
     command += ["--continue-on-failure", *options]

@@ -169,7 +169,7 @@ def test_who_has_no_right_sees_nothing_and_creates_nothing(cluster: Cluster, api
     cluster.kubectl("create", "serviceaccount", "e2e-nobody", "-n", cluster.facts["namespace"], check=False)
     job_id = api.create(name="secret", inputs=inputs(template, nodes=cluster.nodes()[:1]))
     headers = {"Authorization": f"Bearer {cluster.token('e2e-nobody')}"}
-    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30) as nobody:
+    with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=30, verify=cluster.trust) as nobody:
         assert nobody.get(JOBS).json() == {"totalCount": 0, "items": []}
         for method, path in (("GET", job_id), ("POST", f"{job_id}/stop"), ("DELETE", job_id)):
             message(nobody.request(method, f"{JOBS}/{path}"), 404)
@@ -180,7 +180,8 @@ def test_who_has_no_right_sees_nothing_and_creates_nothing(cluster: Cluster, api
 
 def test_a_token_for_another_audience_is_401(cluster: Cluster, admin: str) -> None:
     for token in ("rubbish", cluster.token(admin, audience="another")):
-        answer = httpx.get(f"{cluster.facts['url']}{JOBS}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        url, headers = f"{cluster.facts['url']}{JOBS}", {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(url, headers=headers, timeout=30, verify=cluster.trust)
         message(answer, 401)
         assert answer.headers["www-authenticate"].startswith("Bearer")
 

@@ -73,7 +73,8 @@ class World:
     def ask(self, who: str, method: str, path: str, **given: Any) -> httpx.Response:
         token = self.tokens.get(who)
         headers = {"Authorization": token if who == "not a bearer" else f"Bearer {token}"} if token else {}
-        return httpx.request(method, self.cluster.facts["url"] + path, headers=headers, timeout=60, **given)
+        url, trust = self.cluster.facts["url"] + path, self.cluster.trust
+        return httpx.request(method, url, headers=headers, timeout=60, verify=trust, **given)
 
     def order(self, kind: str, selector: str = "workload") -> dict[str, Any]:
         """A request for a job of that type on the workload, and so in workspace A; or on what else is named."""

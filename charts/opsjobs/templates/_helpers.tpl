@@ -54,6 +54,30 @@ capabilities:
 {{- if not .Values.database.existingSecret }}yes{{ end -}}
 {{- end -}}
 
+{{/* The Secret with the service's certificate; empty: it speaks plain HTTP. */}}
+{{- define "opsjobs.tlsSecret" -}}
+{{- with .Values.tls -}}
+{{- if .existingSecret }}{{ .existingSecret }}{{ else if .certManager.issuerRef.name }}{{ include "opsjobs.fullname" $ }}-tls{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "opsjobs.scheme" -}}
+{{- if include "opsjobs.tlsSecret" . }}https{{ else }}http{{ end -}}
+{{- end -}}
+
+{{- define "opsjobs.port" -}}
+{{- .Values.service.port | default (ternary 443 80 (eq (include "opsjobs.scheme" .) "https")) -}}
+{{- end -}}
+
+{{/* How the cluster calls the service, and the name that its certificate holds. */}}
+{{- define "opsjobs.serviceName" -}}
+{{ include "opsjobs.fullname" . }}.{{ .Release.Namespace }}.svc
+{{- end -}}
+
+{{- define "opsjobs.serverName" -}}
+{{ .Values.tls.serverName | default (include "opsjobs.serviceName" .) }}
+{{- end -}}
+
 {{- define "opsjobs.claimName" -}}
 {{ .Values.persistence.existingClaim | default (printf "%s-records" (include "opsjobs.fullname" .)) }}
 {{- end -}}

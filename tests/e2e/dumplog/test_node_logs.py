@@ -74,6 +74,7 @@ def caller(cluster: Cluster, workspace: str) -> Iterator[Callable[..., Api]]:
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
             trust_env=False,
+            verify=cluster.trust,
         )
         made.append((name, client))
         return Api(client)
