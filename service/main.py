@@ -109,7 +109,13 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
         come_back_seconds=settings.reboot_come_back_seconds,
         kept_namespaces=(*settings.reboot_kept_namespaces, settings.namespace),
     )
-    exports = Exports(cluster=cluster, registry=settings.export_registry, project=settings.export_project)
+    exports = Exports(
+        cluster=cluster,
+        registry=settings.export_registry,
+        project=settings.export_project,
+        refused_networks=settings.export_refused_networks,
+        insecure_sources=settings.export_insecure_sources,
+    )
     node_logs = NodeLogs(
         cluster=cluster,
         reviews=reviews,

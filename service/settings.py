@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     #: Where exportimage copies to; what each is, service.jobs.exports says.
     export_registry: str = ""
     export_project: str = "custom"
+    export_refused_networks: list[str] = []
+    export_insecure_sources: list[str] = []
     argo_ui_url: str = ""
     #: Records of ended jobs are kept this many days; 0: for ever.
     retention_days: int = 0

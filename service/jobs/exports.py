@@ -1,6 +1,8 @@
 """exportimage: which image a workload really ran, and what it is to be called (contract: exportimage)."""
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +19,11 @@ from service.jobs.work import Work
 #: The file its step reads.
 EXPORT = "export.json"
 
+#: In the name of a project: each workspace has its own, and none takes a name in another's first.
+WORKSPACE = "{workspace}"
+#: What registries take as a part of a path.
+_PART = re.compile(r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exports:
@@ -25,7 +32,11 @@ class Exports:
     cluster: Cluster
     #: The team's own registry, with its port where that is not 443.
     registry: str
+    #: May hold WORKSPACE, for which the workload's workspace stands.
     project: str
+    #: For the step: networks that it does not call, and registries that it may read over plain HTTP.
+    refused_networks: Sequence[str] = ()
+    insecure_sources: Sequence[str] = ()
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
         if selection.faults:
@@ -39,7 +50,7 @@ class Exports:
         if pod is None:
             return Work(faults=(Fault(path, f"workload {workload.name!r} has no pod, so nothing says what it runs"),))
         try:
-            return self._work(pod)
+            return self._work(pod, self._project(workload))
         except images.NoReferenceError as error:
             return Work(faults=(Fault(path, str(error)),))
 
@@ -53,7 +64,21 @@ class Exports:
                 oldest = oldest or pod
         return oldest
 
-    def _work(self, pod: Pod) -> Work:
+    def _project(self, workload: Workload) -> str:
+        """Where this workload's image goes.
+
+        Raises:
+            NoReferenceError: its workspace cannot be part of an image's name. It is not changed until it can: two
+                workspaces would share one project.
+        """
+        if WORKSPACE in self.project and not _PART.fullmatch(workload.workspace_id):
+            raise images.NoReferenceError(
+                f"the workspace {workload.workspace_id!r} cannot be part of an image's name, which exportImage.project "
+                "of this installation wants: that takes lower-case letters and digits, with . _ - between them"
+            )
+        return self.project.replace(WORKSPACE, workload.workspace_id)
+
+    def _work(self, pod: Pod, project: str) -> Work:
         exported, *others = pod.containers
         ran = _ran(pod, exported)
         named = _named(exported, ran)
@@ -62,11 +87,13 @@ class Exports:
             # A node that has one digest under several names says any of them; the pod's own is whom its pull secrets
             # are for. A runtime may have completed a short name with a registry of its own choice.
             "sources": list(dict.fromkeys([named.repository, ran.repository])),
-            "target": f"{self.registry}/{images.exported_path(self.project, named)}",
+            "target": f"{self.registry}/{images.exported_path(project, named)}",
             # Of the submission: a job that waits over midnight keeps its day.
             "date": f"{datetime.now(UTC):%Y%m%d}",
             "namespace": pod.namespace,
             "pullSecrets": pod.pull_secrets,
+            "refusedNetworks": list(self.refused_networks),
+            "insecureSources": list(self.insecure_sources),
         }
         return Work(
             files={EXPORT: json.dumps(export)},

@@ -47,14 +47,16 @@ class Trust:
 
     folder: Path
     authority: Authority = field(default_factory=Authority.new)
+    #: What its certificates are good for.
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
         (self.folder / "ca.crt").write_bytes(self.authority.identity.certificate)
 
     def certificate(self, folder: Path) -> tuple[Path, Path]:
-        """A certificate for this machine, and its key."""
-        identity = self.authority.sign("registry", hosts=["localhost", "127.0.0.1"])
+        """A certificate for those hosts, and its key."""
+        identity = self.authority.sign("registry", hosts=self.hosts)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tls.crt").write_bytes(identity.certificate)
         (folder / "tls.key").write_bytes(identity.key)
@@ -99,17 +101,19 @@ def settings(folder: Path, trust: Trust, address: str, *, data: Path, password: 
 
 
 @contextmanager
-def registry(folder: Path, trust: Trust, *, password: bool = False) -> Iterator[Running]:
-    """A registry of this machine's own; with `password` it lets nobody in without."""
+def registry(folder: Path, trust: Trust, *, password: bool = False, secured: bool = True) -> Iterator[Running]:
+    """A registry of this machine's own; with `password` it lets nobody in without, not `secured` it has no TLS."""
     port = free_port()
     made = settings(folder, trust, f"127.0.0.1:{port}", data=folder / "data", password=password)
+    if not secured:
+        del made["http"]["tls"]
     (folder / "registry.yaml").write_text(yaml.safe_dump(made))
     command: list[str | Path] = [tool("registry"), "serve", folder / "registry.yaml"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
     running = Running(port, folder, process)
     try:
-        wait_for_port(port)
+        wait_for_port(port, "https" if secured else "http")
         yield running
     finally:
         running.stop()
@@ -137,12 +141,12 @@ def full_registry(folder: Path, trust: Trust) -> Iterator[Running]:
         subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True)
 
 
-def wait_for_port(port: int) -> None:
-    """Until a TLS server answers there."""
+def wait_for_port(port: int, scheme: str = "https") -> None:
+    """Until a server answers there."""
     until = time.monotonic() + STARTS
     while True:
         try:
-            httpx.get(f"https://localhost:{port}/v2/", verify=False)  # noqa: S501 - only whether it answers
+            httpx.get(f"{scheme}://localhost:{port}/v2/", verify=False)  # noqa: S501 - only whether it answers
         except httpx.TransportError:
             assert time.monotonic() < until, f"nothing answers on port {port}"
             time.sleep(0.05)
@@ -176,16 +180,23 @@ def harbor_without_project(folder: Path, trust: Trust) -> Iterator[Running]:
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
-    certificate, key = trust.certificate(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with http_server(Handler, trust.certificate(folder)) as port:
+        yield Running(port, folder)
+
+
+@contextmanager
+def http_server(handler: type[BaseHTTPRequestHandler], certificate: tuple[Path, Path] | None = None) -> Iterator[int]:
+    """A server of this process, over TLS where it has a certificate and its key; its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield Running(server.server_port, folder)
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

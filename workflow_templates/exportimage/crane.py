@@ -1,15 +1,16 @@
 """crane, the registry client of go-containerregistry: called by argument list, its credentials in a file."""
 
 import os
-import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from workflow_templates import say
+from workflow_templates.exportimage.proxy import Proxy, RefusedError
+from workflow_templates.exportimage.quoting import Quoting
 from workflow_templates.tail import Tail
 
 #: Its last lines say why it failed; before them it tells of every blob.
@@ -18,33 +19,42 @@ _KEPT_BYTES = 8192
 ANSWER_SECONDS = 60.0
 #: Seconds in which a copy may move not one byte. A registry is silent that long while it puts a large layer together.
 STALL_SECONDS = 600.0
-#: Queries of URLs are of use to nobody, and those of a store's presigned links are secrets.
-_QUERY = re.compile(r"\?[^\s\":]*")
-
 
 #: How an attempt that was given up is told from what crane says itself.
 STALLED = "nothing was heard or sent"
 
 
 class CraneError(Exception):
-    """crane failed; the message is what it said last."""
+    """crane failed; the message is what it said last.
+
+    `refusals`: what the proxy did not let it call, each a sentence.
+    """
+
+    def __init__(self, said: str, refusals: Sequence[str] = ()) -> None:
+        super().__init__(said)
+        self.refusals = tuple(refusals)
 
 
 class Crane:
-    """Runs crane with the Docker configuration in `home`, trusting the system's authorities and those in a folder."""
+    """Runs crane with the Docker configuration in `home`, trusting the system's authorities and those in a folder.
 
-    def __init__(
+    With a proxy that runs, that is its only way out; without one, it calls whatever it is led to.
+    """
+
+    def __init__(  # noqa: PLR0913 - what differs in tests has a name
         self,
         home: Path,
         authorities: Path,
         program: str = "crane",
         *,
+        proxy: Proxy | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._home = home
         self._authorities = authorities
         self._program = program
+        self._proxy = proxy
         self._answer_seconds = answer_seconds
         self._stall_seconds = stall_seconds
 
@@ -58,6 +68,14 @@ class Crane:
     def digest(self, image: str) -> str:
         """The digest of an image in its registry."""
         return self._ask("digest", image).strip()
+
+    def check_name(self, image: str) -> None:
+        """Refuse an image whose registry would be called past the proxy."""
+        if self._proxy:
+            try:
+                self._proxy.check_name(image.partition("/")[0])
+            except RefusedError as refusal:
+                raise CraneError("", [str(refusal)]) from None
 
     def copy(self, source: str, target: str) -> None:
         """Copy an image, or an index with all its platforms; what the target has already is not sent again."""
@@ -77,16 +95,17 @@ class Crane:
             "DOCKER_CONFIG": str(self._home),
             # Beside the system's one file of authorities, which Go reads all the same.
             "SSL_CERT_DIR": str(self._authorities),
+            **self._way_out(),
         }
-        said = Tail(_KEPT_BYTES)
+        said, quoting = Tail(_KEPT_BYTES), Quoting()
         command = [self._program, *arguments]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 with _watched(process, seconds, progress) as stalled:
                     for line in process.stderr or ():
-                        shown = _QUERY.sub("", line.decode(errors="replace"))
-                        said.feed(shown.encode())
-                        say.log(shown.rstrip())
+                        if shown := quoting.line(line.decode(errors="replace").rstrip("\n")):
+                            said.feed(f"{shown}\n".encode())
+                            say.log(shown)
                     answer = process.stdout.read() if process.stdout else b""
                     process.wait()
             except BaseException:
@@ -95,8 +114,17 @@ class Crane:
         if process.returncode and stalled.is_set():
             raise CraneError(f"Error: {STALLED} for {seconds:g} s")
         if process.returncode:
-            raise CraneError(said.text() or f"crane ended with {process.returncode}")
+            refusals = self._proxy.take_refusals() if self._proxy else ()
+            raise CraneError(said.text() or f"crane ended with {process.returncode}", refusals)
         return answer.decode()
+
+    def _way_out(self) -> dict[str, str]:
+        if not self._proxy:
+            return {}
+        self._proxy.take_refusals()  # of a call before, which went well all the same
+        address = self._proxy.address
+        ours = {"HTTPS_PROXY": address, "HTTP_PROXY": address, "NO_PROXY": ""}
+        return ours | {name.lower(): value for name, value in ours.items()}
 
 
 @contextmanager

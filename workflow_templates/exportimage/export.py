@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,9 @@ from workflow_templates.cluster import Cluster, ClusterError
 from workflow_templates.exportimage import credentials, faults
 from workflow_templates.exportimage.crane import Crane, CraneError
 from workflow_templates.exportimage.credentials import CredentialsError, Entry
+from workflow_templates.exportimage.egress import Egress
 from workflow_templates.exportimage.faults import ExportError
+from workflow_templates.exportimage.proxy import Proxy
 from workflow_templates.protocol.api_path import BadNameError, api_path
 
 T = TypeVar("T")
@@ -48,6 +51,9 @@ class Export:
     date: str
     namespace: str
     pull_secrets: tuple[str, ...] = ()
+    #: Networks that are not called, and registries that are read over plain HTTP (exportImage of the chart).
+    refused_networks: tuple[str, ...] = ()
+    insecure_sources: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, file: Path) -> "Export":
@@ -59,6 +65,9 @@ class Export:
             date=found["date"],
             namespace=found["namespace"],
             pull_secrets=tuple(found["pullSecrets"]),
+            # A job that was accepted by a version before has neither.
+            refused_networks=tuple(found.get("refusedNetworks", ())),
+            insecure_sources=tuple(found.get("insecureSources", ())),
         )
 
     def tag(self, number: int) -> str:
@@ -112,9 +121,7 @@ class Exporter:
     def _copy(self, ours: Entry | None) -> None:
         """Copy without a tag: however long it takes, nobody sees half an image, and nobody else has to wait."""
         found, lacking = self._pull_secrets()
-        ways = [
-            (source, entry) for source in self.export.sources for entry in (*credentials.matching(found, source), None)
-        ]
+        ways = [(source, entry) for source in self.export.sources for entry in (*self._entries(found, source), None)]
 
         def copied() -> None:
             refusals = []
@@ -132,6 +139,10 @@ class Exporter:
 
         self._patiently(copied)
 
+    def _entries(self, found: list[Mapping[str, Entry]], source: str) -> list[Entry]:
+        """Who the workload is to a source; nobody to one that is read over plain HTTP."""
+        return [] if _registry(source) in self.export.insecure_sources else credentials.matching(found, source)
+
     def _copy_from(self, source: str, ours: Entry | None, theirs: Entry | None) -> None:
         """Copy from one source as the workload.
 
@@ -142,9 +153,10 @@ class Exporter:
         image = f"{source}@{self.export.digest}"
         self._log_in({source: theirs})
         try:
+            self.crane.check_name(source)
             self.crane.digest(image)
         except CraneError as error:
-            raise faults.fault(str(error), "source", _registry(source)) from None
+            raise faults.fault(str(error), "source", _registry(source), error.refusals) from None
         if theirs and not ours and _registry(source) == _registry(self.export.target):
             raise ExportError(
                 f"the registry {_registry(source)} is source and target, and the workload's pull secret is not used to "
@@ -154,7 +166,7 @@ class Exporter:
         try:
             self.crane.copy(image, f"{self.export.target}@{self.export.digest}")
         except CraneError as error:
-            raise faults.fault_of_copy(str(error), source, self.export.target) from None
+            raise faults.fault_of_copy(str(error), source, self.export.target, error.refusals) from None
 
     def _tagged(self, first: int) -> str:
         """Tag it and read the tag back; only while the target is lent to this job. What is before `first` is taken."""
@@ -165,7 +177,11 @@ class Exporter:
             try:
                 self.crane.tag(f"{self.export.target}@{self.export.digest}", self.export.tag(number))
             except CraneError as error:
-                raise self._target_fault(error) from None
+                fault = self._target_fault(error)
+                if fault.unreadable:  # to tag it, crane reads it
+                    untagged = f"{self.export.target}@{self.export.digest} is there, but cannot be tagged: {fault}"
+                    raise ExportError(untagged, passing=True, side="target") from None
+                raise fault from None
             if self._digest(name) != self.export.digest:
                 raise ExportError(f"{name} is another image than the one that was just copied there", passing=True)
         return name
@@ -177,7 +193,15 @@ class Exporter:
         except CraneError as error:
             if faults.says_nothing_there(str(error)):
                 return None
-            raise self._target_fault(error) from None
+            fault = self._target_fault(error)
+            if fault.unreadable:
+                raise self._unreadable(name, fault) from None
+            raise fault from None
+
+    def _unreadable(self, name: str, fault: ExportError) -> ExportError:
+        """What there is all the same: this job's image, or one of which only the name is known."""
+        what = f"as {self.export.digest}" if name == self.tagging else "which may or may not be this image"
+        return ExportError(f"{name} is there, {what}, and cannot be read back: {fault}", passing=True, side="target")
 
     def _pull_secrets(self) -> tuple[list[Mapping[str, Entry]], list[str]]:
         """The workload's own credentials, and what could not be had of them."""
@@ -208,7 +232,7 @@ class Exporter:
         return f"{self.export.target}:{self.export.tag(number)}"
 
     def _target_fault(self, error: CraneError) -> ExportError:
-        return faults.fault(str(error), "target", _registry(self.export.target))
+        return faults.fault(str(error), "target", _registry(self.export.target), error.refusals)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do it again, a few times, while that can help."""
@@ -277,9 +301,12 @@ def end(exporter: Exporter, scratch: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True)
-    job = parser.parse_args().job
-    crane = Crane(SCRATCH / "crane", AUTHORITIES)
-    return end(Exporter(job, Export.read(EXPORT), crane, Cluster.in_pod()), SCRATCH)
+    job, export = parser.parse_args().job, Export.read(EXPORT)
+    api = os.environ["KUBERNETES_SERVICE_HOST"]
+    egress = Egress.of(_registry(export.target), export.refused_networks, export.insecure_sources, api)
+    with Proxy(egress).running() as proxy:
+        crane = Crane(SCRATCH / "crane", AUTHORITIES, proxy=proxy)
+        return end(Exporter(job, export, crane, Cluster.in_pod()), SCRATCH)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What crane says, as a sentence that tells which registry and what to do, and whether to try again."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,16 +23,23 @@ _LONGEST = 500
 class ExportError(Exception):
     """The export cannot go on; the message is for a person.
 
-    `passing`: trying again may help. `refused`: the registry does not let us in as who we say we are. `side`: whose
-    fault it is, None where nobody can know.
+    `passing`: trying again may help. `refused`: the registry does not let us in as who we say we are. `unreadable`: it
+    has the image, but does not hand it out. `side`: whose fault it is, None where nobody can know.
     """
 
     def __init__(
-        self, sentence: str, *, passing: bool = False, refused: bool = False, side: Side | None = None
+        self,
+        sentence: str,
+        *,
+        passing: bool = False,
+        refused: bool = False,
+        unreadable: bool = False,
+        side: Side | None = None,
     ) -> None:
         super().__init__(sentence)
         self.passing = passing
         self.refused = refused
+        self.unreadable = unreadable
         self.side = side
 
 
@@ -42,6 +50,7 @@ class Cause:
     target: str
     passing: bool = False
     refused: bool = False
+    unreadable: bool = False
     #: Its address says nothing of whose fault it is.
     sideless: bool = False
 
@@ -63,6 +72,13 @@ _CAUSES = (
     Cause.of(
         r"server gave HTTP response to HTTPS client|tls: first record does not look like a TLS handshake",
         "does not speak HTTPS",
+    ),
+    Cause.of(
+        # Harbor, of an artifact that it has not scanned yet or found vulnerable ("prevent vulnerable images").
+        r"PROJECTPOLICYVIOLATION|status code 412",
+        "does not hand the image out: a policy of its project forbids it while it is scanned, or for what was found",
+        passing=True,
+        unreadable=True,
     ),
     Cause.of(
         r"project \S* ?(was )?not found|PROJECT_?NOT_?FOUND|NAME_UNKNOWN",
@@ -132,23 +148,24 @@ _NOTHING_THERE = re.compile(
     r"MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND: (artifact|repository)|/manifests/\S+ unexpected status code 404"
 )
 _OTHER = Cause.of("", "did not do what was asked")
+_REFUSED = Cause.of("", "leads to where an export does not call")
 
 
-def fault(said: str, side: Side, registry: str) -> ExportError:
-    """What crane's complaint about one registry means."""
-    cause = _cause(said)
+def fault(said: str, side: Side, registry: str, refusals: Sequence[str] = ()) -> ExportError:
+    """What crane's complaint about one registry means; `refusals` are the calls that the step's proxy refused."""
+    cause = _cause(said, refusals)
     sentence = cause.source if side == "source" else cause.target
-    return _error(f"the {side} registry {registry} {sentence}", said, cause, side)
+    return _error(f"the {side} registry {registry} {sentence}", said, refusals, cause, side)
 
 
-def fault_of_copy(said: str, source: str, target: str) -> ExportError:
+def fault_of_copy(said: str, source: str, target: str, refusals: Sequence[str] = ()) -> ExportError:
     """What crane's complaint about a copy means; both are names of images without tag or digest."""
-    cause, side = _cause(said), side_of(said, source, target)
+    cause, side = _cause(said, refusals), side_of(said, source, target)
     hosts = {"source": source.partition("/")[0], "target": target.partition("/")[0]}
     if side and not cause.sideless:
-        return fault(said, side, hosts[side])
+        return fault(said, side, hosts[side], refusals)
     either = f"the source registry {hosts['source']} or the target registry {hosts['target']}"
-    return _error(f"{either} {cause.source}", said, cause, None)
+    return _error(f"{either} {cause.source}", said, refusals, cause, None)
 
 
 def says_nothing_there(said: str) -> bool:
@@ -177,20 +194,28 @@ def _is_at(host: str, image: str) -> bool:
     return host == registry or (registry == "docker.io" and host.endswith(".docker.io"))
 
 
-def _error(sentence: str, said: str, cause: Cause, side: Side | None) -> ExportError:
-    words = f"{sentence} ({shortened(said)})"
-    return ExportError(words, passing=cause.passing, refused=cause.refused, side=side)
+def _error(sentence: str, said: str, refusals: Sequence[str], cause: Cause, side: Side | None) -> ExportError:
+    words = f"{sentence}: {'; '.join(refusals)}" if refusals else sentence
+    if quoted := shortened(said):
+        words = f"{words} ({quoted})"
+    return ExportError(
+        words,
+        passing=cause.passing and not refusals,
+        refused=cause.refused,
+        unreadable=cause.unreadable,
+        side=side,
+    )
 
 
 def _last_words(said: str) -> str:
     return _LAST_WORDS.split(said)[-1]
 
 
-def _cause(said: str) -> Cause:
+def _cause(said: str, refusals: Sequence[str]) -> Cause:
     """By its last words; where these only say how a repeated request went wrong, by why it had to be repeated."""
     repeated = " ".join(line for line in said.splitlines() if "retrying " in line)
     for words in (_NAMES.sub(" ", text) for text in (_last_words(said), repeated)):
         for cause in _CAUSES:
             if cause.said.search(words):
                 return cause
-    return _OTHER
+    return _REFUSED if refusals else _OTHER

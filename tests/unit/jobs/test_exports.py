@@ -72,6 +72,8 @@ async def test_the_step_is_told_what_ran_and_what_it_is_to_be_called() -> None:
         "target": "harbor.example.com/custom/library/busybox",
         "namespace": "team-a",
         "pullSecrets": ["team-registry"],
+        "refusedNetworks": [],
+        "insecureSources": [],
     }
     assert work.inputs == (Named("image", "docker.io/library/busybox:latest"),)
     assert (work.parameters, work.note) == ({}, "")
@@ -161,3 +163,22 @@ async def test_one_job_exports_one_workload() -> None:
 async def test_where_the_selectors_are_wrong_nothing_more_is_asked() -> None:
     selection = Selection(faults=(Fault("inputs[1].value", "there is no workload 'train'"),))
     assert await prepare(selection=selection) == Work()
+
+
+async def test_a_project_may_be_of_the_workloads_workspace() -> None:
+    export = exported(await prepare(POD, project="kept-{workspace}"))
+    assert export["target"] == "harbor.example.com/kept-team-a/library/busybox"
+
+
+@pytest.mark.parametrize("workspace", ["Team-A", "team_", "a..b", ""])
+async def test_a_workspace_that_no_project_can_be_called_by_is_refused(workspace: str) -> None:
+    """Made to fit, two workspaces would have one project."""
+    selection = Selection(workloads=(replace(WORKLOAD, workspace_id=workspace),))
+    work = await prepare(POD, selection=selection, project="{workspace}")
+    assert [fault.path for fault in work.faults] == ["inputs[1].value"]
+    assert "cannot be part of an image's name" in work.faults[0].message
+
+
+async def test_where_the_project_is_one_for_all_any_workspace_will_do() -> None:
+    selection = Selection(workloads=(replace(WORKLOAD, workspace_id="Team-A"),))
+    assert exported(await prepare(POD, selection=selection))["target"].startswith("harbor.example.com/custom/")
