@@ -28,12 +28,21 @@ RUN mkdir -p /packages; \
 # The root filesystem is read-only where this runs, so Python can keep nothing it compiled.
 RUN python3 -m compileall -q -j 0 /packages
 
+# What is in it, for whoever has to know: docker run --rm --entrypoint cat IMAGE /opt/opsjobs/sbom.cdx.json
+FROM ${BASE} AS sbom
+WORKDIR /build
+COPY local_cluster/sbom.py pyproject.toml ./
+COPY --from=programs /programs /programs
+COPY --from=packages /packages /packages
+RUN python3 sbom.py pyproject.toml /packages /programs/crane > sbom.cdx.json
+
 FROM ${BASE}
 LABEL org.opencontainers.image.title="OpsJobs" \
       org.opencontainers.image.description="Operations on the nodes of a GPU cluster, as Argo Workflows behind one API" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=programs /programs/crane /usr/local/bin/crane
 COPY --from=packages /packages /opt/opsjobs/packages
+COPY --from=sbom /build/sbom.cdx.json /opt/opsjobs/sbom.cdx.json
 COPY service /opt/opsjobs/service
 COPY workflow_templates /opt/opsjobs/workflow_templates
 ENV PYTHONPATH=/opt/opsjobs:/opt/opsjobs/packages PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

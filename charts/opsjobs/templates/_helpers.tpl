@@ -20,7 +20,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "opsjobs.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- with .Values.image -}}
+{{- $tag := .tag | default (ternary "" $.Chart.AppVersion (ne .digest "")) -}}
+{{ .repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "opsjobs.pullSecrets" -}}
