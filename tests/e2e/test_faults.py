@@ -106,7 +106,7 @@ def test_a_node_rebooted_in_mid_script_fails_with_that_reason(
     assert "reboot" in api.node(job, node)["message"]
     wait_for("the node to be Ready again", lambda: node in cluster.nodes())
     assert cluster.get("node", node)["status"]["nodeInfo"]["bootID"] != before
-    assert cluster.lease_of(node) is None
+    wait_for("the node to be free", lambda: cluster.lease_of(node) is None)
     assert cluster.cordon_of(node) == (False, {})
 
 
