@@ -7,7 +7,9 @@ from service.domain.job import NodePhase, PlannedNode
 from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step
 
 STOPPED = "was stopped while it worked"
+STOPPED_BEFORE = "was stopped before it began"
 TIMED_OUT = "was still working when the job's timeout passed"
+TIMED_OUT_BEFORE = "had not begun when the job's timeout passed"
 WENT_AWAY = "node went away (rebooted or crashed) while the script ran"
 
 #: How a container ended, as Argo words it: `main: Error (exit code 3): what the step wrote for people`.
@@ -27,7 +29,7 @@ _NAMED = 5
 def cause(step: Step) -> str:
     """Why a step failed: its own sentence where it left one, and the exit code."""
     if timed_out(step.message):
-        return TIMED_OUT
+        return TIMED_OUT if _worked(step) else TIMED_OUT_BEFORE
     ended = _ENDED.match(step.message)
     if ended is None:
         return _from_outside(step)
@@ -46,9 +48,23 @@ def timed_out(message: str) -> bool:
     return "exceeded its deadline" in message or "longer than the specified deadline" in message
 
 
+def stopped(message: str) -> bool:
+    """Whether Argo says that the job was stopped or terminated."""
+    return "shutdown with strategy" in message or "Stopped with strategy" in message
+
+
 def holding_up(step: Step) -> str:
-    """Why a step that has not begun does not begin; empty: it is only on its way."""
-    return "" if _ON_ITS_WAY.match(step.message) else cause(step)
+    """Why a step that has not begun does not begin; empty: it is only on its way, or the job is being ended."""
+    return "" if _ON_ITS_WAY.match(step.message) or stopped(step.message) else cause(step)
+
+
+def turned_away(attempts: Sequence[Step], known: str = "") -> str:
+    """Why attempts, in their order, ended without having begun; `known` is what was said before.
+
+    Argo learns a step's own sentence a moment after its exit code: until then the one before it is the better.
+    """
+    said = next((step for step in reversed(attempts) if step.message), None)
+    return cause(said) if said else known or "its node is busy or locked by another job"
 
 
 def not_begun(why: str = "") -> str:
@@ -94,17 +110,20 @@ def _deleted(step: Step) -> str:
             return f"failed with exit code {code}"
 
 
+def _worked(step: Step) -> bool:
+    """Whether a step had begun when it was ended; of a group of steps it is taken to have."""
+    return not step.is_pod or step.begun or step.perhaps_begun
+
+
 def _from_outside(step: Step) -> str:
     """A message that no container left behind: Argo's or the kubelet's own."""
     message = step.message.strip()
-    if "shutdown with strategy" in message or "Stopped with strategy" in message:
-        return STOPPED
+    if stopped(message):
+        return STOPPED if _worked(step) else STOPPED_BEFORE
     if _LOST.search(message):
         return WENT_AWAY
     if message == "pod deleted":
         return _deleted(step)
-    if not message and step.exit_code == EXIT_WAITING:
-        return "is busy or lent to another job"  # Argo learns the step's own sentence a moment after its exit code
     if not message and step.exit_code is not None:
         return f"failed with exit code {step.exit_code}"
     return message or "failed without a reason given"

@@ -58,6 +58,12 @@ def last_attempts(steps: Iterable[Step]) -> list[Step]:
     return sorted(last.values(), key=_age)
 
 
+def attempts_like(last: Step, steps: Iterable[Step]) -> list[Step]:
+    """The attempts at the same step as `last`, the oldest first."""
+    step = _ATTEMPT.sub("", last.name)
+    return sorted((one for one in steps if one.is_pod and _ATTEMPT.sub("", one.name) == step), key=_age)
+
+
 def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
     if not steps:
         return PlannedNode(node.name)
@@ -79,7 +85,7 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
         return PlannedNode(node.name, phase, message, start, (worked[-1] if worked else whole).finished)
     if worked and not (last and last.exit_code == EXIT_WAITING):
         return PlannedNode(node.name, NodePhase.RUNNING, _stage(last) if last and whole.type == "Steps" else "", start)
-    phase, message = _queue(whole, steps)
+    phase, message = _queue(node, whole, steps)
     return PlannedNode(node.name, phase, message, start)
 
 
@@ -111,16 +117,17 @@ def _stage(step: Step) -> str:
     return ": ".join(filter(None, (f"at {step.template}", messages.holding_up(step))))
 
 
-def _queue(whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
-    """Nothing was begun: the node is busy or leased, its pod cannot start, or it is not its turn yet."""
+def _queue(node: PlannedNode, whole: Step, steps: Sequence[Step]) -> tuple[NodePhase, str]:
+    """Nothing was begun: the node is busy or locked, its pod cannot start, or it is not its turn yet."""
     pods = sorted((step for step in steps if step.is_pod), key=_age)
     if not pods:
         return NodePhase.PENDING, messages.holding_up(whole)
-    turned_away = [step for step in pods if step.exit_code == EXIT_WAITING]
-    if not turned_away:
+    waited = [step for step in pods if step.exit_code == EXIT_WAITING]
+    if not waited:
         return NodePhase.PENDING, messages.holding_up(pods[-1])
-    still = "" if pods[-1] is turned_away[-1] else messages.holding_up(pods[-1])
-    return NodePhase.WAITING, still or messages.cause(turned_away[-1])
+    still = "" if pods[-1] is waited[-1] else messages.holding_up(pods[-1])
+    known = node.message if node.phase is NodePhase.WAITING else ""
+    return NodePhase.WAITING, still or messages.turned_away(attempts_like(waited[-1], waited), known)
 
 
 def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple[NodePhase, str]:
@@ -143,7 +150,7 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
 
 def _cut_off(step: Step) -> bool:
     """Whether it was the end of the whole job that ended this step, and no fault of its own."""
-    return messages.timed_out(step.message) or "with strategy" in step.message or step.message in ("", "pod deleted")
+    return messages.timed_out(step.message) or messages.stopped(step.message) or step.message in ("", "pod deleted")
 
 
 def _named(outcome: Outcome, cause: str) -> str:

@@ -6,17 +6,19 @@ Running/Started; and the final one, Succeeded/Succeed or Failed with Failed, Tim
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from service.domain import messages
 from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
-from service.domain.nodes import closed, last_pod, observed
+from service.domain.nodes import attempts_like, closed, last_pod, observed
 from service.domain.outputs import outputs
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
 from service.domain.workflow import EXIT_WAITING, Workflow
 
 _WAITING = "Waiting"
+#: Seconds after which it is said that Argo's controller has not picked a Workflow up; it does so in one or two.
+PICKED_UP_WITHIN = 30
 
 
 def created(at: datetime, note: str = "") -> Condition:
@@ -66,6 +68,19 @@ def held_up(job: Job, refused: str, at: datetime) -> Job:
         return job
     job = replace(job, refused=refused)
     return _waits_for(job, refused, at) if refused else job
+
+
+def not_picked_up(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
+    """The job while Argo's controller leaves its Workflow alone: what is to be looked at is said after a while."""
+    seen = Workflow(workflow)
+    if job.phase.final or job.refused or seen.phase or seen.created is None:
+        return job
+    said_at = seen.created + timedelta(seconds=PICKED_UP_WITHIN)
+    sentence = (
+        f"Argo's controller has not picked up Workflow {seen.name}: see whether it runs, and whether it looks at this "
+        "namespace and at Workflows without an instance id"
+    )
+    return _waits_for(job, sentence, said_at) if now >= said_at else job
 
 
 def vanished(job: Job, now: datetime) -> Job:
@@ -119,6 +134,8 @@ def _waits_for(job: Job, message: str, at: datetime) -> Job:
 def _reasons(job: Job, seen: Workflow) -> list[str]:
     if job.refused:
         return [job.refused]
+    if seen.suspended and not seen.shut_down:
+        return [f"the Workflow is suspended in Argo: nothing begins until `argo resume {seen.name}`"]
     held_up = [
         messages.on_node(node)
         for node in job.plan.nodes
@@ -128,9 +145,11 @@ def _reasons(job: Job, seen: Workflow) -> list[str]:
         return held_up
     if seen.phase in ("", "Pending") and seen.message:
         return [seen.message]
-    # A step for all nodes together, like the one that lends them to a preflight job.
+    # A step for all nodes together, like the one that locks them for a preflight job.
     last = last_pod([step for step in seen.steps if not step.clean_up])
-    return [messages.cause(last)] if last and last.exit_code == EXIT_WAITING else []
+    if last is None or last.exit_code != EXIT_WAITING:
+        return []
+    return [messages.turned_away([step for step in attempts_like(last, seen.steps) if step.exit_code == EXIT_WAITING])]
 
 
 def _ended(job: Job, verdict: Verdict, at: datetime) -> Job:

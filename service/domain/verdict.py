@@ -32,7 +32,7 @@ def judge(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict
 
 
 def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
-    if _was_stopped(job, workflow):
+    if _was_stopped(job, workflow) and not workflow.timed_out:
         return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
     if _ran_out_of_time(workflow):
         return _timed_out(workflow, nodes)
@@ -52,7 +52,7 @@ def judge_unread(job: Job, workflow: Workflow) -> Verdict:
 
     Every template fails its Workflow where too few nodes succeed, so that Argo's verdict is right, if short of reasons.
     """
-    if _was_stopped(job, workflow):
+    if _was_stopped(job, workflow) and not workflow.timed_out:
         verdict = stopped(job, (), by=workflow.stopped_by, deleted=workflow.deleting)
     elif _ran_out_of_time(workflow):
         verdict = _timed_out(workflow, ())
@@ -95,6 +95,8 @@ def _was_stopped(job: Job, workflow: Workflow) -> bool:
 
 
 def _ran_out_of_time(workflow: Workflow) -> bool:
+    if workflow.timed_out:
+        return True
     if not workflow.deadline_seconds or not workflow.started or not workflow.worked_until:
         return False
     left = workflow.deadline_seconds - (workflow.worked_until - workflow.started).total_seconds()

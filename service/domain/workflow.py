@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from workflow_templates.protocol import labels
+
 #: How step code ends when it touched nothing: the node is busy or leased, or the ratio is out of reach.
 EXIT_WAITING = 75
 EXIT_NOT_BEGUN = 76
@@ -83,6 +85,9 @@ class Workflow:
         self.stopped_by: str = annotations.get(STOPPED_BY, "")
         self.reminded = moment(annotations.get(REMINDED))
         self.shut_down = bool(self._spec.get("shutdown"))
+        self.suspended = bool(self._spec.get("suspend"))
+        self.timed_out = labels.TIMED_OUT in annotations
+        self.created = moment(metadata.get("creationTimestamp"))
         self.phase: str = self._status.get("phase") or ""
         self.message: str = self._status.get("message") or ""
         self.started = moment(self._status.get("startedAt"))

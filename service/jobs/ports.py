@@ -172,6 +172,10 @@ class Cluster(Protocol):
         """shutdown: Stop (Terminate where it has not started), and end a suspension. Absent: nothing."""
         ...
 
+    async def time_out_workflow(self, job_id: str) -> None:
+        """End a suspended Workflow whose timeout has passed, which Argo does not do. Absent or ended: nothing."""
+        ...
+
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         """Change nothing of the Workflow but the time at which this was asked for: Argo looks at what changed."""
         ...

@@ -4,14 +4,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 import structlog
 
 from service.domain.job import Job
-from service.domain.phase import held_up, observe, vanished
+from service.domain.phase import PICKED_UP_WITHIN, held_up, not_picked_up, observe, vanished
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 
@@ -135,8 +135,12 @@ class Projector:
         unfinished = not known.workflow_uid or bool(known.refused)
         # What a killed submission began is finished before the record says that the Workflow is there.
         refused = await self._created(known) if unfinished and not Workflow(workflow).completed else ""
-        now = datetime.now(UTC)
-        job = await self._records.change(job_id, lambda job: held_up(observe(job, workflow, now), refused, now))
+        now = self._cluster.now()
+
+        def seen(job: Job) -> Job:
+            return not_picked_up(held_up(observe(job, workflow, now), refused, now), workflow, now)
+
+        job = await self._records.change(job_id, seen)
         if job is not None and not await self._carry_out(job, workflow) and not refused:
             self._settled[job_id] = (workflow["metadata"]["uid"], workflow["metadata"]["resourceVersion"])
 
@@ -144,7 +148,7 @@ class Projector:
         job = await self._records.get(job_id)
         if job is None or job.workflow_gone:
             return
-        now = datetime.now(UTC)
+        now = self._cluster.now()
         never_created = not job.workflow_uid and not job.phase.final
         if never_created and not job.stop_requested:
             log.info("creating the Workflow that an accepted job lacks", job_id=job_id)
@@ -175,18 +179,25 @@ class Projector:
         seen = Workflow(workflow)
         stops = not seen.completed and (job.stop_requested or seen.deleting) and not seen.shut_down
         deletes = not seen.deleting and (job.hidden or self._overdue(seen))
-        reminds = self._is_late(seen)
+        late = self._is_late(seen)
         lets_go = seen.completed and seen.deleting
-        if reminds:
+        if late and seen.suspended:
+            log.warning("a suspended Workflow is ended at its deadline, which Argo does not do", job_id=job.job_id)
+            await self._cluster.time_out_workflow(job.job_id)
+        elif late:
             log.warning("Argo did not end a Workflow at its deadline and is reminded of it", job_id=job.job_id)
-            await self._cluster.remind_argo(job.job_id, datetime.now(UTC))
+            await self._cluster.remind_argo(job.job_id, self._cluster.now())
+        if not seen.phase and seen.created and self._is_past(seen.created, seen.name, PICKED_UP_WITHIN):
+            unsaid = not_picked_up(job, workflow, self._cluster.now()) is not job
+            if unsaid:  # its time passed since it was read
+                self.look_at(job.job_id)
         if stops:
             await self._cluster.stop_workflow(job.job_id, by="opsjobs")
         if deletes:
             await self._cluster.delete_workflow(job.job_id)
         if lets_go:
             await self._cluster.let_go(job.job_id)
-        return bool(reminds or stops or deletes or lets_go)
+        return bool(late or stops or deletes or lets_go)
 
     def _overdue(self, seen: Workflow) -> bool:
         """Whether Argo should have deleted it by now."""
@@ -198,9 +209,9 @@ class Projector:
             return False
         return self._is_past(max(seen.deadline, seen.reminded or seen.deadline), seen.name)
 
-    def _is_past(self, due: datetime, job_id: str) -> bool:
+    def _is_past(self, due: datetime, job_id: str, grace: float | None = None) -> bool:
         """Whether Argo had its time; where that is still to come the Workflow is looked at again then."""
-        left = (due - datetime.now(UTC)).total_seconds() + OVERDUE
+        left = (due - self._cluster.now()).total_seconds() + (OVERDUE if grace is None else grace)
         if alarm := self._alarms.pop(job_id, None):
             alarm.cancel()
         if left > 0:

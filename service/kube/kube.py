@@ -81,6 +81,9 @@ class Kube:
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         await self._workflows.stop(job_id, by=by)
 
+    async def time_out_workflow(self, job_id: str) -> None:
+        await self._workflows.time_out(job_id)
+
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         await self._workflows.remind_argo(job_id, now)
 

@@ -8,6 +8,7 @@ from service.domain.workflow import REMINDED, STOPPED_BY
 from service.kube import manifest, status
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
 from service.kube.secrets import JobSecrets
+from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
 #: Argo's phases of a Workflow that has not begun: empty, or throttled.
@@ -46,6 +47,10 @@ class Workflows:
         One merge patch ends a suspension too: Argo ignores `shutdown` while a Workflow is suspended.
         """
         await self._api.change(object_path(self.path, job_id), lambda workflow: _stopping(workflow, by))
+
+    async def time_out(self, job_id: str) -> None:
+        """End it as at its deadline, which Argo does not do while it is suspended."""
+        await self._api.change(object_path(self.path, job_id), _timing_out)
 
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         reminder = {"metadata": {"annotations": {REMINDED: now.isoformat()}}}
@@ -107,6 +112,15 @@ def _stopping(workflow: Object, by: str) -> Object | None:
     return {
         "metadata": {"annotations": {STOPPED_BY: by}},
         "spec": {"suspend": None, "shutdown": wanted},
+    }
+
+
+def _timing_out(workflow: Object) -> Object | None:
+    if workflow.get("status", {}).get("phase", "") in ENDED or not workflow["spec"].get("suspend"):
+        return None
+    return {
+        "metadata": {"annotations": {labels.TIMED_OUT: "true"}},
+        "spec": {"suspend": None, "shutdown": "Stop"},
     }
 
 

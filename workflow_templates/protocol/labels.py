@@ -16,6 +16,8 @@ NODE = "opsjob.io/node"
 RECORD_FINALIZER = "opsjob.io/record"
 #: On a Workflow: the user who stopped it.
 STOPPED_BY = "opsjob.io/stopped-by"
+#: On a Workflow: the service ended it because its timeout had passed, which Argo does not do while it is suspended.
+TIMED_OUT = "opsjob.io/timed-out"
 #: On a Workflow: when the service last changed it for nothing but that Argo looks at it.
 REMINDED = "opsjob.io/reminded"
 

@@ -41,6 +41,9 @@ class Alice:
     async def workspaces(self) -> dict[str, Workspace]:
         return {}
 
+    def now(self) -> datetime:
+        return NOW
+
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         assert (job_id, by) == ("upgrade-abc123", "alice")
 

@@ -66,7 +66,7 @@ def failed(code: int = 1, sentence: str = "", start: float = 10, end: float = 20
     return Pod("Failed", code, text, start, end)
 
 
-def busy(sentence: str = "node n1 is held by job other-xyz789", start: float = 10, end: float = 12) -> Pod:
+def busy(sentence: str = "node n1 is locked by job other-xyz789", start: float = 10, end: float = 12) -> Pod:
     return failed(75, sentence, start, end)
 
 

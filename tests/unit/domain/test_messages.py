@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from service.domain.job import NodePhase, PlannedNode
-from service.domain.messages import cause, holding_up, listed, on_node, tally
+from service.domain.messages import cause, holding_up, listed, on_node, tally, turned_away
 from service.domain.workflow import Step
 
 
@@ -31,7 +33,7 @@ def step(message: str, code: int | None = None) -> Step:
         ("main: Error (exit code 1): first line\nsecond line", "first line\nsecond line (exit code 1)"),
         ("main: Error (exit code 3)", "failed with exit code 3"),
         ("Error (exit code 64): ", "failed with exit code 64"),
-        ("main: Error (exit code 75): node n1 is held by job x", "node n1 is held by job x"),
+        ("main: Error (exit code 75): node n1 is locked by job x", "node n1 is locked by job x"),
         ("main: Error (exit code 76): too many failed", "too many failed"),
         ("main: OOMKilled (exit code 137)", "ran out of memory (exit code 137)"),
         ("main: Unknown (exit code 255)", "node went away (rebooted or crashed) while the script ran"),
@@ -92,15 +94,34 @@ def test_pod_deleted_may_be_written_over_an_end_that_is_known(code: int | None, 
     assert cause(step("pod deleted", code)) == sentence
 
 
-def test_who_waits_without_a_sentence_yet_is_no_failure() -> None:
-    assert "busy or lent" in cause(step("", 75))
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("workflow shutdown with strategy:  Stop", "was stopped before it began"),
+        ("Stopped with strategy 'Stop'", "was stopped before it began"),
+        ("Step exceeded its deadline", "had not begun when the job's timeout passed"),
+    ],
+)
+def test_what_never_began_did_not_work(message: str, sentence: str) -> None:
+    assert cause(replace(step(message), scheduled=False)) == sentence
+    assert cause(replace(step(message, 75))) == sentence
+
+
+def test_who_waits_keeps_the_last_sentence_there_is() -> None:
+    """Argo learns a step's sentence a moment after its exit code."""
+    locked = step("main: Error (exit code 75): node n1 is locked by job x", 75)
+    assert turned_away([locked, step("", 75)]) == "node n1 is locked by job x"
+    assert turned_away([step("", 75)], "node n1 is busy") == "node n1 is busy"
+    assert turned_away([step("", 75)]) == "its node is busy or locked by another job"
 
 
 def test_an_exit_code_is_named_even_without_a_message() -> None:
     assert cause(step("", 4)) == "failed with exit code 4"
 
 
-@pytest.mark.parametrize("noise", ["", "PodInitializing", "ContainerCreating", "Backoff for 10 seconds"])
+@pytest.mark.parametrize(
+    "noise", ["", "PodInitializing", "Backoff for 10 seconds", "workflow shutdown with strategy:  Stop"]
+)
 def test_a_pod_on_its_way_is_not_held_up(noise: str) -> None:
     assert holding_up(step(noise)) == ""
 
@@ -116,7 +137,7 @@ def test_what_holds_a_pod_up_is_passed_on(reason: str) -> None:
     ("node", "sentence"),
     [
         (PlannedNode("n1", message="disk full"), "node n1: disk full"),
-        (PlannedNode("n1", message="node n1 is held by job x"), "node n1 is held by job x"),
+        (PlannedNode("n1", message="node n1 is locked by job x"), "node n1 is locked by job x"),
         (PlannedNode("n1"), "node n1: no reason is known"),
     ],
 )

@@ -36,9 +36,9 @@ def seen(*items: list[Entry], phase: str = "Running", nodes: str = "n1") -> tupl
         ([pending("PodInitializing")], NodePhase.PENDING, ""),
         ([pending("Unschedulable: no cpu")], NodePhase.PENDING, "Unschedulable: no cpu"),
         ([running()], NodePhase.RUNNING, ""),
-        ([busy()], NodePhase.WAITING, "node n1 is held by job other-xyz789"),
+        ([busy()], NodePhase.WAITING, "node n1 is locked by job other-xyz789"),
         ([busy(), busy("node n1 is busy")], NodePhase.WAITING, "node n1 is busy"),
-        ([busy(), pending("PodInitializing", 30)], NodePhase.WAITING, "node n1 is held by job other-xyz789"),
+        ([busy(), pending("PodInitializing", 30)], NodePhase.WAITING, "node n1 is locked by job other-xyz789"),
         ([busy(), pending("ErrImagePull: x", 30)], NodePhase.WAITING, "ErrImagePull: x"),
         ([busy(), running(30)], NodePhase.RUNNING, ""),
         # Ended, but Argo has not drawn its conclusion yet: it may still be taken up again.
@@ -51,6 +51,22 @@ def test_a_node_whose_work_is_open(pods: list[Pod], phase: NodePhase, message: s
     assert node.end is None
 
 
+def test_what_a_node_waits_for_stays_said_until_there_is_something_new() -> None:
+    """Between an attempt's end and its sentence, and while the next one is on its way."""
+    silent = Pod("Failed", 75, "", 30, 32)
+    for pods in ([busy(), silent], [busy(), silent, pending("", 50)]):
+        (node,) = seen(on("n1", "Running", *pods))
+        assert (node.phase, node.message) == (NodePhase.WAITING, "node n1 is locked by job other-xyz789")
+    before = Plan((PlannedNode("n1", NodePhase.WAITING, "node n1 is busy"),))
+    (node,) = observed(before, Workflow(workflow(on("n1", "Running", silent))))
+    assert node.message == "node n1 is busy"
+
+
+def test_a_pod_that_is_stopped_before_it_began_says_nothing_of_work() -> None:
+    (node,) = seen(on("n1", "Running", Pod("Pending", None, SHUTDOWN, host=False)))
+    assert (node.phase, node.message) == (NodePhase.PENDING, "")
+
+
 @pytest.mark.parametrize(
     ("pods", "phase", "message"),
     [
@@ -60,11 +76,11 @@ def test_a_node_whose_work_is_open(pods: list[Pod], phase: NodePhase, message: s
         ([busy(), failed(3, start=30, end=40)], NodePhase.FAILED, "failed with exit code 3"),
         ([failed(76, "too many nodes failed")], NodePhase.SKIPPED, "not begun: too many nodes failed"),
         ([failed(76, "not begun: 2 nodes failed")], NodePhase.SKIPPED, "not begun: 2 nodes failed"),
-        ([busy()], NodePhase.SKIPPED, "not begun: node n1 is held by job other-xyz789"),
+        ([busy()], NodePhase.SKIPPED, "not begun: node n1 is locked by job other-xyz789"),
         (
             [busy(), Pod("Failed", 75, "Pod was active on the node longer than the specified deadline", 30, 35)],
             NodePhase.SKIPPED,
-            "not begun: node n1 is held by job other-xyz789",
+            "not begun: node n1 is locked by job other-xyz789",
         ),
         ([cut_off(SHUTDOWN, host=True)], NodePhase.FAILED, "was stopped while it worked"),
         ([cut_off(SHUTDOWN, host=False)], NodePhase.SKIPPED, "not begun"),

@@ -53,7 +53,7 @@ def test_a_history_begins_with_creation() -> None:
         ),
         (workflow(on("n1", "Running", pending("Unschedulable: no cpu"))), "node n1: Unschedulable: no cpu"),
         (workflow(on("n1", "Running", pending("ImagePullBackOff: x"))), "node n1: ImagePullBackOff: x"),
-        (workflow(on("n1", "Running", busy())), "node n1 is held by job other-xyz789"),
+        (workflow(on("n1", "Running", busy())), "node n1 is locked by job other-xyz789"),
     ],
 )
 def test_a_job_is_pending_until_a_pod_began_its_work(flow: dict[str, Any], waiting: str | None) -> None:
@@ -96,9 +96,11 @@ def test_argos_whole_seconds_never_put_the_start_before_the_creation() -> None:
 
 
 def test_waiting_is_brought_up_to_date_in_place() -> None:
-    first = observe(job("n1"), workflow(on("n1", "Running", busy("node n1 is held by job a"))), NOW)
-    second = observe(first, workflow(on("n1", "Running", busy("node n1 is held by job b", end=30)), version="101"), NOW)
-    assert history(second) == [CREATED, ("Pending", "Waiting", "node n1 is held by job b")]
+    first = observe(job("n1"), workflow(on("n1", "Running", busy("node n1 is locked by job a"))), NOW)
+    second = observe(
+        first, workflow(on("n1", "Running", busy("node n1 is locked by job b", end=30)), version="101"), NOW
+    )
+    assert history(second) == [CREATED, ("Pending", "Waiting", "node n1 is locked by job b")]
     assert [condition.at for condition in second.conditions] == [T0, at(30)]
 
 
@@ -111,7 +113,7 @@ def test_the_same_wait_keeps_its_time() -> None:
 def test_a_wait_while_other_nodes_work_is_part_of_running() -> None:
     flow = workflow(on("n1", "Running", busy()), on("n2", "Running", running(), index=1))
     observed = observe(job("n1", "n2"), flow, NOW)
-    assert history(observed) == [CREATED, STARTED, ("Running", "Waiting", "node n1 is held by job other-xyz789")]
+    assert history(observed) == [CREATED, STARTED, ("Running", "Waiting", "node n1 is locked by job other-xyz789")]
 
 
 def test_a_step_for_all_nodes_says_for_whom_it_waits() -> None:
@@ -119,7 +121,7 @@ def test_a_step_for_all_nodes_says_for_whom_it_waits() -> None:
     name = f"{JOB_ID}[0].lease(0)"
     lease = entry(name, "Pod", "Failed", text=turned_away.text, start=10, end=12, code=75, host=True, template="lease")
     observed = observe(job("n1", job_type=JobType.PREFLIGHT), workflow([lease]), NOW)
-    assert history(observed) == [CREATED, ("Pending", "Waiting", "node n1 is held by job other-xyz789")]
+    assert history(observed) == [CREATED, ("Pending", "Waiting", "node n1 is locked by job other-xyz789")]
     assert observed.plan.nodes[0].phase is NodePhase.PENDING
 
 

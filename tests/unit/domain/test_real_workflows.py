@@ -26,7 +26,7 @@ UNSCHEDULABLE = (
     "Unschedulable: 0/4 nodes are available: 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new claims to "
     "deallocate, preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling."
 )
-HELD = "node node-2 is held by job other-abc123"
+HELD = "node node-2 is locked by job other-abc123"
 CREATED, STARTED = ("Created", "job created"), ("Started", "job started")
 
 
@@ -214,7 +214,8 @@ def test_a_node_that_was_given_up_says_so() -> None:
 def test_a_suspended_workflow_freezes_its_steps_but_not_what_is_known_of_its_nodes() -> None:
     suspended = seen("123", "suspended-midway")
     assert [node.phase for node in suspended.plan.nodes] == [SUCCEEDED, NodePhase.PENDING, NodePhase.PENDING]
-    assert history(suspended) == [CREATED, STARTED]
+    waits = f"the Workflow is suspended in Argo: nothing begins until `argo resume {suspended.job_id}`"
+    assert history(suspended) == [CREATED, STARTED, ("Waiting", waits)]
 
 
 def test_pods_at_work() -> None:

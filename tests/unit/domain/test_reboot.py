@@ -156,7 +156,7 @@ def test_only_the_last_attempt_on_a_failed_node_is_a_cause() -> None:
         group(phase="Succeeded", end=90),
         stage(4, "reboot", "Failed", text="lost with its node"),
         group("n2", "Failed", 1, 90),
-        stage(0, "lease", "Failed", node="n2", code=75, text="node n2 is held by job other-abc123"),
+        stage(0, "lease", "Failed", node="n2", code=75, text="node n2 is locked by job other-abc123"),
         stage(0, "lease", node="n2", attempt=1),
         stage(2, "evict", "Failed", node="n2", code=75, text=BLOCKED),
         stage(2, "evict", "Failed", node="n2", attempt=1, text="node n2 was not rebooted"),

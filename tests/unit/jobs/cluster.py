@@ -71,6 +71,10 @@ class InMemory:
         assert by == "opsjobs"
         self.workflows[job_id]["spec"]["shutdown"] = "Stop"
 
+    async def time_out_workflow(self, job_id: str) -> None:
+        self.workflows[job_id]["metadata"]["annotations"] = {"opsjob.io/timed-out": "true"}
+        self.workflows[job_id]["spec"] |= {"suspend": None, "shutdown": "Stop"}
+
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         self.workflows[job_id]["metadata"]["annotations"] = {"opsjob.io/reminded": now.isoformat()}
 

@@ -30,6 +30,9 @@ class Workflows:
         self.being_read = asyncio.Event()
         self._events: asyncio.Queue[WorkflowEvent] = asyncio.Queue()
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     def change(self) -> None:
         self.version += 1
         self._events.put_nowait(WorkflowEvent(name=JOB))
