@@ -20,10 +20,13 @@ class Node:
 
     name: str
     ready: bool = True
+    #: By another than a job, or before a job did.
     cordoned: bool = False
     taints: tuple[Taint, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     control_plane: bool = False
+    #: The job that has locked it or cordoned it; empty: none has.
+    worked_on_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ def attempts_like(last: Step, steps: Iterable[Step]) -> list[Step]:
 
 def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
     if not steps:
-        return PlannedNode(node.name)
+        # Planned as one that waits for another job, or nothing is known of it.
+        return node if node.phase is NodePhase.WAITING else PlannedNode(node.name)
     # Names nest: what holds the others has the shortest.
     whole = min(steps, key=lambda step: len(step.name))
     worked = sorted((step for step in steps if _has_begun(step, node)), key=_age)

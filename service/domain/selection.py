@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from service.domain.cluster import Node, Taint, Workload, Workspace
 from service.domain.faults import Fault
-from service.domain.job import ExcludedNode, JobType, Named, Plan, PlannedNode
+from service.domain.job import ExcludedNode, JobType, Named, NodePhase, Plan, PlannedNode
 from service.domain.reach import WORKLOAD, WORKSPACE, Reach
 
 #: Kinds of selector, the narrowest first.
@@ -223,8 +223,14 @@ def _plan(
         if reasons:
             excluded.append(ExcludedNode(name, "; ".join(reasons)))
         else:
-            included.append(PlannedNode(name))
+            included.append(_planned(known[name]))
     return Plan(tuple(included), tuple(excluded))
+
+
+def _planned(node: Node) -> PlannedNode:
+    if not node.worked_on_by:
+        return PlannedNode(node.name)
+    return PlannedNode(node.name, NodePhase.WAITING, f"waits for job {node.worked_on_by}, which works on it")
 
 
 def _unfit(node: Node, job_type: JobType, *, named: bool, tolerate_all: bool) -> list[str]:
@@ -233,7 +239,8 @@ def _unfit(node: Node, job_type: JobType, *, named: bool, tolerate_all: bool) ->
         if node.control_plane and not named:
             return ["is a control-plane node, which is rebooted only when named with a node input"]
         return []
-    reasons = [] if node.ready else ["is NotReady"]
+    # A node that is on its way through another job's work waits for that, and is looked at again once it is locked.
+    reasons = [] if node.ready or node.worked_on_by else ["is NotReady"]
     if not tolerate_all:
         if node.cordoned:
             reasons.append("is cordoned (isTolerateAll would take it)")

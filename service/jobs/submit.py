@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from service.domain import names, preflight
-from service.domain.cluster import Caller
+from service.domain.cluster import Caller, Node
 from service.domain.faults import Fault, NotPermittedError, RefusedError
 from service.domain.job import Job, JobType
 from service.domain.phase import created
@@ -179,10 +179,18 @@ class Submission:
             workspace_label=self.workspace_label,
             unhealthy_taint=self.unhealthy_taint,
             unlabelled_nodes=self.unlabelled_nodes,
-            nodes=await self.cluster.nodes(nodes),
+            nodes=await self._nodes(nodes),
             workspaces={found.id: found for found in named if found},
             workloads=await self.cluster.workloads(workloads, reach.searched(order.inputs)) if workloads else {},
         )
+
+    async def _nodes(self, names: Sequence[str] | None) -> Sequence[Node]:
+        """Of those that a plan might leave out for their state, with the job that has locked them."""
+        nodes = await self.cluster.nodes(names)
+        if names is not None or all(node.ready or node.worked_on_by for node in nodes):
+            return nodes
+        holders = await self.cluster.holders()
+        return [replace(node, worked_on_by=node.worked_on_by or holders.get(node.name, "")) for node in nodes]
 
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
         now = datetime.now(UTC)

@@ -3,20 +3,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.domain.cluster import Node, Taint
-from service.kube.client import Api
+from service.kube.client import Api, Object
+from workflow_templates.protocol import labels, node_state
 from workflow_templates.protocol.api_path import api_path, is_object_name, object_path
 
 PATH = api_path("v1", "nodes")
 
 #: So many nodes are read one by one; to read more, one list costs less.
 _FEW = 20
-
-#: Taints that only repeat what `ready` and `cordoned` say.
-_SAID_OTHERWISE = frozenset(
-    {"node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
-)
-#: Label and taint key of a control-plane node; the second is what clusters made before 1.24 carry.
-_CONTROL_PLANE = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 
 
 async def nodes(api: Api, names: Collection[str] | None = None) -> list[Node]:
@@ -29,17 +23,17 @@ async def nodes(api: Api, names: Collection[str] | None = None) -> list[Node]:
     return sorted(map(node_of, found), key=lambda node: node.name)
 
 
-def node_of(item: Mapping[str, Any]) -> Node:
+def node_of(item: Object) -> Node:
     spec = item.get("spec", {})
-    labels = item["metadata"].get("labels", {})
     taints = [Taint(taint["key"], taint["effect"], taint.get("value", "")) for taint in spec.get("taints", [])]
     return Node(
         name=item["metadata"]["name"],
         ready=readiness(item)[0],
-        cordoned=bool(spec.get("unschedulable")),
-        taints=tuple(taint for taint in taints if taint.key not in _SAID_OTHERWISE),
-        labels=labels,
-        control_plane=any(key in _CONTROL_PLANE for key in (*labels, *(taint.key for taint in taints))),
+        cordoned=node_state.was_cordoned(item),
+        taints=tuple(taint for taint in taints if taint.key not in node_state.REPEATING),
+        labels=item["metadata"].get("labels", {}),
+        control_plane=node_state.is_control_plane(item),
+        worked_on_by=node_state.annotations(item).get(labels.CORDONED_BY, ""),
     )
 
 

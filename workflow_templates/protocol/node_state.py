@@ -34,6 +34,12 @@ def is_cordoned(node: Object) -> bool:
     return bool((node.get("spec") or {}).get("unschedulable"))
 
 
+def was_cordoned(node: Object) -> bool:
+    """Whether it is cordoned by another than a job, or was when a job cordoned it."""
+    marks = annotations(node)
+    return marks.get(labels.CORDONED_BEFORE) == "true" if labels.CORDONED_BY in marks else is_cordoned(node)
+
+
 def annotations(item: Object) -> dict[str, str]:
     return dict((item.get("metadata") or {}).get("annotations") or {})
 
@@ -53,9 +59,7 @@ def unfit(node: Object, *, tolerate_all: bool) -> str:
         return "is NotReady"
     if tolerate_all:
         return ""
-    marks = annotations(node)
-    before = marks.get(labels.CORDONED_BEFORE) == "true" if labels.CORDONED_BY in marks else is_cordoned(node)
-    if before:
+    if was_cordoned(node):
         return "is cordoned (isTolerateAll would take it)"
     taints = [
         f"{taint['key']}={taint.get('value', '')}:{taint['effect']}".replace("=:", ":")

@@ -177,6 +177,17 @@ def test_nodes_that_no_step_was_made_for_wait_for_their_turn() -> None:
     assert (first.phase, second.phase) == (NodePhase.RUNNING, NodePhase.PENDING)
 
 
+def test_a_node_that_was_planned_while_another_job_worked_on_it_says_so_until_its_turn() -> None:
+    waiting = PlannedNode("n1", NodePhase.WAITING, "waits for job other-xyz789, which works on it")
+    plan = Plan((waiting, PlannedNode("n2")))
+    before = observed(plan, Workflow(workflow(on("n2", "Running", running()))))
+    assert before == (waiting, PlannedNode("n2", NodePhase.RUNNING, "", at(0)))
+    (working, _) = observed(plan, Workflow(workflow(on("n1", "Running", running()))))
+    assert (working.phase, working.message) == (NodePhase.RUNNING, "")
+    (never, _) = observed(plan, Workflow(workflow(phase="Failed")))
+    assert (never.phase, never.message) == (NodePhase.SKIPPED, f"not begun: {waiting.message}")
+
+
 def test_every_node_is_final_once_the_workflow_completed() -> None:
     nodes = seen(
         on("n1", "Running", running()),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.cluster import Node, Taint, Workload, Workspace
-from service.domain.job import JobType, Named
+from service.domain.job import JobType, Named, NodePhase
 from service.domain.reach import Reach
 from service.domain.selection import Facts, Selection, select
 
@@ -267,6 +267,27 @@ def test_a_workspace_that_several_namespaces_claim_takes_no_new_job() -> None:
         selection = select(JobType.ADDON, inputs("workspace=team-a"), facts, reach=reach)
         assert "several namespaces are labelled opsjob.io/workspace=team-a" in messages(selection)["inputs[0].value"]
         assert not selection.placed
+
+
+@pytest.mark.parametrize("job_type", [JobType.ADDON, JobType.PREFLIGHT, JobType.REBOOT])
+@pytest.mark.parametrize("selector", ["cluster=prod", "node=rebooting"])
+def test_a_node_that_another_job_works_on_is_planned_and_waits_for_it(job_type: JobType, selector: str) -> None:
+    """However it looks meanwhile: a rollout that is submitted while nodes reboot must not skip them."""
+    facts = replace(FACTS, nodes=[Node("rebooting", ready=False, worked_on_by="reboot-abc123"), Node("free")])
+    selection = select(job_type, inputs(selector), facts, reach=EVERYWHERE)
+    assert not selection.faults
+    (waiting,) = [node for node in selection.plan.nodes if node.name == "rebooting"]
+    assert waiting.phase is NodePhase.WAITING
+    assert waiting.message == "waits for job reboot-abc123, which works on it"
+
+
+def test_what_a_person_did_to_a_node_counts_beside_another_jobs_work() -> None:
+    nodes = [
+        Node("closed", cordoned=True, worked_on_by="x"),
+        Node("tainted", taints=(Taint("a", "NoSchedule"),), worked_on_by="x"),
+    ]
+    selection = select(JobType.ADDON, inputs("cluster=prod"), replace(FACTS, nodes=nodes), reach=EVERYWHERE)
+    assert set(reasons(selection)) == {"closed", "tainted"}
 
 
 def test_a_job_on_workloads_of_several_workspaces_has_rights_in_the_whole_cluster() -> None:

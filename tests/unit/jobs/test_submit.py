@@ -146,3 +146,19 @@ async def test_a_workflow_stays_no_longer_than_it_may() -> None:
         await submission(Cluster(), ttl_seconds=600).resolve(longer, CLUSTER_WIDE, anybody)
     await submission(Cluster(), ttl_seconds=601).resolve(longer, CLUSTER_WIDE, anybody)
     await submission(Cluster()).resolve(longer, CLUSTER_WIDE, anybody)
+
+
+async def test_whom_a_node_that_is_not_ready_is_locked_by_is_asked_once() -> None:
+    class Rebooting(Cluster):
+        async def nodes(self, names: Collection[str] | None = None) -> list[Node]:
+            return [Node("n1", ready=False), Node("n2")] if names is None else []
+
+        async def holders(self) -> dict[str, str]:
+            self.asked.append("holders")
+            return {"n1": "reboot-abc123", "n2": "other"}
+
+    cluster = Rebooting()
+    found = await submission(cluster).resolve(order("cluster=local"), CLUSTER_WIDE, anybody)
+    assert cluster.asked == ["holders"]
+    assert [node.name for node in found.selection.plan.nodes] == ["n1", "n2"]
+    assert "reboot-abc123" in found.selection.plan.nodes[0].message

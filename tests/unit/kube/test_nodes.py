@@ -5,6 +5,7 @@ import pytest
 
 from service.domain.cluster import Taint
 from service.kube.nodes import node_of, readiness
+from workflow_templates.protocol.labels import CORDONED_BEFORE, CORDONED_BY
 
 SINCE = "2025-01-10T08:00:00Z"
 
@@ -58,3 +59,12 @@ def test_taints_that_repeat_cordon_and_readiness_are_left_out() -> None:
 def test_a_control_plane_node_by_its_label_or_its_taint(key: str) -> None:
     assert node_of(node(labels={key: ""})).control_plane
     assert node_of(node(spec={"taints": [{"key": key, "effect": "NoSchedule"}]})).control_plane
+
+
+@pytest.mark.parametrize(("before", "cordoned"), [("true", True), ("false", False)])
+def test_a_cordon_of_a_job_says_what_was_there_before_and_whose_it_is(before: str, *, cordoned: bool) -> None:
+    marked = node(spec={"unschedulable": True})
+    marked["metadata"]["annotations"] = {CORDONED_BY: "reboot-abc123", CORDONED_BEFORE: before}
+    found = node_of(marked)
+    assert (found.cordoned, found.worked_on_by) == (cordoned, "reboot-abc123")
+    assert node_of(node()).worked_on_by == ""
