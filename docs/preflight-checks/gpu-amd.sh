@@ -84,50 +84,96 @@ def tool(name):
     return shutil.which(name) or shutil.which(f"/opt/rocm/bin/{name}")
 
 
+#: How the tools say that these GPUs, or this version, do not have what was asked for. Whatever else is no number is
+#: an answer that is not understood, and may come from a broken GPU.
+NOT_KNOWN = re.compile(r"n/?a|not supported|amdsmi_status_not_supported", re.IGNORECASE)
+NO_QUESTION = re.compile(r"unrecognized argument|invalid choice|not supported|no such option", re.IGNORECASE)
+NO_PAGES = re.compile(r"no (bad|retired|pending|unreservable) pages? found\.?", re.IGNORECASE)
+
+
 def asked(*command):
-    """What a tool says as JSON, by GPU; None where it does not know the question."""
+    """What a tool says as JSON, by GPU, and what went wrong; None and nothing where it does not know the question."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     start = re.search(r"^[\[{]", done.stdout, re.MULTILINE)
     if done.returncode or not start:
-        print(f"{' '.join(command)}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()[:300]}")
-        return None
+        why = f"{' '.join(command)}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()[:300]}"
+        print(why)
+        return None, "" if NO_QUESTION.search(why) else why
     said, _ = json.JSONDecoder().raw_decode(done.stdout[start.start() :])
     if isinstance(said, dict):
         # Newer versions of amd-smi put the list into an object; rocm-smi answers {"card0": {…}}.
         said = said.get("gpu_data") or [
             {"gpu": name.removeprefix("card"), **of} for name, of in said.items() if name != "system"
         ]
-    return {str(gpu.get("gpu")): gpu for gpu in said}
+    return {str(gpu.get("gpu")): gpu for gpu in said}, ""
 
 
 def number(value):
-    """35, "35.0" or {"value": 35, "unit": "C"}; None for "N/A"."""
-    if isinstance(value, dict):
-        value = value.get("value")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
+    """35, "35.0" or {"value": 35, "unit": "C"}; None for "N/A". Raises ValueError for anything else."""
+    if isinstance(value, dict) and "value" in value:
+        value = value["value"]
+    if isinstance(value, str) and NOT_KNOWN.fullmatch(value.strip()):
         return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(value)
+    return float(value)
 
 
-def limited(name, values, unit, limit, action):
-    """Note the highest; the GPUs over the limit are named."""
-    known = {gpu: value for gpu, value in values.items() if value is not None}
-    if not known:
-        print(f"{name}: not told by the tool")
+def limited(name, gpus, answer, read, unit, limit, action):
+    """Note the highest; the GPUs over the limit are named, and so are those whose answer is not understood."""
+    answers, why = answer
+    if answers is None:
+        if why:
+            found(name, None, reason=why, action="ask the tool on the node; if it says the same, reboot it")
+        else:
+            print(f"{name}: not told by the tool")
         return
+    known, odd = {}, [f"GPU {gpu}: no answer" for gpu in gpus if gpu not in answers]
+    for gpu, of in answers.items():
+        try:
+            value = read(of)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            odd.append(f"GPU {gpu}: {error}")
+            continue
+        if value is not None:
+            known[gpu] = value
     over = ", ".join(f"GPU {gpu}: {value:g}" for gpu, value in known.items() if value > limit)
-    found(name, not over, max(known.values()), unit, f"more than {limit:g}: {over}" if over else "", action)
+    strange = f"not understood: {', '.join(odd)}" if odd else ""
+    if over:
+        found(name, False, max(known.values()), unit, "; ".join(filter(None, (f"more than {limit:g}: {over}", strange))), action)
+    elif strange:
+        found(name, None, reason=strange, action="ask the tool on the node; if it says the same, reboot it")
+    elif known:
+        found(name, True, max(known.values()), unit)
+    else:
+        print(f"{name}: not told by the tool")
 
 
 def hottest(readings, pattern):
-    values = [number(value) for name, value in (readings or {}).items() if re.search(pattern, name, re.IGNORECASE)]
+    """Of the sensors with such names; None: of none of them anything is known."""
+    if not isinstance(readings, dict):
+        return number(readings)
+    values = [number(value) for name, value in readings.items() if re.search(pattern, name, re.IGNORECASE)]
+    if not values:
+        raise ValueError(f"no such sensor among {', '.join(readings) or 'none'}")
     return max((value for value in values if value is not None), default=None)
+
+
+def uncorrectable(of):
+    counts = of["ecc"]
+    return number(counts["total_uncorrectable_count"] if isinstance(counts, dict) else counts)
 
 
 def pages(of):
     """How many are listed under retired, pending and un_res; a sentence stands where there are none."""
-    return sum(len(of[key]) for key in ("retired", "pending", "un_res") if isinstance(of.get(key), list))
+    listed = [of[key] for key in ("retired", "pending", "un_res") if key in of]
+    if not listed:
+        raise ValueError("neither retired nor pending pages")
+    known = [value for value in listed if not (isinstance(value, str) and NOT_KNOWN.fullmatch(value.strip()))]
+    for value in known:
+        if not isinstance(value, list) and not (isinstance(value, str) and NO_PAGES.fullmatch(value.strip())):
+            raise ValueError(value)
+    return sum(len(value) for value in known if isinstance(value, list)) if known else None
 
 
 def counted(gpus):
@@ -137,39 +183,49 @@ def counted(gpus):
     found("gpu-count", right, len(gpus), "GPUs", reason, "look for amdgpu in the kernel's log; reboot the node")
 
 
+def linked(gpus, answer):
+    """Of each GPU one word, like AMDSMI_XGMI_STATUS_NO_ERRORS; "N/A" where it has no such links."""
+    answers, why = answer
+    if answers is None:
+        if why:
+            found("gpu-xgmi", None, reason=why, action="ask amd-smi on the node")
+        return
+    states = {gpu: str(answers.get(gpu, {}).get("xgmi_err", "no answer")) for gpu in gpus}
+    states = {gpu: state for gpu, state in states.items() if not NOT_KNOWN.fullmatch(state)}
+    bad = {gpu: state for gpu, state in states.items() if not re.search(r"\bNO[_ ]ERRORS?\b|_NO_ERRORS?$", state)}
+    broken = any("ERROR" in state for state in bad.values())
+    reason = ", ".join(f"GPU {gpu}: {state}" for gpu, state in bad.items())
+    if states:
+        ok = True if not bad else False if broken else None
+        found("gpu-xgmi", ok, len(bad), "GPUs", reason, "reset the GPUs; have the links looked at")
+
+
 def by_amd_smi(smi, celsius, ecc, retired):
-    gpus = asked(smi, "list", "--json")
+    gpus, _ = asked(smi, "list", "--json")
     if gpus is None:
         found("gpu-driver", False, reason="amd-smi does not answer", action="reboot the node")
         return
     counted(gpus)
-    heat = asked(smi, "metric", "--temperature", "--json") or {}
-    degrees = {gpu: hottest(of.get("temperature"), "edge|hotspot|junction|mem") for gpu, of in heat.items()}
-    limited("gpu-temperature", degrees, "C", celsius, "look at fans and heat sinks")
-    errors = asked(smi, "metric", "--ecc", "--json") or {}
-    counts = {gpu: number((of.get("ecc") or {}).get("total_uncorrectable_count")) for gpu, of in errors.items()}
-    limited("gpu-ecc", counts, "errors", ecc, "reset the GPU; if they come again, have it replaced")
-    bad = asked(smi, "bad-pages", "--json") or {}
-    limited(
-        "gpu-retired-pages", {gpu: pages(of) for gpu, of in bad.items()}, "pages", retired, "have the GPU looked at"
-    )
-    links = asked(smi, "metric", "--xgmi-err", "--json") or {}
-    states = {gpu: str(of.get("xgmi_err", "N/A")) for gpu, of in links.items()}
-    broken = [f"GPU {gpu}: {state}" for gpu, state in states.items() if "ERROR" in state and "NO_ERROR" not in state]
-    if any(state != "N/A" for state in states.values()):
-        found(
-            "gpu-xgmi", not broken, len(broken), "GPUs", ", ".join(broken), "reset the GPUs; have the links looked at"
-        )
+    sensors = "edge|hotspot|junction|mem"
+    heat, errors = asked(smi, "metric", "--temperature", "--json"), asked(smi, "metric", "--ecc", "--json")
+    degrees = lambda of: hottest(of["temperature"], sensors)
+    limited("gpu-temperature", gpus, heat, degrees, "C", celsius, "look at fans and heat sinks")
+    again = "reset the GPU; if they come again, have it replaced"
+    limited("gpu-ecc", gpus, errors, uncorrectable, "errors", ecc, again)
+    bad = asked(smi, "bad-pages", "--json")
+    limited("gpu-retired-pages", gpus, bad, pages, "pages", retired, "have the GPU looked at")
+    linked(gpus, asked(smi, "metric", "--xgmi-err", "--json"))
 
 
 def by_rocm_smi(smi, celsius):
-    gpus = asked(smi, "--showtemp", "--json")
+    answer = asked(smi, "--showtemp", "--json")
+    gpus, _ = answer
     if gpus is None:
         found("gpu-driver", False, reason="rocm-smi does not answer", action="reboot the node")
         return
     counted(gpus)
-    degrees = {gpu: hottest(of, r"^Temperature") for gpu, of in gpus.items()}
-    limited("gpu-temperature", degrees, "C", celsius, "look at fans and heat sinks")
+    degrees = lambda of: hottest(of, r"^Temperature")
+    limited("gpu-temperature", gpus, answer, degrees, "C", celsius, "look at fans and heat sinks")
 
 
 def main():

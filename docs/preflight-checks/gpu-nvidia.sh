@@ -72,28 +72,71 @@ number GPU_MAX_NVLINK_ERRORS "$max_link_errors"
 
 command -v nvidia-smi >/dev/null || untested "there is no nvidia-smi: was resource.gpu asked for?"
 
-# A field of all GPUs, a line each: "0, 35". Nothing where this driver does not know the field.
-query() { nvidia-smi "--query-gpu=index,$1" --format=csv,noheader,nounits 2>/dev/null || return 1; }
-
-# The same of GPUs that remap rows instead of retiring pages; they are named by their UUID there.
-remapped() {
-  nvidia-smi "--query-remapped-rows=gpu_uuid,remapped_rows.$1" --format=csv,noheader,nounits 2>/dev/null || return 1
+# What nvidia-smi answers, a line for each GPU: "0, 35". Nothing where this driver does not know the field; what went
+# wrong in the place of a value where it fails otherwise.
+answered() {
+  said=$(nvidia-smi "$@" --format=csv,noheader,nounits 2>/dev/null) && printf '%s\n' "$said" && return 0
+  case $said in *"not a valid field"*) return 1 ;; esac
+  printf '?, %s\n' "$(printf '%s' "${said:-nvidia-smi failed}" | tr '\n,' '  ')"
 }
 
-# Judge a field that has a limit: name, unit, limit, action, and its lines. "[N/A]" is of GPUs that do not have it.
+query() { answered "--query-gpu=index,$1"; }
+
+# The same of GPUs that remap rows instead of retiring pages; they are named by their UUID there.
+remapped() { answered "--query-remapped-rows=gpu_uuid,remapped_rows.$1"; }
+
+# Which of these lines hold none of the words that are understood (a pattern), and whether each GPU has one ("": any
+# number of lines). Only "[N/A]" and "[Not Supported]" are of GPUs that do not have it; "[Unknown Error]" is of a broken one.
+odd() {
+  printf '%s\n' "$3" | awk -F ', *' -v good="$1" -v gpus="$2" '
+    NF { lines++ }
+    NF && $2 !~ good && $2 != "[N/A]" && $2 != "[Not Supported]" {
+      printf "%sGPU %s: %s", n++ ? ", " : "", $1, $2 == "" ? "no answer" : $2
+    }
+    END { if (gpus != "" && lines && lines != gpus) printf "%s%d answers of %d GPUs", n ? ", " : "", lines, gpus }'
+}
+
+# Note lines that are not understood; a GPU that asks for a reset says itself that it is not well.
+note_odd() {
+  case $2 in
+    *"requires reset"* | *"is lost"*) found "$1" fail "" "" "$2" "reset the GPU or reboot the node" ;;
+    *) found "$1" error "" "" "not understood: $2" "ask nvidia-smi on the node; if it says the same, reboot it" ;;
+  esac
+}
+
+# Judge a field that has a limit: name, unit, limit, action, its lines, and how many there must be ("": any number).
 limited() {
+  strange=$(odd '^[0-9]+([.][0-9]+)?$' "$6" "$5")
   known=$(printf '%s\n' "$5" | awk -F ', *' '$2 ~ /^[0-9.]+$/')
-  if [ -z "$known" ]; then
-    echo "$1: not known of these GPUs"
-    return
+  value="" over=""
+  if [ -n "$known" ]; then
+    value=$(printf '%s\n' "$known" | awk -F ', *' 'NR == 1 || $2 + 0 > max { max = $2 + 0 } END { print max }')
+    over=$(printf '%s\n' "$known" | awk -F ', *' -v max="$3" \
+      '$2 + 0 > max + 0 { printf "%sGPU %s: %s", n++ ? ", " : "", $1, $2 }')
   fi
-  value=$(printf '%s\n' "$known" | awk -F ', *' 'NR == 1 || $2 + 0 > max { max = $2 + 0 } END { print max }')
-  over=$(printf '%s\n' "$known" | awk -F ', *' -v max="$3" \
-    '$2 + 0 > max + 0 { printf "%sGPU %s: %s", n++ ? ", " : "", $1, $2 }')
   if [ -n "$over" ]; then
-    found "$1" fail "$value" "$2" "more than $3: $over" "$4"
+    found "$1" fail "$value" "$2" "more than $3: $over${strange:+; not understood: $strange}" "$4"
+  elif [ -n "$strange" ]; then
+    note_odd "$1" "$strange"
+  elif [ -z "$known" ]; then
+    echo "$1: not known of these GPUs"
   else
     found "$1" pass "$value" "$2" "" ""
+  fi
+}
+
+# Judge answers of one word: name, action, the pattern of good and of bad ones, and lines of "GPU, answer, what it means".
+worded() {
+  strange=$(odd "$3|$4" "" "$5")
+  said=$(printf '%s\n' "$5" | awk -F ', *' -v bad="$4" '$2 ~ bad { printf "%sGPU %s: %s", n++ ? ", " : "", $1, $3 }')
+  if [ -n "$said" ]; then
+    found "$1" fail "" "" "$said${strange:+; not understood: $strange}" "$2"
+  elif [ -n "$strange" ]; then
+    note_odd "$1" "$strange"
+  elif ! printf '%s\n' "$5" | awk -F ', *' -v good="$3" '$2 ~ good { known = 1 } END { exit !known }'; then
+    echo "$1: not known of these GPUs"
+  else
+    found "$1" pass "" "" "" ""
   fi
 }
 
@@ -107,63 +150,67 @@ if [ $code -ne 0 ]; then
 fi
 count=$(printf '%s\n' "$listed" | grep -c '^[0-9]')
 models=$(printf '%s\n' "$listed" | sed -n 's/^[0-9]*, *//p' | sort -u | tr '\n' ' ')
+strange=$(printf '%s\n' "$listed" | grep -v '^[0-9][0-9]*, *[^[ ]' | tr '\n' ' ')
 if [ "$count" -ne "${GPU_COUNT:-$count}" ] || [ "$count" -eq 0 ]; then
   found gpu-count fail "$count" GPUs "$count of ${GPU_COUNT:-at least 1}" \
     "look for Xid 79 in the kernel's log; reboot the node"
+elif [ -n "$strange" ]; then
+  note_odd gpu-count "${strange% }"
 else
   found gpu-count pass "$count" GPUs "${models% }" ""
 fi
 
-limited gpu-temperature C "$max_celsius" "look at fans and heat sinks" "$(query temperature.gpu)"
+limited gpu-temperature C "$max_celsius" "look at fans and heat sinks" "$(query temperature.gpu)" "$count"
 limited gpu-ecc errors "$max_ecc" "reset the GPU; if they come again, have it replaced" \
-  "$(query ecc.errors.uncorrected.volatile.total)"
-limited gpu-retired-pages pages "$max_retired" "have the GPU looked at" "$(query retired_pages.double_bit.count)"
-limited gpu-remapped-rows rows "$max_retired" "have the GPU looked at" "$(remapped uncorrectable)"
+  "$(query ecc.errors.uncorrected.volatile.total)" "$count"
+limited gpu-retired-pages pages "$max_retired" "have the GPU looked at" \
+  "$(query retired_pages.double_bit.count)" "$count"
+limited gpu-remapped-rows rows "$max_retired" "have the GPU looked at" "$(remapped uncorrectable)" ""
 
 # Any of these waits for a reset, or says that no spare memory is left.
-waiting=$({
+worded gpu-memory-repair "reset the GPU; have it replaced where no spare is left" '^(No|0)$' '^(Yes|1)$' "$({
   query retired_pages.pending | sed 's/$/, pages to retire at the next reset/'
   remapped pending | sed 's/$/, rows to remap at the next reset/'
   remapped failure | sed 's/$/, no spare rows left/'
-} | awk -F ', *' '$2 ~ /^(Yes|1)$/ { printf "%sGPU %s: %s", n++ ? ", " : "", $1, $3 }')
-if [ -n "$waiting" ]; then
-  found gpu-memory-repair fail "" "" "$waiting" "reset the GPU; have it replaced where no spare is left"
-else
-  found gpu-memory-repair pass "" "" "" ""
-fi
+})"
 
 # An idle clock and the power cap are no fault. Drivers before 535 call these clocks_throttle_reasons.
-slowed=""
-for cause in hw_thermal_slowdown hw_power_brake_slowdown sw_thermal_slowdown; do
-  lines=$(query "clocks_event_reasons.$cause") || lines=$(query "clocks_throttle_reasons.$cause") || continue
-  which=$(printf '%s\n' "$lines" | awk -F ', *' '$2 == "Active" { printf "%sGPU %s", n++ ? ", " : "", $1 }')
-  [ -z "$which" ] || slowed="$slowed${slowed:+; }$cause: $which"
-done
-if [ -n "$slowed" ]; then
-  found gpu-slowed fail "" "" "$slowed" "look at fans, heat sinks and power supply"
-else
-  found gpu-slowed pass "" "" "" ""
-fi
+worded gpu-slowed "look at fans, heat sinks and power supply" '^Not Active$' '^Active$' "$(
+  for cause in hw_thermal_slowdown hw_power_brake_slowdown sw_thermal_slowdown; do
+    lines=$(query "clocks_event_reasons.$cause") || lines=$(query "clocks_throttle_reasons.$cause") || continue
+    printf '%s\n' "$lines" | sed "s/\$/, $cause/"
+  done
+)"
 
 # "GPU 0: NVIDIA H100 80GB HBM3 (UUID: …)", then a line of each link: "Link 0: 26.562 GB/s" or "Link 4: <inactive>".
-links=$(nvidia-smi nvlink --status 2>/dev/null | awk '
+# GPUs without links have the first line alone, or nvidia-smi says that it is not supported.
+shown=$(nvidia-smi nvlink --status 2>&1) || case $shown in
+  *[Nn]"ot "[Ss]"upported"* | *"all links are in"[Aa]"ctive"*) shown="" ;;
+  *) found gpu-nvlinks error "" "" "nvidia-smi nvlink: $(printf '%s' "$shown" | tr '\n' ' ')" "ask nvidia-smi on the node" && shown="" ;;
+esac
+links=$(printf '%s\n' "$shown" | awk '
   /^GPU [0-9]+:/ { gpu = $2 + 0; up[gpu] += 0; down[gpu] += 0 }
-  /Link [0-9]+:.*GB\/s/ { up[gpu]++ }
-  /Link [0-9]+:.*inactive/ { down[gpu]++ }
-  END { for (gpu in up) if (up[gpu] + down[gpu]) printf "%d, %d, %d\n", gpu, up[gpu], down[gpu] }' | sort -n)
+  /Link [0-9]+:.*GB\/s/ { up[gpu]++; next }
+  /Link [0-9]+:.*inactive/ { down[gpu]++; next }
+  /Link [0-9]+:/ { odd[gpu]++ }
+  END { for (gpu in up) if (up[gpu] + down[gpu] + odd[gpu]) printf "%d, %d, %d, %d\n", gpu, up[gpu], down[gpu], odd[gpu] }' \
+  | sort -n)
 if [ -n "$links" ]; then
   fewest=$(printf '%s\n' "$links" | awk -F ', ' 'NR == 1 || $2 + 0 < min { min = $2 + 0 } END { print min }')
   few=$(printf '%s\n' "$links" | awk -F ', ' -v min="$min_links" \
     '$2 + 0 < min + 0 { printf "%sGPU %s: %s up, %s inactive", n++ ? ", " : "", $1, $2, $3 }')
+  strange=$(printf '%s\n' "$links" | awk -F ', ' '$4 > 0 { printf "%sGPU %s: %s links", n++ ? ", " : "", $1, $4 }')
   if [ -n "$few" ]; then
     found gpu-nvlinks fail "$fewest" links "fewer than $min_links: $few" "reset the GPUs; look at Fabric Manager"
+  elif [ -n "$strange" ]; then
+    note_odd gpu-nvlinks "$strange"
   else
     found gpu-nvlinks pass "$fewest" links "" ""
   fi
   limited gpu-nvlink-errors errors "$max_link_errors" "reset the GPUs; if they come again, have the link looked at" \
-    "$(nvidia-smi nvlink --errorcounters 2>/dev/null | awk '
+    "$({ nvidia-smi nvlink --errorcounters 2>&1 || echo 'Link ?: Errors: failed'; } | awk '
       /^GPU [0-9]+:/ { gpu = $2 + 0 }
-      /Link [0-9]+:.*Error/ { split($0, at, "Link "); print gpu " link " at[2] + 0 ", " $NF }')"
+      /Link [0-9?]+:.*Error/ { split($0, at, "Link "); sub(/:.*/, "", at[2]); print gpu " link " at[2] ", " $NF }')" ""
 elif ! at_most "$min_links" 0; then
   found gpu-nvlinks fail 0 links "nvidia-smi shows no NVLink" "look at Fabric Manager"
 fi

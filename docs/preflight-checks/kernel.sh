@@ -1,10 +1,10 @@
 #!/bin/sh
 # What has the kernel complained of? GPU faults (Xid, NVRM, amdgpu), machine checks, I/O errors, out of memory, hung
-# tasks.
+# tasks. Memory errors that the hardware corrected have a line of their own, and fail no node unless asked for.
 #
 # Reads the first of these that is there: the text files KERNEL_LOGS with their predecessors (kern.log.1), the journal
-# in /var/log/journal if the image has journalctl, /dev/kmsg where a pod may read it (it is this boot's only). In the
-# files of syslog only lines of the kernel count. Memory that a container's own limit refused is no fault of the node's.
+# in /var/log/journal if the image has journalctl, /dev/kmsg where a pod may read it (it is this boot's only). A file to
+# which nothing was written in that time is no log any more. In the files of syslog only lines of the kernel count. Memory that a container's own limit refused is no fault of the node's.
 #
 # image:    any with python3 (for the journal one with journalctl too) whose user may read the logs: Debian's are for
 #           root and the group adm alone
@@ -14,6 +14,7 @@
 #        KERNEL_MAX_XID, KERNEL_MAX_NVRM, KERNEL_MAX_AMDGPU, KERNEL_MAX_MACHINE_CHECK, KERNEL_MAX_IO, KERNEL_MAX_OOM,
 #        KERNEL_MAX_HUNG_TASK, KERNEL_MAX_OOPS
 #                             0      so many messages of a kind are healthy
+#        KERNEL_MAX_CORRECTED        so many corrected memory errors are healthy; empty: any number
 #        KERNEL_XID_IGNORE    13 31 43 45    Xids that programs cause and not the GPU
 #        KERNEL_IGNORE        a regular expression: such messages do not count
 command -v python3 >/dev/null || {
@@ -95,7 +96,7 @@ KINDS = {
     "xid": r"NVRM: Xid\b.*?\): (?P<xid>\d+)",
     "nvrm": r"NVRM: (?!Xid\b).*(?i:fail|error|is lost|fallen off)",
     "amdgpu": r"amdgpu.*(?:\*ERROR\*|GPU reset|ring \S+ timeout|uncorrectable|VRAM is lost)",
-    "machine-check": r"\[Hardware Error\]|[Mm]achine [Cc]heck|EDAC .*\bUE\b",
+    "machine-check": r"\[Hardware Error\]|[Mm]achine [Cc]heck|EDAC .*\b[UC]E\b",
     "io": r"I/O error|medium error|EXT4-fs error|XFS .*(?:[Cc]orruption|Shutting down)|nvme\S* .*(?:timeout|is down)",
     "oom": r"\bOut of memory: Kill",
     "hung-task": r"blocked for more than \d+ seconds|soft lockup|hard LOCKUP|rcu.*detected stall",
@@ -111,6 +112,11 @@ ACTIONS = {
     "hung-task": "look at the disk or file system that the task waited for; reboot the node",
     "oops": "reboot the node",
 }
+#: One event takes several lines of the kind machine-check, of which one or two say how grave it is.
+CORRECTED = re.compile(r"(?<![Uu]n)[Cc]orrected (?:hardware |memory )?error|severity: corrected|corrected by h/w|\bCE\b")
+GRAVE = re.compile(r"[Uu]ncorrect|\bUE\b|\b[Ff]atal|Machine Check Exception|severity: recoverable|[Dd]eferred error")
+#: Other messages between two lines of one event.
+BETWEEN = 3
 FROM_KERNEL = re.compile(r"\bkernel(?:\[\d+\])?: ")
 SYSLOG_TIME = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d")
 
@@ -138,7 +144,9 @@ def _zone(match):
 
 def of_files(since):
     for name in (os.environ.get("KERNEL_LOGS") or LOGS).split():
-        if os.path.exists(name):
+        if os.path.exists(name) and os.path.getmtime(name) < since:
+            print(f"{name}: nothing was written there for so long that another log is looked for")
+        elif os.path.exists(name):
             print(f"reading {name}")
             return [line for path in (f"{name}.1", name) if os.path.exists(path) for line in of_file(path, since)]
     return None
@@ -191,6 +199,23 @@ def of_kmsg(since):
             lines.append(text.partition("\n")[0])
 
 
+def corrected(lines):
+    """Which of them are of memory errors that the hardware corrected, and which of these say so."""
+    events, last = [], None
+    for at, line in enumerate(lines):
+        if re.search(KINDS["machine-check"], line):
+            if last is None or at - last > BETWEEN + 1:
+                events.append([])
+            events[-1].append(line)
+            last = at
+    every, said = [], []
+    for event in events:
+        saying = [line for line in event if CORRECTED.search(line) and not GRAVE.search(line)]
+        said += saying
+        every += event if saying and not any(map(GRAVE.search, event)) else saying
+    return every, said
+
+
 def main():
     since = time.time() - setting("KERNEL_HOURS", 24) * 3600
     limits = {kind: setting(f"KERNEL_MAX_{kind.upper().replace('-', '_')}", 0) for kind in KINDS}
@@ -205,6 +230,13 @@ def main():
     # None at all may be a log that nobody writes any more.
     found("kernel-log", True, len(lines), "messages", f"in {setting('KERNEL_HOURS', 24):g} hours")
     lines = [line for line in lines if not ignored.search(line)]
+    harmed, said = corrected(lines)
+    most = setting("KERNEL_MAX_CORRECTED", "inf")
+    action = "if they come again and again, have the memory looked at"
+    found("kernel-corrected", len(said) <= most, len(said), "messages", said[-1][:300] if said else "", action)
+    # As often as they were said: the same words may also be of another event.
+    for line in harmed:
+        lines.remove(line)
     for kind, pattern in KINDS.items():
         matches = [(line, match) for line in lines if (match := re.search(pattern, line))]
         said = [line for line, match in matches if match.groupdict().get("xid") not in harmless]

@@ -181,7 +181,7 @@ def test_a_node_that_was_planned_while_another_job_worked_on_it_says_so_until_it
     waiting = PlannedNode("n1", NodePhase.WAITING, "waits for job other-xyz789, which works on it")
     plan = Plan((waiting, PlannedNode("n2")))
     before = observed(plan, Workflow(workflow(on("n2", "Running", running()))))
-    assert before == (waiting, PlannedNode("n2", NodePhase.RUNNING, "", at(0)))
+    assert (before[0], before[1].phase) == (waiting, NodePhase.RUNNING)
     (working, _) = observed(plan, Workflow(workflow(on("n1", "Running", running()))))
     assert (working.phase, working.message) == (NodePhase.RUNNING, "")
     (never, _) = observed(plan, Workflow(workflow(phase="Failed")))

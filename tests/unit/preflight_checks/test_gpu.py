@@ -88,7 +88,7 @@ def test_healthy_gpus_of_nvidia(pod: Pod) -> None:
             "index,clocks_event_reasons.hw_thermal_slowdown",
             "0, Not Active\n1, Active",
             "gpu-slowed",
-            "hw_thermal_slowdown: GPU 1",
+            "GPU 1: hw_thermal_slowdown",
         ),
     ],
 )
@@ -101,12 +101,67 @@ def test_each_fault_is_named_with_its_gpu(pod: Pod, question: str, answer: str, 
     assert ended.rows[row]["action"]
 
 
+@pytest.mark.parametrize("answer", ["[Unknown Error]", "", "ERR!", "[Insufficient Permissions]"])
+@pytest.mark.parametrize("question", [question for question in NVIDIA if question != "index,name"])
+def test_an_answer_that_is_not_understood_is_no_health(pod: Pod, question: str, answer: str) -> None:
+    """Called healthy before: whatever was no number counted as a GPU that does not have it."""
+    first, second = NVIDIA[question].splitlines()
+    ended = asked_nvidia(pod, {question: f"{first.split(',')[0]}, {answer}\n{second}"})
+    assert ended.code == 2, ended.output
+    (row,) = [found for found in ended.rows.values() if not found["ok"]]
+    assert row["status"] == "error"
+    assert (answer or "no answer") in ended.reason
+
+
+@pytest.mark.parametrize("answer", ["[GPU requires reset]", "[GPU is lost]"])
+@pytest.mark.parametrize("question", ["index,temperature.gpu", "index,retired_pages.pending", "index,name"])
+def test_a_gpu_that_asks_for_a_reset_is_unhealthy(pod: Pod, question: str, answer: str) -> None:
+    ended = asked_nvidia(pod, {question: f"0, {answer}\n{NVIDIA[question].splitlines()[1]}"})
+    assert ended.code == 1, ended.output
+    assert answer in ended.reason
+
+
+@pytest.mark.parametrize("answer", ["[N/A]", "[Not Supported]"])
+def test_what_a_gpu_does_not_have_is_not_known(pod: Pod, answer: str) -> None:
+    every: dict[str, str | None] = {
+        question: f"0, {answer}\n1, {answer}" for question in NVIDIA if question != "index,name"
+    }
+    ended = asked_nvidia(pod, every)
+    assert ended.code == 0, ended.output
+    for name in ("temperature", "ecc", "remapped-rows", "memory-repair", "slowed"):
+        assert f"gpu-{name}: not known of these GPUs" in ended.output
+        assert f"gpu-{name}" not in ended.rows
+
+
+def test_a_gpu_that_a_question_leaves_out_is_not_tested(pod: Pod) -> None:
+    ended = asked_nvidia(pod, {"index,temperature.gpu": "0, 35"})
+    assert (ended.code, ended.rows["gpu-temperature"]["status"]) == (2, "error")
+    assert "1 answers of 2 GPUs" in ended.reason
+
+
+def test_a_question_that_fails_otherwise_than_by_an_unknown_field(pod: Pod) -> None:
+    pod.tool(
+        "nvidia-smi",
+        f"""case "$1" in
+        --query-gpu=index,name) printf '0, {H100}\\n' ;;
+        *) echo 'Unable to determine the device handle for GPU0000:3B:00.0: Unknown Error'; exit 255 ;; esac""",
+    )
+    ended = pod.run("gpu-nvidia")
+    assert ended.code == 2, ended.output
+    assert "Unable to determine the device handle" in ended.reason
+
+
+def test_links_of_which_nobody_knows_how_they_are(pod: Pod) -> None:
+    assert nvidia(pod, status=of_gpus("\t Link {}: <Unknown Error>\n")).code == 2
+    assert nvidia(pod, errors=of_gpus(ERRORS).replace("CRC Errors: 0", "CRC Errors: ERR!", 1)).code == 2
+
+
 def test_drivers_before_535_have_other_names_for_what_slows_clocks(pod: Pod) -> None:
     names = [question for question in NVIDIA if "clocks_event" in question]
     old: dict[str, str | None] = dict.fromkeys(names)
     old["index,clocks_throttle_reasons.hw_power_brake_slowdown"] = "0, Active\n1, Active"
     ended = asked_nvidia(pod, old)
-    assert "hw_power_brake_slowdown: GPU 0, GPU 1" in ended.reason
+    assert "GPU 0: hw_power_brake_slowdown, GPU 1: hw_power_brake_slowdown" in ended.reason
 
 
 def test_a_gpu_that_is_missing(pod: Pod) -> None:
@@ -181,6 +236,54 @@ def test_each_fault_of_an_amd_gpu(pod: Pod, fields: dict[str, Any], row: str, sa
     assert ended.code == 1, ended.output
     assert said in ended.rows[row]["reason"]
     assert said in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "row"),
+    [
+        ({"temperature": {"hotspot": {"value": "ERROR", "unit": "C"}}}, "gpu-temperature"),
+        ({"temperature": {"fan": 3}}, "gpu-temperature"),
+        ({"temperature": None}, "gpu-temperature"),
+        ({"ecc": {"total_uncorrectable_count": "AMDSMI_STATUS_IO"}}, "gpu-ecc"),
+        ({"ecc": {}}, "gpu-ecc"),
+        ({"pending": "Unable to read the EEPROM"}, "gpu-retired-pages"),
+        ({"xgmi_err": "AMDSMI_STATUS_BUSY"}, "gpu-xgmi"),
+    ],
+)
+def test_an_answer_of_amds_that_is_not_understood_is_no_health(pod: Pod, fields: dict[str, Any], row: str) -> None:
+    ended = amd(pod, **fields)
+    assert ended.code == 2, ended.output
+    assert ended.rows[row]["status"] == "error"
+    assert "GPU 1" in ended.rows[row]["reason"]
+
+
+def test_what_an_amd_gpu_does_not_have_is_not_known(pod: Pod) -> None:
+    ended = amd(pod, temperature="N/A", ecc="N/A", retired="N/A", pending="N/A", un_res="N/A")
+    assert (ended.code, ended.rows["gpu-ecc"]["value"]) == (0, 0), ended.output
+
+
+def test_an_amd_gpu_that_a_question_leaves_out(pod: Pod) -> None:
+    two, one = json.dumps([{"gpu": 0}, {"gpu": 1}]), json.dumps([{"gpu": 0, "temperature": {"edge": 40}}])
+    pod.tool(
+        "amd-smi",
+        f"""case "$*" in list*) echo '{two}' ;; *temperature*) echo '{one}' ;;
+        *) echo 'error: unrecognized arguments' >&2; exit 2 ;; esac""",
+    )
+    ended = pod.run("gpu-amd")
+    assert (ended.code, ended.rows["gpu-temperature"]["reason"]) == (2, "not understood: GPU 1: no answer")
+
+
+def test_a_question_that_an_amd_tool_fails_at(pod: Pod) -> None:
+    two = json.dumps([{"gpu": 0}, {"gpu": 1}])
+    pod.tool("amd-smi", f"""case "$*" in list*) echo '{two}' ;; *) echo 'AMDSMI_STATUS_TIMEOUT' >&2; exit 22 ;; esac""")
+    ended = pod.run("gpu-amd")
+    assert ended.code == 2
+    assert "AMDSMI_STATUS_TIMEOUT" in ended.reason
+
+
+def test_a_sensor_that_rocm_smi_cannot_read(pod: Pod) -> None:
+    pod.tool("rocm-smi", f"echo '{json.dumps({'card0': {'Temperature (Sensor edge) (C)': 'error'}})}'")
+    assert pod.run("gpu-amd").code == 2
 
 
 def test_an_amd_driver_that_does_not_answer(pod: Pod) -> None:

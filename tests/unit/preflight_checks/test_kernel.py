@@ -1,5 +1,7 @@
 """kernel: which messages count, and where they are looked for."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,3 +118,55 @@ def test_a_journal_that_cannot_be_read(pod: Pod) -> None:
     pod.tool("journalctl", "echo 'insufficient permissions' >&2; exit 1")
     ended = pod.ended(pod.begin(moved(pod)))
     assert (ended.code, ended.reason) == (2, "kernel: journalctl: insufficient permissions")
+
+
+#: Events as kernels tell them, corrected and not.
+APEI = [
+    "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0",
+    "{1}[Hardware Error]: It has been corrected by h/w and requires no further action",
+    "{1}[Hardware Error]: event severity: corrected",
+    "{1}[Hardware Error]:   section_type: memory error",
+]
+AMD = [
+    "mce: [Hardware Error]: Machine check events logged",
+    "[Hardware Error]: Corrected error, no action required.",
+    "[Hardware Error]: CPU:2 (17:31:0) MC17_STATUS[-|CE|MiscV|AddrV|-|-|SyndV|CECC|-|-|-]: 0x9c2041000000011b",
+    "[Hardware Error]: Unified Memory Controller Ext. Error Code: 0, DRAM ECC error.",
+]
+EDAC = ["EDAC MC0: 1 CE memory read error on CPU_SrcID#0_MC#0_Chan#0_DIMM#0 (channel:0 slot:0 page:0x1)"]
+
+
+@pytest.mark.parametrize("event", [APEI, AMD, EDAC], ids=["APEI", "AMD", "EDAC"])
+def test_memory_errors_that_were_corrected_have_a_line_of_their_own(pod: Pod, event: list[str]) -> None:
+    """Called unhealthy before; a healthy machine has some."""
+    ended = looked(pod, lines(*event))
+    assert ended.code == 0, ended.output
+    assert set(counts(ended)) == {"corrected"}
+    assert looked(pod, lines(*event), KERNEL_MAX_CORRECTED=0).code == 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [line.replace("severity: corrected", "severity: fatal") for line in APEI if "h/w" not in line],
+        [line.replace("Corrected error, no action", "Uncorrected, software restartable error") for line in AMD],
+        [EDAC[0].replace("CE", "UE")],
+        ["mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 8: be00000000800400"],
+    ],
+)
+def test_one_that_was_not_is_unhealthy_also_beside_those_that_were(pod: Pod, event: list[str]) -> None:
+    ended = looked(pod, lines(*event, *EDAC))
+    assert ended.code == 1, ended.output
+    assert ended.rows["kernel-machine-check"]["value"] >= 1
+    assert looked(pod, lines(*event)).code == 1
+
+
+def test_a_file_that_nobody_writes_any_more_is_no_log(pod: Pod) -> None:
+    """A node whose messages go to the journal alone was healthy by the kern.log of its first installation."""
+    old = pod.write("log/kern.log", lines(MESSAGES["io"], hours_ago=100))
+    os.utime(old, (0, time.time() - 100 * 3600))
+    ended = pod.ended(pod.begin(moved(pod)))
+    assert ended.code == 2, ended.output
+    assert "there is no kernel log" in ended.reason
+    pod.write("log/syslog", lines(MESSAGES["oom"]))
+    assert counts(pod.ended(pod.begin(moved(pod)))) == {"oom": 1}
