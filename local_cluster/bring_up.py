@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_cluster import argo, cluster, daemon, first_job, machine, object_store, product, registries
+from local_cluster import argo, certificate, cluster, daemon, first_job, machine, object_store, product, registries
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover
 from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, STORE_NODE_PORT, Settings
@@ -81,6 +81,7 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
         "objectStore.publicEndpoint": handover.storeUrl,
     }
     with stages.stage("Installing the chart") as stage:
+        certificate.install(local.kubectl, local.nodes()[0], stage)
         product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage)
         object_store.share_keys(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
@@ -93,11 +94,12 @@ def _hand_over(local: Cluster) -> Handover:
     address = nodes[0].address.ip
     handover = Handover(
         kubeconfig=str(KUBECONFIG),
-        url=f"http://{address}:{FACADE_NODE_PORT}",
+        url=f"https://{address}:{FACADE_NODE_PORT}",
         argoUrl=f"http://{address}:{ARGO_NODE_PORT}",
         bin=str(BIN),
         containers={node.name: node.container_name for node in nodes},
         storeUrl=f"http://{address}:{STORE_NODE_PORT}",
+        ca=str(certificate.AUTHORITY),
     )
     handover.write()
     return handover

@@ -47,7 +47,7 @@ def _ended(api: httpx.Client, job_id: str) -> bool:
 def fuzz(cluster: Cluster, token: str, accepted: str, *options: str, seconds: int = 800) -> str:
     """The report of schemathesis with all checks and phases, stateful ones too; fails with what it found."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", "--no-color"]
-    command += [f"{cluster.facts['url']}/openapi.json"]
+    command += [f"{cluster.facts['url']}/openapi.json", "--tls-verify", cluster.facts["ca"]]
     # Contract: a job that was deleted is still answered by GET.
     command += ["--checks", "all", "--exclude-checks", "use_after_free"]
     command += ["--continue-on-failure", *options]
