@@ -69,9 +69,9 @@ class Cluster:
         )
         return cls(http, (_ACCOUNT / "namespace").read_text().strip(), token=_ACCOUNT / "token")
 
-    def get(self, path: str) -> Object | None:
+    def get(self, path: str, **query: str) -> Object | None:
         """The object, None where there is none."""
-        return self._call("GET", path)
+        return self._call("GET", path, params=query)
 
     def list(self, path: str, **selectors: str) -> Iterator[Object]:
         """Every object that the selectors (labelSelector, fieldSelector) take, page by page."""

@@ -14,7 +14,7 @@ def read(cluster: Cluster, job: str, *, cached: bool = False) -> Object | None:
     `cached`: as the apiserver has it in memory, a moment old perhaps. That spares it reading a large one from etcd.
     """
     path = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}"
-    return cluster.get(f"{path}?resourceVersion=0" if cached else path)
+    return cluster.get(path, **({"resourceVersion": "0"} if cached else {}))
 
 
 def planned(workflow: Object) -> list[str]:
