@@ -12,7 +12,7 @@ from pathlib import Path
 from workflow_templates import idle, locks, say
 from workflow_templates.cluster import Cluster, ConflictError, EvictionError, Object
 from workflow_templates.protocol import cordons, node_state
-from workflow_templates.reboot import stage
+from workflow_templates.reboot import stage, volumes
 
 _LOOK_SECONDS = 1.0
 #: After so long in vain the step ends and is tried again: one that waits in Argo says for what, one that runs cannot.
@@ -81,7 +81,7 @@ def cordoned_since(cluster: Cluster, node: str, job: str) -> datetime:
 
 
 def empty(cluster: Cluster, eviction: Eviction) -> str:
-    """Evict until no pod is left that must go.
+    """Evict until no pod is left that must go, and no volume of theirs is attached.
 
     Raises:
         WaitError: something is in the way, and there is time left.
@@ -90,7 +90,12 @@ def empty(cluster: Cluster, eviction: Eviction) -> str:
     while pods := _to_go(cluster, eviction):
         _refuse(pods, eviction)
         in_the_way = {_name(pod): why for pod in pods if (why := _evict(cluster, pod, eviction))}
-        _give_up_or_wait(pods, in_the_way, eviction, cluster.now())
+        blocked = [f"pod {name} cannot be evicted: {why}" for name, why in in_the_way.items()]
+        leaving = [f"pod {_name(pod)} has not ended yet" for pod in pods if _name(pod) not in in_the_way]
+        _give_up_or_wait(blocked, leaving, eviction, cluster.now())
+        time.sleep(_LOOK_SECONDS)
+    while attached := volumes.attached(cluster, eviction.node):
+        _give_up_or_wait([], attached, eviction, cluster.now())
         time.sleep(_LOOK_SECONDS)
     return f"node {eviction.node} is empty"
 
@@ -148,9 +153,7 @@ def _evict(cluster: Cluster, pod: Object, eviction: Eviction) -> str:
     return ""
 
 
-def _give_up_or_wait(pods: Iterable[Object], in_the_way: dict[str, str], eviction: Eviction, now: datetime) -> None:
-    blocked = [f"pod {name} cannot be evicted: {why}" for name, why in in_the_way.items()]
-    leaving = [f"pod {_name(pod)} has not ended yet" for pod in pods if _name(pod) not in in_the_way]
+def _give_up_or_wait(blocked: list[str], leaving: list[str], eviction: Eviction, now: datetime) -> None:
     if eviction.overdue(now):
         limit = f"after {eviction.seconds:.0f} s"
         raise stage.FailedError(f"node {eviction.node} was not rebooted: {limit} {_listed(blocked or leaving)}")

@@ -124,7 +124,7 @@ class ApiServer:
     def _get(self, path: str, query: dict[str, str], _body: Object | None) -> tuple[int, Object]:
         if path in self.objects:
             return 200, self.objects[path]
-        if path.endswith(("/pods", "/leases", "/nodes", "/events")):
+        if path.endswith(("/pods", "/leases", "/nodes", "/events", "/volumeattachments")):
             return 200, self._page(path, query)
         return 404, {"message": f"{path} not found"}
 
