@@ -8,7 +8,17 @@ from typing import Any
 from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
-from service.kube import client, late_pods, lost_pods, manifest, nodes, pods, templates, workloads, workspaces
+from service.kube import (
+    client,
+    manifest,
+    nodes,
+    pending_timeout,
+    pods,
+    templates,
+    unreachable_nodes,
+    workloads,
+    workspaces,
+)
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader
@@ -103,9 +113,9 @@ class Kube:
         return await self._locks.give_back(node, job_id)
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        lost = await lost_pods.lose_pods(self._api, self._settings, not_ready_seconds)
-        await late_pods.give_up_late(self._api, self._settings)
-        await lost_pods.close_results(self._api, self._settings)
+        lost = await unreachable_nodes.fail_pods(self._api, self._settings, not_ready_seconds)
+        await pending_timeout.fail_overdue_pods(self._api, self._settings)
+        await unreachable_nodes.close_results(self._api, self._settings)
         return lost
 
     async def caller(self, token: str) -> Caller | None:

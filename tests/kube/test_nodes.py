@@ -6,9 +6,9 @@ import pytest
 
 from service.domain.cluster import Taint
 from service.kube.client import Api, KubeSettings
-from service.kube.lost_pods import close_results, lose_pods
 from service.kube.node_locks import NodeLocks
 from service.kube.nodes import nodes
+from service.kube.unreachable_nodes import close_results, fail_pods
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import pod
 
@@ -110,14 +110,14 @@ async def test_step_pods_of_a_node_that_is_not_ready_are_given_up(
 ) -> None:
     space = settings.jobs_namespace
     cluster.apply(pod("step", space, ghost, labels=STEP), pod("other", space, ghost))
-    assert await lose_pods(api, settings, not_ready_seconds=3_600) == []
+    assert await fail_pods(api, settings, not_ready_seconds=3_600) == []
     assert cluster.get("pod", "step", "-n", space)
-    assert await lose_pods(api, settings, not_ready_seconds=0) == [ghost]
+    assert await fail_pods(api, settings, not_ready_seconds=0) == [ghost]
     given_up, other = (cluster.get("pod", name, "-n", space)["status"] for name in ("step", "other"))
     assert given_up["phase"] == "Failed"
     assert ghost in given_up["message"]
     assert other["phase"] == "Pending"
-    assert await lose_pods(api, settings, not_ready_seconds=0) == []
+    assert await fail_pods(api, settings, not_ready_seconds=0) == []
 
 
 async def test_a_report_is_closed_when_its_pod_is_gone(
@@ -149,6 +149,6 @@ def result(name: str, namespace: str, label: str) -> dict[str, Any]:
 async def test_step_pods_of_healthy_nodes_stay(api: Api, cluster: Cluster, settings: KubeSettings) -> None:
     space, node = settings.jobs_namespace, cluster.nodes()[0]
     cluster.apply(pod("healthy", space, node, labels=STEP))
-    assert await lose_pods(api, settings, not_ready_seconds=0) == []
+    assert await fail_pods(api, settings, not_ready_seconds=0) == []
     assert cluster.get("pod", "healthy", "-n", space)
     cluster.kubectl("delete", "pod", "healthy", "-n", space, "--wait=false")

@@ -48,6 +48,9 @@ _ELSEWHERE = models.Affinity(
 #: A node whose pods have no network is NotReady, and to be rebooted all the same.
 _IN_THE_HOSTS_NETWORK = json.dumps({"hostPID": True, "hostNetwork": True})
 
+#: Stages whose code is not called like them, because other modules are.
+_MODULES = {"lease": "lock_node", "cordon": "cordon_node", "restore": "restore_cordon"}
+
 #: The clean-up waits for the end of pods that carry it.
 _LABELS = {"opsjob.io/step": "node"}
 
@@ -124,7 +127,7 @@ def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: 
     return container(
         name=name,
         inputs=[Parameter(name="node"), *(Parameter(name=asked) for asked in asks)],
-        command=["python3", "-m", f"workflow_templates.reboot.{name.replace('-', '_')}"],
+        command=["python3", "-m", f"workflow_templates.reboot.{_MODULES.get(name, name.replace('-', '_'))}"],
         args=[f"--job={job_id()}", f"--node={_NODE}", *arguments],
         labels=_LABELS,
         affinity=_ELSEWHERE,

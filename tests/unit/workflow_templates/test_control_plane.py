@@ -9,7 +9,7 @@ from workflow_templates import cordon, locks
 from workflow_templates.cluster import Cluster
 from workflow_templates.host import Host
 from workflow_templates.reboot import clean_up, reboot, stage
-from workflow_templates.reboot import lease as locking
+from workflow_templates.reboot import lock_node as locking
 from workflow_templates.reboot import release as releasing
 
 TURN = f"{LEASES}/control-plane-reboot"

@@ -11,9 +11,9 @@ from workflow_templates import cordon, locks
 from workflow_templates.cluster import Cluster, Object
 from workflow_templates.host import Host
 from workflow_templates.protocol import exit_codes, labels
-from workflow_templates.reboot import cordon as cordoning
+from workflow_templates.reboot import cordon_node as cordoning
 from workflow_templates.reboot import note_boot_id, reboot, stage, told
-from workflow_templates.reboot import restore as restoring
+from workflow_templates.reboot import restore_cordon as restoring
 from workflow_templates.reboot.evict import Eviction
 
 NODE = "/api/v1/nodes/gpu-1"

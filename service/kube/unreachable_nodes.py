@@ -1,4 +1,4 @@
-"""Step pods on nodes that are gone: Argo waits for them for ever unless somebody gives them up.
+"""Step pods on unreachable nodes: Argo waits for them for ever unless the service marks them Failed.
 
 They are not deleted. Argo 4.0.7 makes a force-deleted pod again under its name, which would run a script twice; a pod
 whose status says Failed ends its step with that pod's message.
@@ -17,8 +17,8 @@ _LIVE_STEPS = {
 }
 
 
-async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) -> list[str]:
-    """Mark step pods Failed whose node was NotReady that long, or no longer exists; answers the nodes' names.
+async def fail_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) -> list[str]:
+    """Mark step pods Failed whose node was NotReady that long, or no longer exists; returns the nodes' names.
 
     Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
     """
@@ -27,29 +27,29 @@ async def lose_pods(api: Api, settings: KubeSettings, not_ready_seconds: int) ->
     if not pods:
         return []
     alive = await _alive(api, api.now() - timedelta(seconds=not_ready_seconds))
-    lost = [(metadata, node) for metadata, node in pods if node not in alive]
-    for metadata, node in lost:
+    unreachable = [(metadata, node) for metadata, node in pods if node not in alive]
+    for metadata, node in unreachable:
         message = f"node {node} did not answer for {not_ready_seconds} s and was given up"
-        await _give_up(api, object_path(path, metadata["name"]), message)
-    return sorted({node for _, node in lost})
+        await _fail(api, object_path(path, metadata["name"]), message)
+    return sorted({node for _, node in unreachable})
 
 
 async def _alive(api: Api, not_ready_since: datetime) -> set[str]:
-    return {node["metadata"]["name"] async for node in api.list(nodes.PATH) if not _lost(node, not_ready_since)}
+    return {node["metadata"]["name"] async for node in api.list(nodes.PATH) if not _unreachable(node, not_ready_since)}
 
 
-def _lost(node: Object, not_ready_since: datetime) -> bool:
+def _unreachable(node: Object, not_ready_since: datetime) -> bool:
     ready, since = nodes.readiness(node)
     return not ready and since <= not_ready_since
 
 
-async def _give_up(api: Api, path: str, message: str) -> None:
+async def _fail(api: Api, path: str, message: str) -> None:
     status = {"phase": "Failed", "reason": pod_reasons.NODE_LOST, "message": message}
     await api.patch(f"{path}/status", {"status": status})
 
 
 async def close_results(api: Api, settings: KubeSettings) -> list[str]:
-    """Close the output reports that nobody will finish: their pod has ended or is gone; answers the steps' ids.
+    """Close the output reports that will not be finished: their pod has ended or is gone; returns the steps' ids.
 
     Argo 4.0.7 waits for the report of a step whose executor died with its node, or was force-deleted, for ever.
     Reports are listed before pods: one whose pod ended in between was finished by its own executor.

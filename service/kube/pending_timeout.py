@@ -1,4 +1,4 @@
-"""Steps of addon jobs that do not start: each would take its slot of the batch for ever.
+"""The pending timeout of addon jobs' steps: one that does not start would take its slot of the batch for ever.
 
 They are not deleted, for Argo 4.0.7 would make them again (docs/decisions/0013). A pod that no node has is marked
 Failed with the reason. One that a kubelet has gets a deadline that has passed, for a kubelet takes back what others
@@ -27,8 +27,8 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PASSED = 1
 
 
-async def give_up_late(api: Api, settings: KubeSettings) -> list[str]:
-    """End what did not start in time, and at once what waits for a node that is gone; answers the pods' names.
+async def fail_overdue_pods(api: Api, settings: KubeSettings) -> list[str]:
+    """End what did not start in time, and at once what waits for a node that is gone; returns the pods' names.
 
     Pods are listed before nodes, so that a node which joined in between is not taken for one that is gone.
     """

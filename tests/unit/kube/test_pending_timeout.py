@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from service.kube.client import KubeSettings
-from service.kube.late_pods import give_up_late
+from service.kube.pending_timeout import fail_overdue_pods
 from tests.unit.kube.conftest import Served
 
 SETTINGS = KubeSettings(start_seconds=600)
@@ -57,7 +57,7 @@ class Kubernetes:
 
 async def given_up(served: Served, kubernetes: Kubernetes) -> list[str]:
     async with served(kubernetes.answer) as api:
-        return await give_up_late(api, SETTINGS)
+        return await fail_overdue_pods(api, SETTINGS)
 
 
 async def test_only_what_is_late_is_given_up_each_in_the_way_that_lasts(served: Served) -> None:
