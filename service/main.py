@@ -12,8 +12,11 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import app as http
+from service.api.readiness import Readiness
+from service.api.room import Room
 from service.api.turns import Turns
 from service.api.wiring import Wiring
+from service.connections import Patience, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
 from service.jobs.addons import Addons
@@ -94,7 +97,10 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
         turns=Turns(settings.max_requests_per_caller),
+        readiness=Readiness(records, cluster),
         max_body_bytes=settings.max_body_bytes,
+        room=Room(settings.max_bytes_in_flight, settings.body_seconds),
+        body_seconds=settings.body_seconds,
     )
 
 
@@ -175,10 +181,17 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"OPSJOBS_DATABASE_URL cannot be used: {error}")
     log.configure(settings.log_level)
+    patience = Patience(header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds)
     uvicorn.run(
         create_app(settings),
         host="0.0.0.0",
         port=settings.port,
+        http=guarded(patience),
+        ws="none",
+        # Audit lines name the client: only a proxy that the chart names may say who that is.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
         log_config=None,
         access_log=False,
         ssl_context_factory=tls_context(settings),

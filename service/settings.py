@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     reboot_come_back_seconds: int = 1800
     #: Pods in these, and in our own namespace, are not evicted but go down and come back with their node.
     reboot_kept_namespaces: list[str] = ["argo"]
-    #: The chart's `limits`; the last one counts the requests that one replica answers at the same time.
+    #: The chart's `limits`; those of requests and bytes in flight are of one replica.
     max_body_bytes: int = 1024 * 1024
     max_inputs: int = 1_000
     max_nodes: int = 2_000
@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     max_jobs_per_caller: int = 0
     max_jobs_per_workspace: int = 0
     max_requests_per_caller: int = 64
+    max_bytes_in_flight: int = 16 * 1024 * 1024
+    #: Seconds that a client has to send a request's headers, its body, and to read on in an answer.
+    header_seconds: float = 10
+    body_seconds: float = 30
+    write_seconds: float = 30
+    #: Proxies (addresses or networks) whose X-Forwarded-For is believed.
+    trusted_proxies: list[str] = []
     #: Space on its node that a dumplog job may use on the way to the store.
     dumplog_scratch_mebibytes: int = 8192
     #: The logs of a workload's nodes; the chart's `dumplog.nodeLogs`.

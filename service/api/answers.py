@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from service.domain.faults import MAX_FAULTS, FaultCode
 from service.domain.job import JobType, NodePhase, Phase
 
 #: RFC 3339 in UTC, or empty.
@@ -73,6 +74,7 @@ class Plan(Exact):
 
 class Planned(Exact):
     plan: Plan
+    plan_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="for ?expectedPlan of the real request")]
 
 
 class Detail(Item):
@@ -85,7 +87,7 @@ class Detail(Item):
     ttl_seconds_after_finished: int
     plan: Plan
     progress: Annotated[str, Field(pattern=r"^\d+/\d+$")]
-    links: dict[str, str]
+    links: dict[str, str] = Field({}, description="absent once the Workflow is gone")
     # addon
     batch_count: int = Field(1, description="addon")
     available_ratio: float = Field(1.0, description="addon")
@@ -100,6 +102,7 @@ class Detail(Item):
 class ProblemFault(Exact):
     path: str
     message: str
+    error_code: FaultCode
 
 
 class Problem(Exact):
@@ -111,4 +114,6 @@ class Problem(Exact):
     detail: str
     error_code: Annotated[str, Field(pattern=r"^[A-Z_]+$")]
     error_message: str
-    errors: list[ProblemFault] = Field([], description="Every fault of the request, each with its path.")
+    errors: list[ProblemFault] = Field(
+        [], max_length=MAX_FAULTS, description="Every fault of the request, each with its path and kind."
+    )

@@ -8,12 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import audit, health, problems, routes
+from service.api.origins import own_site
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(own_site)],
     )
     routers = (routes.router, health.router, health.guarded)
     for router in routers:
@@ -53,7 +55,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
 
 
 class Observed:
-    """The request's id on its answer and its log lines; audited and measured as the answer begins."""
+    """The request's id on its answer and its log lines; audited at both its ends, measured as the answer begins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

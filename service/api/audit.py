@@ -1,6 +1,7 @@
-"""One line for every request that would change something: who asked for what, on which nodes, and what came of it.
+"""Two lines for every request that would change something. A token is never in them: nothing here sees one.
 
-A token is never in it: nothing here sees one.
+`audit begun`: who begins what, from where, before the service works on it; so that a request which never ends is known
+too. `audit`: on which nodes, and what came of it. Both have the request's id. A dry run has only the first.
 """
 
 import logging
@@ -10,10 +11,15 @@ from typing import Any
 import structlog
 from fastapi import Request
 
+from service.domain.cluster import Caller
+from service.domain.faults import cut
 from service.domain.job import Job
 
 #: Name of a route's function → what it does.
 _ACTIONS = {"create": "create", "stop_job": "stop", "delete_job": "delete"}
+
+#: A directory may have its members in hundreds of groups.
+MAX_GROUPS = 20
 
 # Whatever the log level is: this is the record of what was done with root on the nodes.
 _log = structlog.wrap_logger(
@@ -31,24 +37,36 @@ def about(request: Request, job: Job) -> None:
     note(request, type=job.type, nodes=list(job.plan.names))
 
 
+def begin(request: Request) -> None:
+    """The first line of this request, if it is one that would change something; its caller is known."""
+    if action := _action(request):
+        size = request.headers.get("Content-Length")
+        facts = {"job_id": request.path_params.get("job_id"), "query": cut(request.url.query), "bytes": size}
+        _log.info("audit begun", action=action, **_who(request), **facts)
+
+
 def write(request: Request, status: int) -> None:
-    """The line of this request, if it is one that would change something."""
-    route = request.scope.get("route")
-    action = _ACTIONS.get(getattr(route, "name", ""))
-    facts = _noted(request)
+    """The last line of this request, if it is one that would change something."""
+    action, facts = _action(request), _noted(request)
     if action is None or facts.pop("dry_run", False):
         return
-    who = getattr(request.state, "caller", None)
-    _log.info(
-        "audit",
-        action=action,
-        user=who.user_name if who else None,
-        user_id=who.user_id if who else None,
-        job_id=facts.pop("job_id", request.path_params.get("job_id")),
-        status=status,
-        outcome=_outcome(status),
-        **facts,
-    )
+    job_id = facts.pop("job_id", request.path_params.get("job_id"))
+    _log.info("audit", action=action, **_who(request), job_id=job_id, status=status, outcome=_outcome(status), **facts)
+
+
+def _action(request: Request) -> str | None:
+    return _ACTIONS.get(getattr(request.scope.get("route"), "name", ""))
+
+
+def _who(request: Request) -> dict[str, Any]:
+    """Who asks and from where: the peer, or whom a trusted proxy names (the chart's value trustedProxies)."""
+    who: Caller | None = getattr(request.state, "caller", None)
+    return {
+        "user": who.user_name if who else None,
+        "user_id": who.user_id if who else None,
+        "groups": list(who.groups[:MAX_GROUPS]) if who else [],
+        "source": cut(request.client.host) if request.client else None,
+    }
 
 
 def _noted(request: Request) -> dict[str, Any]:

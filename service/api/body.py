@@ -1,29 +1,51 @@
 """From the bytes of a request to JSON that is safe to work with."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from decimal import Decimal
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from fastapi import Request
 
-from service.api.problems import Problem, refused
-from service.domain.faults import Fault
+from service.api.problems import Problem, invalid, refused
+from service.domain.faults import MAX_FAULTS, Fault, FaultCode, cut
+
+#: Values in one body: a job of every input and excluded node that may be named has fewer, and each may be a fault.
+MAX_VALUES = 30_000
 
 
-async def read(request: Request, most: int) -> bytes:
+async def read(request: Request, most: int, seconds: float) -> bytes:
     """The body, never more than `most` bytes of it in memory (contract: 1 MiB, where the chart says nothing else).
 
     Raises:
-        Problem: 413 when it is larger.
+        Problem: 413 when it is larger, 408 when it is not here after so many seconds.
     """
+    if declared(request) > most:
+        raise _too_large(most)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most} bytes")
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _too_large(most)
+    except TimeoutError as error:
+        message = f"the body was not here after {seconds:g} s; send the request again"
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, message, headers={"Connection": "close"}) from error
     return bytes(body)
+
+
+def declared(request: Request) -> int:
+    """How long the body says it is; 0: it does not."""
+    text = request.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - as h11 takes it
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most} bytes")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -34,19 +56,33 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
-        unstorable = list(_unstorable(value))
+        if _count(value) > MAX_VALUES:
+            raise invalid("", f"the body holds more than {MAX_VALUES} values", FaultCode.LIMIT_EXCEEDED)
+        unstorable = list(islice(_unstorable(value), MAX_FAULTS + 1))
     except RecursionError as error:
-        raise refused([Fault("", "the body is nested too deep")]) from error
+        raise invalid("", "the body is nested too deep", FaultCode.INVALID_JSON) from error
     except ValueError as error:
-        raise refused([Fault("", f"the body is not JSON: {error}")]) from error
+        raise invalid("", f"the body is not JSON: {cut(str(error), 300)}", FaultCode.INVALID_JSON) from error
     if not isinstance(value, dict):
-        raise refused([Fault("", "the body must be a JSON object")])
-    faults = [
-        Fault(path, "holds a character that cannot be stored (NUL or half a surrogate pair)") for path in unstorable
-    ]
-    if faults:
-        raise refused(faults)
+        raise invalid("", "the body must be a JSON object", FaultCode.INVALID_JSON)
+    if unstorable:
+        message = "holds a character that cannot be stored (NUL or half a surrogate pair)"
+        raise refused([Fault(path, message) for path in unstorable])
     return value
+
+
+def _count(value: Any) -> int:
+    """How many values there are in it, counted no further than needed."""
+    found, rest = 0, [value]
+    while rest and found <= MAX_VALUES:
+        match rest.pop():
+            case dict() as inner:
+                found += len(inner)
+                rest += inner.values()
+            case list() as inner:
+                found += len(inner)
+                rest += inner
+    return found
 
 
 def canonical(value: dict[str, Any]) -> bytes:

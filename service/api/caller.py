@@ -5,9 +5,11 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 
-from service.api.problems import Problem, unknown_job
+from service.api import audit
+from service.api.problems import RETRY_AFTER, Problem, unknown_job
 from service.api.wiring import Services
 from service.domain.cluster import Caller
 from service.domain.job import Job, JobType
@@ -16,6 +18,9 @@ from service.domain.names import is_job_id
 from service.domain.reach import Reach
 from service.domain.selection import Selection
 from service.jobs import dumplogs
+from service.jobs.ports import UnavailableError
+
+log = structlog.get_logger()
 
 #: What a job of that type reads on behalf of its caller.
 _READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
@@ -27,29 +32,64 @@ async def caller(request: Request, services: Services) -> Caller:
     Raises:
         Problem: 401 without a token that Kubernetes accepts for our audience.
     """
+    request.state.caller = found = await _reviewed(request, services)
+    return found
+
+
+async def still(request: Request, services: Services, who: Caller) -> None:
+    """Have the token reviewed again, after something that took the client's own time: it may have ended meanwhile.
+
+    Raises:
+        Problem: 401 where Kubernetes does not accept it any more, or not for the same caller.
+    """
+    if (await _reviewed(request, services)).user_id != who.user_id:
+        raise _unauthenticated("this token is another caller's now")
+
+
+async def _reviewed(request: Request, services: Services) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _unauthenticated("a bearer token is needed: Authorization: Bearer …")
-    found = await services.reviews.caller(token.strip())
+    try:
+        found = await services.reviews.caller(token.strip())
+    except UnavailableError as error:
+        # Where Kubernetes is, and how it fails, is not for those who may be anybody.
+        log.warning("no token can be reviewed", reason=str(error))
+        message = "Kubernetes does not say whose this token is; try again in a few seconds"
+        headers = {"Retry-After": str(RETRY_AFTER)}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=headers) from error
     if found is None:
         raise _unauthenticated(
             "Kubernetes does not accept this token for this service (wrong, expired, or another audience)"
         )
-    request.state.caller = found
     return found
 
 
 CallerDep = Annotated[Caller, Depends(caller)]
 
 
-async def turn(services: Services, who: CallerDep) -> AsyncIterator[None]:
+async def turn(request: Request, services: Services, who: CallerDep) -> AsyncIterator[None]:
     """One of the caller's turns, for as long as the request is under way; 429 where all are taken."""
     with services.turns.take(who.user_id):
+        audit.begin(request)
         yield
 
 
 def _unauthenticated(message: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": 'Bearer realm="opsjobs"'})
+
+
+async def require_create_anything(services: Services, who: Caller) -> None:
+    """Read no body of those who may create no job of any type anywhere: it costs, and all they would get is a refusal.
+
+    Raises:
+        Problem: 403.
+    """
+    workspaces = await services.homes.workspaces()
+    namespaces = [namespace for workspace in workspaces for namespace in workspace.namespaces]
+    if not await services.reviews.granted(who, "create", JobType, namespaces):
+        message = f"{who.user_name} may create no jobs: the right is create on opsjobs.opsjob.io/<type>"
+        raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def create_reach(services: Services, who: Caller, kind: JobType) -> Reach:

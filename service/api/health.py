@@ -1,12 +1,19 @@
 """The routes beside the API: probes for the kubelet; metrics and the schema for those with a token."""
 
+from http import HTTPStatus
+
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from service.api.caller import turn
-from service.api.openapi import document, empty, problems
+from service.api.caller import caller, turn
+from service.api.openapi import VERBOSE, also_plain, document, empty, problems
+from service.api.problems import RETRY_AFTER
 from service.api.wiring import Services
+from service.jobs.ports import UnavailableError
+
+log = structlog.get_logger()
 
 router = APIRouter()
 guarded = APIRouter(dependencies=[Depends(turn)])
@@ -20,14 +27,23 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     summary="Its store and Kubernetes answer",
-    response_class=Response,
-    responses={**empty(), 503: problems()[503]},
+    response_class=PlainTextResponse,
+    openapi_extra=VERBOSE,
+    responses={**empty("text/plain"), 401: problems()[401], 503: also_plain(problems()[503])},
 )
-async def readyz(services: Services) -> Response:
-    """503 that names the dependency which is away."""
-    await services.records.ping()
-    await services.cluster.ping()
-    return Response()
+async def readyz(request: Request, services: Services) -> Response:
+    """One plain word. What is away is for callers to know: `?verbose` needs a token."""
+    verbose = "verbose" in request.query_params
+    if verbose:
+        await caller(request, services)
+    try:
+        await services.readiness.check()
+    except UnavailableError as error:
+        if verbose:
+            raise
+        log.warning("not ready", reason=str(error))
+        return PlainTextResponse("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)})
+    return PlainTextResponse("ready")
 
 
 @guarded.get(

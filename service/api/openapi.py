@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from service.api import answers
 from service.api.examples import EXAMPLES
+from service.api.models import MODELS
+from service.api.parameters import FALSE, TRUE
 from service.api.query import MAX_LIMIT, MAX_OFFSET
-from service.api.requests import MODELS
 from service.domain.job import JobType, Phase
 from service.domain.listing import SortField
 
@@ -63,6 +64,11 @@ def answer(model: type[BaseModel], **further: Any) -> dict[int | str, Schema]:
     return {200: {"description": "OK", "content": content, **further}}
 
 
+def also_plain(response: Schema) -> Schema:
+    """A problem, or for those without a token one plain word."""
+    return {**response, "content": {"text/plain": {}, **response["content"]}}
+
+
 def empty(content_type: str = "") -> dict[int | str, Schema]:
     """200 without a body, or with one of that type."""
     return {200: {"description": "OK", **({"content": {content_type: {}}} if content_type else {})}}
@@ -97,7 +103,7 @@ def _choice(values: Any) -> Schema:
 
 _TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
 _WHEN: Schema = {"type": "string", "format": "date-time"}
-_BOOLEAN: Schema = {"type": "string", "enum": ["true", "false"]}
+_BOOLEAN: Schema = {"type": "string", "enum": [*TRUE, *FALSE]}
 
 LIST: Schema = {
     "parameters": [
@@ -119,7 +125,13 @@ LIST: Schema = {
 
 CREATE: Schema = {
     "parameters": [
-        {"name": "dryRun", "in": "query", "schema": _BOOLEAN, "description": "answer the plan and create nothing"},
+        _query("dryRun", _BOOLEAN, "answer the plan and create nothing; bare, it means the same as true"),
+        {
+            "name": "expectedPlan",
+            "in": "query",
+            "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "description": "the planDigest of a dry run: 409 where the plan has become another",
+        },
         {
             "name": "Idempotency-Key",
             "in": "header",
@@ -137,6 +149,30 @@ CREATE: Schema = {
         },
     },
 }
+
+VERBOSE: Schema = {
+    "parameters": [
+        {
+            "name": "verbose",
+            "in": "query",
+            "allowEmptyValue": True,
+            "schema": {"type": "string"},
+            "description": "say what is away; needs a token",
+        }
+    ]
+}
+SHOW: Schema = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "the ETag of what is known already: 304 where it is still that",
+        }
+    ]
+}
+TAGGED: Schema = {"ETag": {"schema": {"type": "string"}, "required": True}}
+NOT_MODIFIED: dict[int | str, Schema] = {304: {"description": "what If-None-Match names", "headers": TAGGED}}
 
 CREATED: dict[int | str, Schema] = {
     200: {

@@ -1,6 +1,7 @@
 """Errors as people and programs read them: RFC 9457 with errorCode and errorMessage (contract: errors)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from service.domain.faults import Fault, NotPermittedError, RefusedError
+from service.domain.faults import MAX_FAULTS, Fault, FaultCode, NotPermittedError, RefusedError, cut, shown
 from service.jobs.ports import QuotaError, UnavailableError
 from service.jobs.submit import KeyConflictError
 
@@ -23,20 +24,25 @@ RETRY_AFTER_A_JOB = 60
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
-    """Anything that is answered with an error status. `message` says what was wrong, where, and what to do."""
+    """Anything that is answered with an error status. `message` says what was wrong, where, and what to do.
+
+    `code` is the kind of it for programs; left out, it is the status' own name.
+    """
 
     def __init__(
         self,
         status: HTTPStatus,
         message: str,
         *,
-        faults: list[Fault] | None = None,
+        code: str = "",
+        faults: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.faults = faults or []
+        self.code = code or status.name
+        self.faults = faults
         self.headers = headers or {}
 
 
@@ -46,22 +52,37 @@ def answer(problem: Problem) -> JSONResponse:
         "title": problem.status.phrase,
         "status": problem.status.value,
         "detail": problem.message,
-        "errorCode": problem.status.name,
+        "errorCode": problem.code,
         "errorMessage": problem.message,
     }
     if problem.faults:
-        body["errors"] = [{"path": fault.path, "message": fault.message} for fault in problem.faults]
+        body["errors"] = [
+            {"path": fault.path, "message": fault.message, "errorCode": fault.code.value} for fault in problem.faults
+        ]
     return JSONResponse(body, problem.status, problem.headers, media_type="application/problem+json")
 
 
-def refused(faults: list[Fault]) -> Problem:
-    """400 with every fault of the request at once, each with its path."""
-    message = "; ".join(f"{fault.path}: {fault.message}" if fault.path else fault.message for fault in faults)
-    return Problem(HTTPStatus.BAD_REQUEST, message, faults=faults)
+def refused(faults: Iterable[Fault]) -> Problem:
+    """400 with the faults of the request at once, each with its path; where there are too many, the first of them.
+
+    All of one kind: that is the problem's errorCode. Of several kinds: BAD_REQUEST, and each fault has its own.
+    """
+    found = list(faults)
+    named = [replace(fault, path=cut(fault.path)) for fault in found[:MAX_FAULTS]]
+    message = "; ".join(map(str, named))
+    if len(found) > len(named):
+        message += f"; and {len(found) - len(named)} more"
+    codes = {fault.code for fault in found}
+    return Problem(HTTPStatus.BAD_REQUEST, message, code=codes.pop() if len(codes) == 1 else "", faults=named)
+
+
+def invalid(path: str, message: str, code: FaultCode = FaultCode.INVALID_VALUE) -> Problem:
+    """400 for a single fault."""
+    return refused([Fault(path, message, code)])
 
 
 def unknown_job(job_id: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"there is no job {job_id!r}")
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no job {shown(job_id)}", code="UNKNOWN_JOB")
 
 
 def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
@@ -92,7 +113,7 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
 
     @app.exception_handler(RefusedError)
     async def _(_request: Request, error: RefusedError) -> JSONResponse:
-        return answer(refused(list(error.faults)))
+        return answer(refused(error.faults))
 
     app.add_exception_handler(NotPermittedError, _not_permitted)
     app.add_exception_handler(QuotaError, _too_many)
@@ -107,13 +128,15 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
     async def _(_request: Request, error: KeyConflictError) -> JSONResponse:
         if error.in_flight:
             headers = {"Retry-After": str(RETRY_AFTER)}
-            return answer(Problem(HTTPStatus.CONFLICT, f"{error}; try again in a few seconds", headers=headers))
-        return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}; use a new key for a new job"))
+            message = f"{error}; try again in a few seconds"
+            return answer(Problem(HTTPStatus.CONFLICT, message, code="KEY_IN_FLIGHT", headers=headers))
+        message = f"{error}; use a new key for a new job"
+        return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, code="KEY_OF_ANOTHER_BODY"))
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        message = f"{request.method} {request.url.path}: {status.description or status.phrase}"
+        message = f"{cut(request.method)} {cut(request.url.path)}: {status.description or status.phrase}"
         headers = dict(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(sorted(_methods(request, routes)))

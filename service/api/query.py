@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TypeVar
 
+from service.api.parameters import truth
 from service.api.problems import refused
-from service.domain.faults import Fault
+from service.domain.faults import Fault, shown
 from service.domain.job import JobType, Phase
 from service.domain.listing import ListQuery, SortField, Visible
 
@@ -62,7 +63,7 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
         job_name=given.get("jobName"),
         phase=read("phase", lambda text: _choice(Phase, text), None),
         type=read("type", lambda text: _choice(JobType, text), None),
-        include_deleted=read("includeDeleted", _truth, default=False),
+        include_deleted=read("includeDeleted", truth, default=False),
     )
     faults += [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
     if faults:
@@ -81,7 +82,7 @@ def _moment(text: str, *, up: bool) -> datetime:
     """A time in whole milliseconds, as creation times are kept: rounded up for since, down for until."""
     match = _TIME.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not an RFC 3339 time like 2025-01-10T08:00:00.000Z")
+        raise ValueError(f"{shown(text)} is not an RFC 3339 time like 2025-01-10T08:00:00.000Z")
     day, clock, fraction, offset = match.groups()
     # A plus sign that was not percent-encoded arrives as a space.
     offset = "+00:00" if not offset or offset in "Zz" else offset.replace(" ", "+")
@@ -92,12 +93,12 @@ def _moment(text: str, *, up: bool) -> datetime:
         beyond = up and digits[3:].strip("0") != ""
         return whole + timedelta(milliseconds=1) if beyond else whole
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text!r} is not a time: {error}") from error
+        raise ValueError(f"{shown(text)} is not a time: {error}") from error
 
 
 def _number(text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,10}", text) or not least <= int(text) <= most:
-        raise ValueError(f"{text!r} must be a whole number from {least} to {most}")
+        raise ValueError(f"{shown(text)} must be a whole number from {least} to {most}")
     return int(text)
 
 
@@ -105,16 +106,12 @@ def _choice(choices: type[Choice], text: str) -> Choice:
     try:
         return choices(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} must be one of {', '.join(str(choice.value) for choice in choices)}") from error
+        raise ValueError(
+            f"{shown(text)} must be one of {', '.join(str(choice.value) for choice in choices)}"
+        ) from error
 
 
 def _order(text: str) -> str:
     if text not in ("asc", "desc"):
-        raise ValueError(f"{text!r} must be asc or desc")
+        raise ValueError(f"{shown(text)} must be asc or desc")
     return text
-
-
-def _truth(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(f"{text!r} must be true or false")
-    return text == "true"

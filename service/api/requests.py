@@ -1,237 +1,141 @@
-"""The body of POST /api/v1/opsjobs, one model per job type (opsjob-api.md; contract: Requests)."""
+"""From a request's body to an order, or to everything that is wrong with how it is filled in."""
 
-import posixpath
-import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from itertools import islice
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import ValidationError
 
-from service.api.problems import refused
-from service.domain.faults import Fault
+from service.api.models import MODELS, JobRequest, MaskedValueError, fields
+from service.api.spellings import Spelled, spelled
+from service.domain.faults import MAX_FAULTS, Fault, FaultCode, cut, shown
 from service.domain.job import JobType, Named
-from service.domain.quantities import quantity_fault
 from service.jobs.order import Order
 
-SCOPES = ("node", "workload", "workspace", "cluster")
-#: The API spells durations in whole seconds; more than 68 years is a mistake, and Argo's int64 is far away.
-INT32 = 2**31 - 1
-
-#: How the fault of a field begins that another job type has.
-ELSEWHERE = "is only for"
-
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+#: What stands in for required fields that are missing or faulty, while the rest of the order is looked at.
+_STAND_INS = {"name": "faulty", "image": "faulty", "entryPoint": "faulty"}
 
 
-def _holds_a_letter_or_digit(name: str) -> str:
-    if not any(character.isalnum() for character in name):
-        raise ValueError("must hold at least one letter or digit")
-    return name
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was read of a body. With faults the order is incomplete: it is there to find what else is wrong.
 
-
-def _is_normal_path(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError(f"{path!r} must be absolute")
-    # POSIX gives a path with two leading slashes a meaning of its own, so normpath keeps them.
-    normal = "/" + posixpath.normpath(path).lstrip("/")
-    if path != normal:
-        raise ValueError(f"{path!r} must be normalized, like {normal!r}")
-    return path
-
-
-def _is_env_name(name: str) -> str:
-    if not _ENV_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a name for an environment variable")
-    return name
-
-
-def _is_number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004  # pydantic turns a ValueError into a fault
-    return value
-
-
-def _is_quantity(value: str) -> str:
-    if fault := quantity_fault(value):
-        raise ValueError(fault)
-    return value
-
-
-Text = Annotated[StrictStr, Field(min_length=1, max_length=253)]
-Seconds = Annotated[StrictInt, Field(ge=-INT32, le=INT32)]
-Quantity = Annotated[StrictStr, AfterValidator(_is_quantity)]
-Ratio = Annotated[
-    Decimal,
-    Field(gt=0, le=1, max_digits=30),
-    BeforeValidator(_is_number),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
-]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Input(Strict):
-    name: Literal["node", "addon.template", "workload", "workspace", "cluster", "node.template"]
-    value: Text
-
-
-def _names_a_scope(inputs: list[Input]) -> list[Input]:
-    if not any(item.name in SCOPES for item in inputs):
-        raise ValueError(f"at least one of {', '.join(SCOPES)} must say which nodes are meant")
-    return inputs
-
-
-def _names_a_workload(inputs: list[Input]) -> list[Input]:
-    if not any(item.name == "workload" for item in inputs):
-        raise ValueError("must name a workload")
-    return inputs
-
-
-def _names_a_template(inputs: list[Input]) -> list[Input]:
-    if not any(item.name in ("addon.template", "node.template") for item in inputs):
-        raise ValueError("must name what to run: an addon.template or a node.template")
-    return inputs
-
-
-Inputs = Annotated[list[Input], Field(min_length=1, max_length=10_000)]
-Scoped = Annotated[Inputs, AfterValidator(_names_a_scope)]
-OfWorkload = Annotated[Inputs, AfterValidator(_names_a_workload)]
-
-
-class JobRequest(Strict):
-    """The fields of every job type."""
-
-    name: Annotated[Text, AfterValidator(_holds_a_letter_or_digit)]
-    type: JobType
-    inputs: Scoped
-    timeout_second: Seconds | None = Field(None, alias="timeoutSecond")
-    ttl_seconds_after_finished: Seconds | None = Field(None, alias="ttlSecondsAfterFinished")
-    excluded_nodes: list[Text] | None = Field(None, alias="excludedNodes", max_length=10_000)
-    is_tolerate_all: StrictBool | None = Field(None, alias="isTolerateAll")
-
-
-class AddonRequest(JobRequest):
-    inputs: Annotated[Scoped, AfterValidator(_names_a_template)]
-    batch_count: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="batchCount")
-    available_ratio: Ratio | None = Field(None, alias="availableRatio")
-    security_upgrade: StrictBool | None = Field(None, alias="securityUpgrade")
-
-
-class Resource(Strict):
-    cpu: Quantity | None = None
-    gpu: Quantity | None = None
-    memory: Quantity | None = None
-    ephemeral_storage: Quantity | None = Field(None, alias="ephemeralStorage")
-    shared_memory: Quantity | None = Field(None, alias="sharedMemory")
-    replica: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = None
-
-
-class PreflightRequest(JobRequest):
-    image: Annotated[StrictStr, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
-    entry_point: StrictStr = Field(alias="entryPoint")
-    resource: Resource | None = None
-    env: dict[Annotated[str, AfterValidator(_is_env_name)], StrictStr] | None = None
-    hostpath: list[Annotated[Text, AfterValidator(_is_normal_path)]] | None = Field(None, max_length=100)
-
-
-class DumplogRequest(JobRequest):
-    inputs: OfWorkload
-
-
-class RebootRequest(JobRequest):
-    pass
-
-
-class ExportimageRequest(JobRequest):
-    inputs: OfWorkload
-
-
-MODELS: dict[JobType, type[JobRequest]] = {
-    JobType.ADDON: AddonRequest,
-    JobType.PREFLIGHT: PreflightRequest,
-    JobType.DUMPLOG: DumplogRequest,
-    JobType.REBOOT: RebootRequest,
-    JobType.EXPORTIMAGE: ExportimageRequest,
-}
-
-
-def order(body: dict[str, Any]) -> Order:
-    """The order that a request body places.
-
-    Raises:
-        Problem: 400 with every fault of the body at once, each with its path.
+    `order` None: not even its type and inputs are known.
     """
-    body = dict(body)
-    if "securityOperation" in body:  # contract: another spelling
-        body.setdefault("securityUpgrade", body.pop("securityOperation"))
+
+    order: Order | None
+    faults: tuple[Fault, ...] = ()
+
+
+def form(body: Mapping[str, Any]) -> Form:
+    """The order that a request body places, with every fault of the body's form at once, each with its path."""
     kind = body.get("type")
     known = isinstance(kind, str) and kind in list(JobType)
     model = MODELS[JobType(str(kind))] if known else JobRequest
+    # While the type is unknown nobody can say which fields are another type's.
+    request = spelled(body, fields(model))
     try:
-        request = model.model_validate(body)
+        order = _order(model.model_validate(request.body))
     except ValidationError as error:
-        faults = [_fault(item, kind) for item in error.errors()]
-        # While the type is unknown nobody can say which fields are another type's.
-        raise refused([fault for fault in faults if known or not fault.message.startswith(ELSEWHERE)]) from error
-    return _order(request)
+        # Values that were sent are in it: bounded, and never shown but by `shown`.
+        found = error.errors(include_url=False)
+        stated = islice(_faults(found, request, str(kind) if known else ""), MAX_FAULTS + 1)
+        faulty = {str(item["loc"][0]) for item in found if item["loc"]}
+        return Form(_incomplete(model, request.body, faulty), (*request.faults, *stated))
+    return Form(order, request.faults)
 
 
-def _order(request: JobRequest) -> Order:
+def _incomplete(model: type[JobRequest], body: Mapping[str, Any], faulty: set[str]) -> Order | None:
+    """The rest of an order without its faulty fields; None where these say its type or which nodes it means."""
+    if faulty & {"type", "inputs"}:
+        return None
+    known = {name: value for name, value in body.items() if name in fields(model) and name not in faulty}
+    missing = {name: text for name, text in _STAND_INS.items() if name in fields(model) and name not in known}
+    try:
+        return _order(model.model_validate({**missing, **known}), without=frozenset(missing))
+    except ValidationError:
+        return None
+
+
+def _order(request: JobRequest, without: frozenset[str] = frozenset()) -> Order:
     common = {"name", "type", "inputs", "timeout_second"}
+    options = request.model_dump(by_alias=True, exclude=common, exclude_none=True)
     return Order(
         name=request.name,
         type=request.type,
         inputs=tuple(Named(item.name, item.value) for item in request.inputs),
         timeout_second=request.timeout_second,
-        options=request.model_dump(by_alias=True, exclude=common, exclude_none=True),
+        options={name: value for name, value in options.items() if name not in without},
+        complete=not without,
     )
 
 
-def _fault(error: Any, kind: Any) -> Fault:
-    path = _path(error["loc"])
+def _faults(errors: Any, request: Spelled, kind: str) -> Iterator[Fault]:
+    for error in errors:
+        if error["type"] != "extra_forbidden":
+            yield _fault(error, request)
+        elif len(error["loc"]) > 1:
+            yield _unknown(error, request)
+        elif owners := _owners(error["loc"][0]):
+            if kind:
+                message = f"is only for {', '.join(owners)}, not for {kind}{_sent(error)}"
+                yield Fault(_path(error["loc"], request), message, FaultCode.FIELD_OF_ANOTHER_TYPE)
+        else:
+            yield _unknown(error, request)
+
+
+def _owners(field: str) -> list[str]:
+    """The job types that have the field."""
+    name = "resource" if field == "replica" else field
+    return [str(owner) for owner, model in MODELS.items() if name in fields(model)]
+
+
+def _unknown(error: Any, request: Spelled) -> Fault:
+    message = f"is not a field of this request (fields are spelled exactly as in the API document){_sent(error)}"
+    return Fault(_path(error["loc"], request), message, FaultCode.UNKNOWN_FIELD)
+
+
+def _fault(error: Any, request: Spelled) -> Fault:
+    path, message, code = _path(error["loc"], request), "", FaultCode.INVALID_VALUE
     match error["type"]:
-        case _ if path == "type":
-            return Fault(path, f"must be one of {', '.join(JobType)}")
-        case "extra_forbidden":
-            return Fault(path, _stranger(error["loc"], kind))
         case "missing":
-            return Fault(path, "is required")
+            return Fault(path, "is required", FaultCode.MISSING_FIELD)
+        case _ if path == "type":
+            message = f"must be one of {', '.join(JobType)}"
+        case "literal_error":
+            message = f"must be one of {error['ctx']['expected']}"
+        case "too_long":
+            return Fault(path, f"has more than {error['ctx']['max_length']} items", FaultCode.LIMIT_EXCEEDED)
         case "value_error":
-            return Fault(path, str(error["ctx"]["error"]))
+            message = str(error["ctx"]["error"])
+            if isinstance(error["ctx"]["error"], MaskedValueError):
+                code = FaultCode.MASKED_VALUE
         case _:
-            return Fault(path, error["msg"][0].lower() + error["msg"][1:])
+            message = error["msg"][0].lower() + error["msg"][1:]
+    return Fault(path, f"{message}{_sent(error)}", code)
 
 
-def _stranger(location: tuple[Any, ...], kind: Any) -> str:
-    if len(location) == 1:
-        owners = [str(owner) for owner, model in MODELS.items() if location[0] in _names(model)]
-        if owners:
-            return f"{ELSEWHERE} {', '.join(owners)}, not for {kind}"
-    return "is not a field of this request (fields are spelled exactly as in the API document)"
+def _sent(error: Any) -> str:
+    """What was sent, as a fault ends; never a value of env."""
+    value = error["input"]
+    if error["loc"][0] == "env":
+        return ""
+    match value:
+        case None | bool() | int() | str() | Decimal():
+            return f"; {shown(value)} was sent"
+        case list() | dict() if error["type"] != "value_error":
+            return f"; {'a list' if isinstance(value, list) else 'an object'} was sent"
+        case _:
+            return ""
 
 
-def _names(model: type[JobRequest]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
-
-
-def _path(location: tuple[Any, ...]) -> str:
+def _path(location: tuple[Any, ...], request: Spelled) -> str:
     path = ""
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
         elif part != "[key]":
-            path += f".{part}" if path else str(part)
-    return path
+            path += f".{cut(part)}" if path else cut(str(part))
+    return request.sent_as.get(path, path)

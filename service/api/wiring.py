@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.readiness import Readiness
+from service.api.room import Room
 from service.api.turns import Turns
 from service.domain.cluster import Caller
 from service.domain.job import Job
@@ -23,7 +25,11 @@ class Wiring:
     argo_ui_url: str
     jobs_namespace: str
     turns: Turns
+    readiness: Readiness
     max_body_bytes: int
+    room: Room
+    #: Seconds that a client has to send the body of a request.
+    body_seconds: float = 30.0
 
     async def may(self, who: Caller, verb: str, job: Job) -> bool:
         """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""

@@ -41,7 +41,8 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,
         "plan": plan_answer(job.plan),
         "progress": progress(job.plan),
-        "links": _links(job, argo_ui_url, jobs_namespace),
+        # A page about a Workflow that is gone would only say so.
+        **({} if job.workflow_gone else {"links": _links(job, argo_ui_url, jobs_namespace)}),
     }
 
 

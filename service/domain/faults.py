@@ -1,7 +1,40 @@
-"""What is wrong with a request, said all at once."""
+"""What is wrong with a request, said all at once and never at any length."""
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from itertools import islice
+
+#: The most faults of one request that are named, and the most characters of a value or path in them: what a request
+#: gets wrong, however large it is, makes no large answer.
+MAX_FAULTS = 50
+MAX_SHOWN = 100
+
+
+class FaultCode(StrEnum):
+    """The kind of a fault, for programs (contract: errorCode)."""
+
+    INVALID_JSON = "INVALID_JSON"
+    INVALID_VALUE = "INVALID_VALUE"
+    UNKNOWN_FIELD = "UNKNOWN_FIELD"
+    UNKNOWN_PARAMETER = "UNKNOWN_PARAMETER"
+    FIELD_OF_ANOTHER_TYPE = "FIELD_OF_ANOTHER_TYPE"
+    MISSING_FIELD = "MISSING_FIELD"
+    CONTRADICTION = "CONTRADICTION"
+    MASKED_VALUE = "MASKED_VALUE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    NOT_INSTALLED = "NOT_INSTALLED"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    UNKNOWN_NODE = "UNKNOWN_NODE"
+    UNKNOWN_WORKSPACE = "UNKNOWN_WORKSPACE"
+    UNKNOWN_WORKLOAD = "UNKNOWN_WORKLOAD"
+    AMBIGUOUS_WORKLOAD = "AMBIGUOUS_WORKLOAD"
+    UNKNOWN_CLUSTER = "UNKNOWN_CLUSTER"
+    UNKNOWN_TEMPLATE = "UNKNOWN_TEMPLATE"
+    NO_NODE_LEFT = "NO_NODE_LEFT"
+    NO_IMAGE = "NO_IMAGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +43,7 @@ class Fault:
 
     path: str
     message: str
+    code: FaultCode = FaultCode.INVALID_VALUE
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -24,4 +58,27 @@ class RefusedError(Exception):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("; ".join(map(str, self.faults)))
+        super().__init__("; ".join(map(str, islice(self.faults, MAX_FAULTS))))
+
+
+def shown(value: object) -> str:
+    """A value as a message names it: what was sent, cut to MAX_SHOWN characters."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return repr(cut(value))
+        case Decimal():
+            return cut(str(value))
+        case _:
+            return cut(_SHORT.repr(value))
+
+
+def cut(text: str, most: int = MAX_SHOWN) -> str:
+    """The text, or as much of it as may be shown."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_SHOWN

@@ -7,8 +7,10 @@ import unicodedata
 from collections.abc import Callable
 
 SUFFIX_LENGTH = 6
-#: A DNS label, and a Kubernetes label value.
+#: A DNS label, and a Kubernetes label value; ids of before may be as long.
 MAX_LENGTH = 63
+#: Of a new id: a job of several Workflows appends a number (contract: name).
+MAX_NEW_LENGTH = 58
 #: What a name with no Latin letter or digit in it becomes.
 FALLBACK = "opsjob"
 
@@ -25,7 +27,7 @@ def job_id(name: str, choose: Callable[[str], str] = secrets.choice) -> str:
         choose: picks one character of a text, at random.
     """
     suffix = "".join(choose(_ALPHABET) for _ in range(SUFFIX_LENGTH))
-    prefix = _normalized(name)[: MAX_LENGTH - SUFFIX_LENGTH - 1].strip("-")
+    prefix = _normalized(name)[: MAX_NEW_LENGTH - SUFFIX_LENGTH - 1].strip("-")
     return f"{prefix}-{suffix}"
 
 

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode, shown
 from service.domain.job import ExcludedNode, Plan
 
 #: Argo puts what it knows in the place of `{{…}}`, so no text with braces goes where it looks.
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
 _PATH = re.compile(r"[^{}]*")
-_MAX_ENV_NAME = 253
 _STORAGE = "ephemeral-storage"
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": _STORAGE}
@@ -66,25 +65,26 @@ class Allowed:
 
 
 def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:
-    """What an order may not ask for, all of it at once."""
-    if not _IMAGE.fullmatch(options["image"]):
-        yield Fault(
-            "image", f"{options['image']!r} is not the name of an image, like registry.example.com/tools/check:1.2"
-        )
-    try:
-        script(options["entryPoint"])
-    except ValueError as error:
-        yield Fault("entryPoint", str(error))
+    """What an order may not ask for, all of it at once; also of one that lacks what it needs."""
+    if "image" in options and not _IMAGE.fullmatch(options["image"]):
+        message = "is not the name of an image, like registry.example.com/tools/check:1.2"
+        yield Fault("image", f"{shown(options['image'])} {message}")
+    if "entryPoint" in options:
+        yield from _script_faults(options["entryPoint"])
     taken = (*_TAKEN, _SHARED_MEMORY) if (options.get("resource") or {}).get("sharedMemory") else _TAKEN
     for index, path in enumerate(options.get("hostpath") or ()):
         if why := _not_mounted(path, allowed, taken):
-            yield Fault(f"hostpath[{index}]", f"{path!r} may not be mounted: {why}")
+            yield Fault(f"hostpath[{index}]", f"{shown(path)} may not be mounted: {why}", FaultCode.NOT_ALLOWED)
     gpus = (options.get("resource") or {}).get("gpu")
     if gpus is not None and not gpus.isdecimal():
-        yield Fault("resource.gpu", f"{gpus!r} must be a whole number: a device is not shared")
-    for name in options.get("env") or {}:
-        if len(name) > _MAX_ENV_NAME:
-            yield Fault(f"env.{name[:40]}…", f"a name has at most {_MAX_ENV_NAME} characters")
+        yield Fault("resource.gpu", f"{shown(gpus)} must be a whole number: a device is not shared")
+
+
+def _script_faults(entry_point: str) -> Iterator[Fault]:
+    try:
+        script(entry_point)
+    except ValueError as error:
+        yield Fault("entryPoint", str(error))
 
 
 def script(entry_point: str) -> str:

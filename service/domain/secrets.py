@@ -30,8 +30,11 @@ _OPEN = re.compile(r"foreign|partition|primary|public|sort")
 _WITHIN = re.compile(
     r"password|passwd|passphrase|secret|token|credential|(api|access|private|auth|ssh)key|conn(ection)?str(ing)?"
 )
-#: Values that give it away whatever their name: scheme://user:password@host, and private keys.
-_VALUE = re.compile(r"://[^\s/:@]*:[^\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+#: Values that give it away whatever their name: private keys, and scheme://user:password@host. What stands before a `@`
+#: is looked at by itself: one expression for all of it would look through the rest of the value at each `://:` again,
+#: and a value of a megabyte would take it a minute (tests/attacks/test_attack_regex.py).
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
+_USER_AND_PASSWORD = re.compile(r"://[^/:]*:.")
 
 
 def looks_secret(name: str) -> bool:
@@ -56,4 +59,12 @@ def _ends_in_a_key(words: list[str]) -> bool:
 
 def masked(env: Mapping[str, str]) -> dict[str, str]:
     """The variables as anybody may read them."""
-    return {name: MASK if looks_secret(name) or _VALUE.search(value) else value for name, value in env.items()}
+    return {name: MASK if looks_secret(name) or holds_secret(value) else value for name, value in env.items()}
+
+
+def holds_secret(value: str) -> bool:
+    """Whether a value gives away a password or a private key. The time it takes grows as the value does, no faster."""
+    if _PRIVATE_KEY.search(value):
+        return True
+    words = value.split() if "://" in value else ()
+    return any(_USER_AND_PASSWORD.search(before) for word in words for before in word.split("@")[:-1])

@@ -17,6 +17,8 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Whose rights count where a job may read more for some than for others; None: nobody's.
     caller: Caller | None = None
+    #: False: fields that it needs were faulty and are left out. Such an order is only looked at, for more faults.
+    complete: bool = True
 
     def values(self, name: str) -> list[str]:
         """The values of one kind of input, in input order."""

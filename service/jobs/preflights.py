@@ -29,7 +29,7 @@ class Preflights:
         options = order.options
         plan = preflight.narrowed(selection.plan, (options.get("resource") or {}).get("replica"))
         faults = list(preflight.faults(options, self.allowed))
-        if faults:
+        if faults or not order.complete:
             return Work(faults=tuple(faults))
         peers = f"p{secrets.token_hex(4)}"
         files = preflight.files(plan, options, order.name, preflight.script(options["entryPoint"]), peers)

@@ -11,6 +11,7 @@ from service.domain.cluster import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings, Object
+from service.kube.known_tokens import KnownTokens
 from workflow_templates.protocol.api_path import api_path, is_object_name
 
 _TOKEN_REVIEWS = api_path("authentication.k8s.io/v1", "tokenreviews")
@@ -21,9 +22,15 @@ SECONDS = 8.0
 _TOKENS = 2_000
 _RIGHTS = 20_000
 _GRANTS = 500
-#: Token reviews under way at one time, and those that may wait for one of these to end.
-_REVIEWS_AT_ONCE = 32
-_REVIEWS_WAITING = 512
+#: Reviews under way at one time of tokens that were accepted before, and of strangers': few of the client's
+#: connections, so that some are left for everything else that is asked of Kubernetes.
+_KNOWN_AT_ONCE = 16
+_STRANGERS_AT_ONCE = 8
+#: Strangers' tokens that may wait for one of these to end.
+_STRANGERS_WAITING = 512
+#: Callers of whom it is remembered which tokens were accepted, and how many of each: no caller makes others strangers.
+_KNOWN_CALLERS = 2_000
+_KNOWN_TOKENS_EACH = 8
 #: Questions under way at one time for one caller's rights in many namespaces.
 _AT_ONCE = 16
 #: The same where nobody waits for the answers, only for the processor that they take from everybody else's requests.
@@ -41,8 +48,11 @@ class KubeReviews:
         self._callers: BriefCache[Caller] = BriefCache(seconds, _TOKENS)
         # Apart from them: who sends tokens of nobody, each another one, makes no caller unknown.
         self._asked: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
-        self._asking = asyncio.Semaphore(_REVIEWS_AT_ONCE)
-        self._waiting = 0
+        self._asked_again: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
+        self._known = KnownTokens(_KNOWN_CALLERS, _KNOWN_TOKENS_EACH)
+        self._asking_known = asyncio.Semaphore(_KNOWN_AT_ONCE)
+        self._asking_strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
+        self._strangers = 0
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
         self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS, _RIPE_GRANTS)
         self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _GRANTS)
@@ -58,21 +68,33 @@ class KubeReviews:
         key = hashlib.sha256(token.encode()).digest()
         if found := await self._callers.known(key):
             return found
-        return await self._asked.get(key, lambda: self._ask_in_turn(key, token))
+        asked = self._asked if key not in self._known else self._asked_again
+        return await asked.get(key, lambda: self._ask_in_turn(key, token))
 
     async def _ask_in_turn(self, key: bytes, token: str) -> Caller | None:
-        """Nobody is known yet who could be told to slow down, so all share one limit."""
-        if self._waiting >= _REVIEWS_WAITING:
-            raise UnavailableError("Kubernetes is asked about too many tokens at once")
-        self._waiting += 1
-        try:
-            async with self._asking:
+        """Tokens that were accepted before do not wait behind strangers', of which anybody can send any number."""
+        if key in self._known:
+            async with self._asking_known:
                 found = await self._ask_who(token)
-        finally:
-            self._waiting -= 1
+        else:
+            found = await self._ask_stranger(token)
         if found:
             self._callers.keep(key, found)
+            self._known.add(found.user_id, key)
+        else:
+            self._known.drop(key)
         return found
+
+    async def _ask_stranger(self, token: str) -> Caller | None:
+        """No caller is known yet who could be told to slow down, so all share one limit."""
+        if self._strangers >= _STRANGERS_WAITING:
+            raise UnavailableError("Kubernetes is asked about too many tokens at once")
+        self._strangers += 1
+        try:
+            async with self._asking_strangers:
+                return await self._ask_who(token)
+        finally:
+            self._strangers -= 1
 
     async def may(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
         """Contract: `verb` on opsjobs.opsjob.io/<job type> in the namespace; None: cluster-wide."""

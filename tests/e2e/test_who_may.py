@@ -285,10 +285,15 @@ def test_there_is_nothing_else(world: World, who: str, path: str) -> None:
     assert world.ask(who, "GET", path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_probes_ask_nobody_who_they_are_and_say_nothing(world: World, path: str) -> None:
+@pytest.mark.parametrize(("path", "word"), [("/healthz", ""), ("/readyz", "ready")])
+def test_probes_ask_nobody_who_they_are_and_say_one_word(world: World, path: str, word: str) -> None:
     answer = world.ask("no token", "GET", path)
-    assert (answer.status_code, answer.content) == (200, b"")
+    assert (answer.status_code, answer.text) == (200, word)
+
+
+def test_what_is_away_is_for_callers_to_know(world: World) -> None:
+    assert world.ask("no token", "GET", "/readyz?verbose").status_code == 401
+    assert world.ask("other user", "GET", "/readyz?verbose").text == "ready"
 
 
 def test_the_link_to_logs_is_for_their_owner_and_for_who_may_read_them(world: World) -> None:

@@ -47,6 +47,10 @@ def kubeconfig_to_nowhere(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("KUBECONFIG", str(path))
 
 
+def assert_says_one_word(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.text) == (503, "unavailable")
+
+
 @pytest.mark.usefixtures("kubeconfig_to_nowhere")
 async def test_without_kubernetes_every_call_is_a_503_and_the_process_lives(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/records.db"
@@ -54,7 +58,8 @@ async def test_without_kubernetes_every_call_is_a_503_and_the_process_lives(tmp_
     async with serving(url, "opsjobs-faults") as client:
         client.headers["Authorization"] = "Bearer whatever"
         assert (await client.get("/healthz")).status_code == 200
-        assert is_unavailable(await client.get("/readyz"), "Kubernetes")
+        assert_says_one_word(await client.get("/readyz"))
+        assert is_unavailable(await client.get("/readyz?verbose"), "Kubernetes")
         for method, path in (("GET", JOBS), ("POST", JOBS), ("GET", f"{JOBS}/a"), ("DELETE", f"{JOBS}/a")):
             assert is_unavailable(await client.request(method, path), "Kubernetes")
 
@@ -68,7 +73,8 @@ async def test_without_its_store_every_call_is_a_503_reads_included(
     async with serving("postgresql+asyncpg://nobody@127.0.0.1:9/none", "opsjobs-faults") as client:
         client.headers["Authorization"] = f"Bearer {token}"
         assert (await client.get("/healthz")).status_code == 200
-        assert is_unavailable(await client.get("/readyz"), "record store")
+        assert_says_one_word(await client.get("/readyz"))
+        assert is_unavailable(await client.get("/readyz?verbose"), "record store")
         for method, path in (("GET", JOBS), ("GET", f"{JOBS}/a"), ("POST", f"{JOBS}/a/stop"), ("DELETE", f"{JOBS}/a")):
             assert is_unavailable(await client.request(method, path), "record store")
     assert len(cluster.items("workflows", "-n", cluster.jobs)) == before

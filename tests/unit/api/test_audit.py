@@ -1,7 +1,6 @@
 """The line of a request that would change something, and the id that its lines and its answer share."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -10,10 +9,8 @@ import structlog
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from service.api import app as http
-from service.api.turns import Turns
 from service.domain.cluster import Caller
-from tests.unit.api.test_app import nothing
+from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"
 TOKEN = "eyJhbGciOi.a-bearer-token.nobody-may-read"
@@ -21,7 +18,13 @@ TOKEN = "eyJhbGciOi.a-bearer-token.nobody-may-read"
 
 class Reviews:
     async def caller(self, token: str) -> Caller | None:
-        return Caller("u-1", "alice") if token == TOKEN else None
+        return Caller("u-1", "alice", ("ops", "oncall")) if token == TOKEN else None
+
+    async def workspaces(self) -> dict[str, str]:
+        return {}
+
+    async def granted(self, _who: Caller, _verb: str, kinds: Any, _namespaces: Any) -> frozenset[Any]:
+        return frozenset((kind, None) for kind in kinds)
 
 
 class Broken:
@@ -31,9 +34,7 @@ class Broken:
 
 @pytest.fixture
 def app() -> FastAPI:
-    made = http.build(nothing)
-    made.state.wiring = SimpleNamespace(reviews=Reviews(), records=Broken(), turns=Turns(1), max_body_bytes=1000)
-    return made
+    return app_of(reviews=Reviews(), cluster=Reviews(), records=Broken(), max_body_bytes=1000)
 
 
 @pytest.fixture
@@ -78,7 +79,8 @@ async def test_every_attempt_to_change_something_is_one_line(  # noqa: PLR0913, 
 ) -> None:
     await ask(app, method, path, headers={**headers, "X-Request-Id": "ticket-7"}, content=body)
     (line,) = audited(lines)
-    assert expected.items() <= line.items()
+    assert {key: line[key] for key in expected} == expected
+    assert line["source"] == "127.0.0.1"
     assert line["request_id"] == "ticket-7"
 
 
@@ -88,6 +90,26 @@ async def test_every_attempt_to_change_something_is_one_line(  # noqa: PLR0913, 
 async def test_what_changes_nothing_is_none(app: FastAPI, lines: list[Any], method: str, path: str) -> None:
     await ask(app, method, path, headers=BEARER, content=b"{}")
     assert audited(lines) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [("POST", f"{JOBS}?dryRun=1", "create"), ("POST", f"{JOBS}/a-1/stop", "stop"), ("DELETE", f"{JOBS}/a-1", "delete")],
+)
+async def test_what_the_service_begins_to_work_on_is_a_line_before_it_does(
+    app: FastAPI, lines: list[Any], method: str, path: str, action: str
+) -> None:
+    """Before, a request that brought the service down was in no log: not even whose it was."""
+    await ask(app, method, path, headers={**BEARER, "X-Request-Id": "ticket-7"}, content=b"{}")
+    first = lines[0]
+    known = {"event": "audit begun", "action": action, "user": "alice", "groups": ["ops", "oncall"]}
+    assert {key: first[key] for key in known} == known
+    assert (first["source"], first["request_id"]) == ("127.0.0.1", "ticket-7")
+
+
+async def test_nobodys_request_is_not_begun(app: FastAPI, lines: list[Any]) -> None:
+    await ask(app, "POST", JOBS, content=b"{}")
+    assert "audit begun" not in [line["event"] for line in lines]
 
 
 async def test_no_line_holds_a_token(app: FastAPI, lines: list[Any]) -> None:

@@ -4,25 +4,22 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from service.api import app as http
-from service.api.turns import Turns
 from service.domain.cluster import Caller, Workspace
 from service.domain.faults import Fault, RefusedError
 from service.domain.job import Job, Phase
 from service.domain.phase import vanished
-from service.jobs.homes import Homes
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
 from tests.records_suite.example import a_job
-from tests.unit.api.test_app import is_problem, nothing
+from tests.unit.api.test_app import is_problem
+from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"
 NOW = datetime.now(UTC)
@@ -57,11 +54,8 @@ async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
 
 
 def api(records: Records, **wired: Any) -> httpx.AsyncClient:
-    app = http.build(nothing)
     alice = Alice()
-    wiring = {"reviews": alice, "cluster": alice, "records": records, "turns": Turns(9), "max_body_bytes": 9_999}
-    wired = {"homes": Homes(wired.get("cluster", alice), records), **wired}
-    app.state.wiring = SimpleNamespace(**wiring | wired)
+    app = app_of(**{"reviews": alice, "cluster": alice, "records": records} | wired)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers={"Authorization": "Bearer t"})
 
@@ -75,7 +69,7 @@ async def listed(records: Records, query: str = "") -> list[str]:
     return [item["jobId"] for item in body["items"]]
 
 
-@pytest.mark.parametrize("value", ["maybe", "TRUE", "1"])
+@pytest.mark.parametrize("value", ["maybe", "TRUE", "2"])
 async def test_include_deleted_is_true_or_false(records: SqlRecords, value: str) -> None:
     async with api(records) as client:
         answer = await client.get(JOBS, params={"includeDeleted": value})

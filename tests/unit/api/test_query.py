@@ -79,7 +79,7 @@ def test_since_after_until_is_refused() -> None:
     ("name", "value"),
     [("limit", "0"), ("limit", "1001"), ("limit", "ten"), ("limit", "1.0"), ("offset", "-1"), ("offset", "9" * 30),
      ("sortBy", "conditions"), ("order", "down"), ("phase", "Done"), ("type", "upgrade"), ("userName", "a\0"),
-     ("includeDeleted", "maybe"), ("includeDeleted", "TRUE"), ("includeDeleted", "1")],
+     ("includeDeleted", "maybe"), ("includeDeleted", "TRUE"), ("includeDeleted", "2")],
 )  # fmt: skip
 def test_what_is_outside_its_range_is_refused(name: str, value: str) -> None:
     assert refused(**{name: value}) == {name}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.api import body, requests
 from service.api.examples import ADDON, DUMPLOG, EXPORTIMAGE, PREFLIGHT, REBOOT
-from service.api.problems import Problem
+from service.api.problems import Problem, refused
 from service.domain.job import JobType
 from service.jobs.order import Order
 
@@ -17,7 +17,14 @@ EXAMPLES = (ADDON, PREFLIGHT, DUMPLOG, REBOOT, EXPORTIMAGE)
 
 def placed(content: dict[str, Any]) -> Order:
     """The order that a body of that content places, by the way a request takes."""
-    return requests.order(body.parse(json.dumps(content).encode()))
+    return ordered(json.dumps(content).encode())
+
+
+def ordered(raw: bytes) -> Order:
+    form = requests.form(body.parse(raw))
+    if form.faults or not form.order:
+        raise refused(form.faults)
+    return form.order
 
 
 def faults(**changes: Any) -> dict[str, str]:
@@ -47,7 +54,7 @@ def test_the_documents_examples_are_accepted(example: dict[str, Any]) -> None:
 
 def test_of_a_duplicate_key_the_last_wins() -> None:
     text = json.dumps(PREFLIGHT)[:-1] + ', "hostpath": ["/var/log"], "hostpath": ["/data"]}'
-    assert requests.order(body.parse(text.encode())).options["hostpath"] == ["/data"]
+    assert ordered(text.encode()).options["hostpath"] == ["/data"]
 
 
 def test_every_fault_is_named_at_once() -> None:
@@ -107,7 +114,7 @@ def test_a_ratio_outside_its_range_is_refused(ratio: Any) -> None:
 
 def test_a_ratio_stays_the_decimal_that_was_written() -> None:
     text = json.dumps(ADDON).replace('"availableRatio": 1.0', '"availableRatio": 0.07')
-    assert requests.order(body.parse(text.encode())).options["availableRatio"] == Decimal("0.07")
+    assert ordered(text.encode()).options["availableRatio"] == Decimal("0.07")
 
 
 @pytest.mark.parametrize("field", ["timeoutSecond", "ttlSecondsAfterFinished", "batchCount"])
@@ -133,7 +140,8 @@ def test_zero_and_less_mean_no_timeout_and_are_accepted() -> None:
         ({"resource": {"cpu": "many"}}, "resource.cpu"),
         ({"resource": {"memory": "0"}}, "resource.memory"),
         ({"resource": {"disk": "1Gi"}}, "resource.disk"),
-        ({"resource": {"replica": 0}}, "resource.replica"),
+        ({"resource": {"replica": -1}}, "resource.replica"),
+        ({"resource": {"replica": True}}, "resource.replica"),
     ],
 )
 def test_what_preflight_refuses(changes: dict[str, Any], path: str) -> None:
@@ -155,8 +163,7 @@ JSON = st.recursive(
 @given(field=st.sampled_from(sorted(ADDON | PREFLIGHT)), value=JSON, example=st.sampled_from(EXAMPLES))
 def test_whatever_a_field_holds_it_is_an_order_or_a_fault(field: str, value: Any, example: dict[str, Any]) -> None:
     try:
-        content = body.parse(json.dumps(example | {field: value}).encode())
-        assert requests.order(content).name
+        assert placed(example | {field: value}).name
     except Problem as problem:
         assert problem.status == 400
         assert problem.faults

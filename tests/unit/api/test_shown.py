@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,14 +12,12 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from service.api import app as http
 from service.api.turns import Turns
-from service.api.wiring import Wiring
 from service.domain.cluster import Caller
 from service.domain.job import Job, JobType, Named, Plan, PlannedNode
 from service.domain.phase import created
-from service.jobs.homes import Homes
-from tests.unit.api.test_app import is_problem, nothing
+from tests.unit.api.test_app import is_problem
+from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -66,6 +63,12 @@ class World:
     async def caller(self, token: str) -> Caller:
         return Caller(token, token)
 
+    async def workspaces(self) -> dict[str, str]:
+        return {}
+
+    async def granted(self, _who: Caller, _verb: str, kinds: Iterable[JobType], _places: Any) -> frozenset[Any]:
+        return frozenset((kind, None) for kind in kinds)
+
     async def may(self, _who: Caller, verb: str, _kind: str, _namespace: str | None) -> bool:
         return verb in {"get"} | self.rights
 
@@ -77,22 +80,7 @@ class World:
 
 
 def app(world: World, turns: int = 10) -> FastAPI:
-    made = http.build(nothing)
-    unused: Any = SimpleNamespace()
-    reviews: Any = world
-    records: Any = world
-    made.state.wiring = Wiring(
-        records=records,
-        cluster=unused,
-        reviews=reviews,
-        submission=unused,
-        homes=Homes(unused, records),
-        argo_ui_url="",
-        jobs_namespace="opsjobs-jobs",
-        turns=Turns(turns),
-        max_body_bytes=100,
-    )
-    return made
+    return app_of(records=world, cluster=world, reviews=world, turns=Turns(turns), max_body_bytes=100)
 
 
 async def ask(made: FastAPI, method: str, path: str, who: str = "bob", **given: Any) -> httpx.Response:

@@ -81,10 +81,8 @@ def test_where_nothing_is_allowed_the_value_is_named() -> None:
 
 
 def test_every_fault_is_named_at_once() -> None:
-    found = refused(
-        image="a{{b}}", entryPoint="no", hostpath=["/etc", "/root"], resource={"gpu": "500m"}, env={"a" * 254: ""}
-    )
-    assert set(found) == {"image", "entryPoint", "hostpath[0]", "hostpath[1]", "resource.gpu", f"env.{'a' * 40}…"}
+    found = refused(image="a{{b}}", entryPoint="no", hostpath=["/etc", "/root"], resource={"gpu": "500m"})
+    assert set(found) == {"image", "entryPoint", "hostpath[0]", "hostpath[1]", "resource.gpu"}
 
 
 @pytest.mark.parametrize("text", ["not base64!", base64.b64encode(b"\xff\xfe").decode(), "", "IAo="])

@@ -257,8 +257,8 @@ async def test_tokens_of_nobody_make_no_caller_unknown(served: Served, monkeypat
 async def test_kubernetes_is_asked_about_a_few_tokens_at_a_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.kube.reviews._REVIEWS_AT_ONCE", 3)
-    monkeypatch.setattr("service.kube.reviews._REVIEWS_WAITING", 10)
+    monkeypatch.setattr("service.kube.reviews._STRANGERS_AT_ONCE", 3)
+    monkeypatch.setattr("service.kube.reviews._STRANGERS_WAITING", 10)
     under_way, most = 0, 0
     full, gate = asyncio.Event(), asyncio.Event()
 

@@ -1,0 +1,132 @@
+"""POST /api/v1/opsjobs: the form, then the rights, then the plan; all faults that can be known at once."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import Request
+
+from service.api import audit, body, requests
+from service.api.caller import create_reach, require_create, require_create_anything, still
+from service.api.parameters import Creation, creation
+from service.api.problems import Problem, refused
+from service.api.wiring import Wiring
+from service.domain.cluster import Caller
+from service.domain.faults import Fault, NotPermittedError, RefusedError, shown
+from service.domain.selection import Selection
+from service.jobs.digest import plan_digest
+from service.jobs.order import Order
+from service.jobs.ports import IdempotencyKey, Records, UnavailableError
+from service.jobs.submit import Resolved
+
+log = structlog.get_logger()
+
+#: Contract: Idempotency-Key.
+MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What came of the request: the job, or what a dry run would have made of it."""
+
+    job_id: str = ""
+    shown: Resolved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Creating:
+    """One request for a job, by a caller whose token was accepted as the request began."""
+
+    request: Request
+    services: Wiring
+    who: Caller
+
+    async def run(self, key_text: str | None) -> Created:
+        """Create the job, or only look where the query says so.
+
+        Who may create no job at all gets their 403 before the body is read.
+
+        Raises:
+            Problem: all that is wrong with the request.
+        """
+        services, asked = self.services, creation(self.request.query_params)
+        audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
+        await require_create_anything(services, self.who)
+        async with services.room.take(self.who.user_id, body.declared(self.request) or services.max_body_bytes):
+            content = body.parse(await body.read(self.request, services.max_body_bytes, services.body_seconds))
+            await still(self.request, services, self.who)
+            order = await self._order(content, [*asked.faults, *_key_faults(key_text)])
+            if asked.dry_run:
+                return Created(shown=await self._expected(order, asked))
+            return Created(job_id=await self._submit(order, asked, _key(key_text, self.who.user_id, content)))
+
+    async def _order(self, content: dict[str, Any], faults: Sequence[Fault]) -> Order:
+        form = requests.form(content)
+        order = replace(form.order, caller=self.who) if form.order else None
+        if order:
+            audit.note(self.request, type=order.type)
+        if order is None or faults or form.faults:
+            raise refused([*faults, *form.faults, *(await self._later_faults(order) if order else ())])
+        return order
+
+    async def _later_faults(self, order: Order) -> Sequence[Fault]:
+        """What a faulty order's plan would be refused for as well; nothing is said where there is no right to it."""
+        try:
+            await self._resolve(order)
+        except RefusedError as error:
+            return error.faults
+        except (Problem, NotPermittedError, UnavailableError):
+            pass
+        return ()
+
+    async def _permit(self, order: Order, selection: Selection) -> None:
+        audit.note(self.request, nodes=list(selection.plan.names))
+        await require_create(self.services, self.who, order.type, selection)
+
+    async def _resolve(self, order: Order) -> Resolved:
+        reach = await create_reach(self.services, self.who, order.type)
+        return await self.services.submission.resolve(order, reach, lambda selection: self._permit(order, selection))
+
+    async def _expected(self, order: Order, asked: Creation) -> Resolved:
+        resolved = await self._resolve(order)
+        if asked.expected_plan and asked.expected_plan != plan_digest(resolved):
+            message = "the plan has become another than the one that was shown: look at it again with ?dryRun=true"
+            raise Problem(HTTPStatus.CONFLICT, message, code="PLAN_CHANGED")
+        return resolved
+
+    async def _submit(self, order: Order, asked: Creation, key: IdempotencyKey | None) -> str:
+        submission = self.services.submission
+        job_id = await submission.claim(key) if key else None
+        if job_id is None:
+            try:
+                resolved = await self._expected(order, asked)
+                job_id = await submission.submit(order, self.who, resolved, key)
+            except BaseException:
+                if key:
+                    await _given_back(self.services.records, key)
+                raise
+        audit.note(self.request, job_id=job_id)
+        return job_id
+
+
+async def _given_back(records: Records, key: IdempotencyKey) -> None:
+    """As far as the store takes it; what the request failed of is still its answer, and a claim ends by itself."""
+    try:
+        await records.release(key)
+    except UnavailableError as error:
+        log.warning("an Idempotency-Key was not given back; it is free in a minute", reason=str(error))
+
+
+def _key_faults(text: str | None) -> list[Fault]:
+    if text is None or (text.strip() and text.isprintable() and len(text) <= MAX_KEY):
+        return []
+    return [Fault("Idempotency-Key", f"must be 1 to {MAX_KEY} printable characters; {shown(text)} was sent")]
+
+
+def _key(text: str | None, user_id: str, content: dict[str, Any]) -> IdempotencyKey | None:
+    if text is None:
+        return None
+    return IdempotencyKey(user_id, text, hashlib.sha256(body.canonical(content)).hexdigest())

@@ -1,0 +1,26 @@
+"""Answers that a client need not get again while they are the same (contract: Following a job)."""
+
+import hashlib
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+
+def tagged(request: Request, content: Any) -> Response:
+    """The content as JSON with the ETag of what this caller sees; 304 where the caller has just that already."""
+    answer = JSONResponse(content)
+    # The encoding of these bytes is always the same, so the tag is a strong one.
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if _matches(request.headers.getlist("If-None-Match"), tag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+def _matches(fields: list[str], tag: str) -> bool:
+    """If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+    known = [item.strip().removeprefix("W/") for field in fields for item in field.split(",")]
+    return tag in known or known == ["*"]

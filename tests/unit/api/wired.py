@@ -1,0 +1,45 @@
+"""The API over whatever stands in for the rest, for tests that send requests in-process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from service.api import app as http
+from service.api.readiness import Readiness
+from service.api.room import Room
+from service.api.turns import Turns
+from service.api.wiring import Wiring
+from service.jobs.homes import Homes
+from tests.unit.api.test_app import nothing
+
+
+def app_of(**parts: Any) -> FastAPI:
+    """The app with these parts of its Wiring; what is not given is not there."""
+    given: dict[str, Any] = {
+        "records": None,
+        "cluster": None,
+        "reviews": None,
+        "submission": None,
+        "argo_ui_url": "",
+        "jobs_namespace": "opsjobs-jobs",
+        "turns": Turns(9),
+        "max_body_bytes": 9_999,
+        "room": Room(99_999, seconds=1),
+        "homes": Homes(parts.get("cluster"), parts.get("records")),  # type: ignore[arg-type]  # whatever stands in
+        **parts,
+    }
+    made = http.build(nothing)
+    made.state.wiring = Wiring(**{"readiness": Readiness(given["records"], given["cluster"]), **given})
+    return made
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI, who: str = "alice") -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose token is `who`; empty: it has none."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {who}"} if who else {}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+        yield client

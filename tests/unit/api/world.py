@@ -1,0 +1,102 @@
+"""A cluster of three nodes and one workspace, and whoever a test lets in: what POST meets, without Kubernetes."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.api import app as http
+from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.job import Job, JobType
+from service.jobs.ports import Claim
+from service.main import wiring
+from service.settings import Settings
+from tests.unit.api.test_app import nothing
+
+JOBS = "/api/v1/opsjobs"
+REBOOT: dict[str, Any] = {"name": "again", "type": "reboot", "inputs": [{"name": "node", "value": "n1"}]}
+
+
+@dataclass
+class World:
+    """Reviews, Cluster and Records in one. A token is its caller's name."""
+
+    #: Job types that callers may create anywhere.
+    creates: set[JobType] = field(default_factory=lambda: set(JobType))
+    node_list: list[Node] = field(default_factory=lambda: [Node("n1"), Node("n2"), Node("n3", cordoned=True)])
+    scripts: dict[str, str] = field(default_factory=lambda: {"fix": "true"})
+    unknown_tokens: set[str] = field(default_factory=set)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    looked_at: list[str] = field(default_factory=list)
+    #: Work on a new job waits for it.
+    gate: asyncio.Event | None = None
+
+    async def caller(self, token: str) -> Caller | None:
+        return None if token in self.unknown_tokens else Caller(f"id-{token}", token)
+
+    async def may(self, _who: Caller, verb: str, kind: str, _namespace: str | None) -> bool:
+        return verb == "create" and kind in self.creates
+
+    async def granted(
+        self, _who: Caller, verb: str, kinds: Iterable[str], _namespaces: Iterable[str]
+    ) -> frozenset[tuple[str, str | None]]:
+        return frozenset((kind, None) for kind in kinds if verb == "create" and kind in self.creates)
+
+    async def may_get(self, *_asked: object) -> bool:
+        return True
+
+    async def nodes(self, *_names: object) -> Sequence[Node]:
+        self.looked_at.append("nodes")
+        if self.gate:
+            await self.gate.wait()
+        return self.node_list
+
+    async def workspaces(self) -> Mapping[str, Workspace]:
+        return {"team": Workspace("team", ("team-ns",))}
+
+    async def workspace(self, workspace_id: str) -> Workspace | None:
+        return (await self.workspaces()).get(workspace_id)
+
+    async def workloads(self, names: Iterable[str], _within: object) -> Mapping[str, Sequence[Workload]]:
+        return dict.fromkeys(names, ())
+
+    async def home(self, _workspace_id: str) -> str:
+        return "team-ns"
+
+    async def addon_template(self, name: str) -> AddonTemplate | None:
+        return AddonTemplate(name, self.scripts[name]) if name in self.scripts else None
+
+    async def node_template(self, _name: str) -> Sequence[str] | None:
+        return None
+
+    async def create_secret(self, *_asked: object) -> None:
+        pass
+
+    async def create_workflow(self, _job: Job) -> None:
+        pass
+
+    async def ping(self) -> None:
+        pass
+
+    async def claim(self, *_asked: object) -> Claim:
+        return Claim()
+
+    async def release(self, *_asked: object) -> None:
+        pass
+
+    async def add(self, job: Job, *_asked: object) -> None:
+        self.jobs[job.job_id] = job
+
+    async def get(self, job_id: str) -> Job | None:
+        return self.jobs.get(job_id)
+
+    def app(self, **settings: Any) -> FastAPI:
+        """The API as main puts it together over this world."""
+        templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
+        known = Settings(cluster_id="local", templates=templates, export_registry="registry.example.com", **settings)
+        made = http.build(nothing)
+        here: Any = self
+        made.state.wiring = wiring(known, here, here, here)
+        return made
