@@ -27,7 +27,8 @@ def take(cluster: Cluster, name: str, job: str, kind: str = NODE, *, ends_work: 
         name: The node's, or that of a thing of another kind.
         job: Who takes it.
         kind: What it is.
-        ends_work: The job reboots the node: scripts that a job before left there end by that.
+        ends_work: The job reboots the node: scripts that a job before left there end by that. Until then they stay
+            noted at the lock, for the reboot may be given up.
     """
     while True:
         try:
@@ -103,19 +104,24 @@ def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> No
     thing = lease_name.replace("-", " ", 1)
     if _at_work(cluster, holder):
         raise HeldError(f"{thing} is locked by job {holder}")
-    node = node_lock.node_of(lease)
-    if node and (why := _unfinished(cluster, node, lease, ends_work=ends_work)):
+    pending, working = _unfinished(cluster, lease)
+    if why := pending or ("" if ends_work else working):
         raise HeldError(f"{thing} is locked by job {holder}, which is over: {why}")
-    cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now()))
+    kept = labels.WORK_BEGUN if working else ""
+    cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now(), but_for=kept))
 
 
-def _unfinished(cluster: Cluster, node: str, lease: Object, *, ends_work: bool) -> str:
-    """Pods are not looked at: the job's clean-up and the service do, and free the lock then."""
-    if not node_state.annotations(lease):
-        return ""
+def _unfinished(cluster: Cluster, lease: Object) -> tuple[str, str]:
+    """What goes on under the lock of a job that is over: a reboot, scripts; each empty where there is none.
+
+    Pods are not looked at: the job's clean-up and the service do, and free the lock then.
+    """
+    node = node_lock.node_of(lease)
+    if not node or not node_state.annotations(lease):
+        return "", ""
     found = cluster.get(f"/api/v1/nodes/{node}")
     pending = node_lock.reboot_pending(lease, found, cluster.now())
-    return pending or ("" if ends_work else node_lock.work_unfinished(lease, found, pods=None))
+    return pending, node_lock.work_unfinished(lease, found, pods=None)
 
 
 def _take_control_plane(cluster: Cluster, node: str, job: str) -> None:

@@ -57,7 +57,7 @@ def restore(cluster: Cluster, job: str) -> None:
 
 
 def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
-    if why := _unfinished(cluster, node, lock, job):
+    if why := _unfinished(cluster, node, lock):
         say.log(f"node {node} stays locked by job {job} beyond its end: {why}")
         return
     if cordon.restore(cluster, node, job):
@@ -65,11 +65,14 @@ def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
     locks.release(cluster, node, job)
 
 
-def _unfinished(cluster: Cluster, node: str, lock: Object, job: str) -> str:
+def _unfinished(cluster: Cluster, node: str, lock: Object) -> str:
+    work, told = node_lock.work(lock), node_lock.told(lock)
+    if not work and not told:
+        return ""
     found = cluster.get(f"/api/v1/nodes/{node}")
     pods = cluster.list(
         f"/api/v1/namespaces/{cluster.namespace}/pods",
-        labelSelector=labels.pods_of(job, labels.STEP_NODE),
+        labelSelector=labels.pods_of(work.job if work else "", labels.STEP_NODE),
         fieldSelector=f"spec.nodeName={node}",
     )
     pending = node_lock.reboot_pending(lock, found, cluster.now())

@@ -37,7 +37,7 @@ class NodeLocks:
         """
         lock = await self._lock(node, job_id)
         found = await self._api.get(object_path(nodes.PATH, node))
-        if lock and not at_once and (why := await self._unfinished(lock, node, found, job_id)):
+        if lock and not at_once and (why := await self._unfinished(lock, node, found)):
             return why
         if found:
             await self._put_back(found, lock, job_id)
@@ -50,11 +50,14 @@ class NodeLocks:
         lock = await self._api.get(object_path(self._leases, node_lock.name(node)))
         return lock if lock and node_lock.holder(lock) == job_id else None
 
-    async def _unfinished(self, lock: Object, name: str, node: Object | None, job_id: str) -> str:
-        of_job = {"labelSelector": labels.pods_of(job_id, labels.STEP_NODE), "fieldSelector": f"spec.nodeName={name}"}
-        pods = [pod async for pod in self._api.list(self._pods, of_job)]
-        pending = node_lock.reboot_pending(lock, node, self._api.now())
-        return pending or node_lock.work_unfinished(lock, node, pods)
+    async def _unfinished(self, lock: Object, name: str, node: Object | None) -> str:
+        if pending := node_lock.reboot_pending(lock, node, self._api.now()):
+            return pending
+        work = node_lock.work(lock)
+        if not work:
+            return ""
+        of_job = {"labelSelector": labels.pods_of(work.job, labels.STEP_NODE), "fieldSelector": f"spec.nodeName={name}"}
+        return node_lock.work_unfinished(lock, node, [pod async for pod in self._api.list(self._pods, of_job)])
 
     async def _put_back(self, node: Object, lock: Object | None, job_id: str) -> None:
         """The cordon before the lock: whoever has that next must find the node as it was."""

@@ -13,7 +13,7 @@ from workflow_templates.addon import addons, ratio
 from workflow_templates.addon.outcome import Outcome
 from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.host import Host
-from workflow_templates.protocol import exit_codes, labels, node_state
+from workflow_templates.protocol import exit_codes, labels, node_lock, node_state
 
 #: The scheduler may have bound a pod in the moment before it saw our cordon.
 _SETTLE_SECONDS = 2.0
@@ -159,8 +159,8 @@ def _note_begun(step: Step, cluster: Cluster, node: Object) -> None:
 
     Raises LostError: this pod was cut off for so long that another job has the node.
     """
-    boot_id = node_state.boot_id(node) or "unknown"
-    locks.note(cluster, step.node, step.job, {labels.WORK_BEGUN: boot_id, labels.WAITS_CORDONED: None})
+    work = node_lock.Work(step.job, node_state.boot_id(node) or "unknown")
+    locks.note(cluster, step.node, step.job, {labels.WORK_BEGUN: work.text(), labels.WAITS_CORDONED: None})
 
 
 def _node(step: Step, cluster: Cluster) -> Object:

@@ -28,7 +28,7 @@ CORDONED_BEFORE = "opsjob.io/cordoned-before"
 LEFT_CORDONED = "opsjob.io/left-cordoned"
 #: On a node lock: what a reboot told the node's host, and when.
 TOLD_TO_REBOOT = "opsjob.io/told-to-reboot"
-#: On a node lock: scripts were begun on the host, in the boot of this id.
+#: On a node lock: scripts were begun on the host, by which job and in which boot.
 WORK_BEGUN = "opsjob.io/work-begun"
 #: On a node lock: how the node was before the job cordoned it, and when that was.
 CORDON_NOTE = "opsjob.io/cordon"

@@ -27,6 +27,17 @@ _COME_BACK_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """That a job has begun scripts on a node, which end with that boot at the latest."""
+
+    job: str
+    boot_id: str
+
+    def text(self) -> str:
+        return json.dumps({"job": self.job, "bootId": self.boot_id})
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """That a node's host was told to reboot. No note, no signal: it is made before the host hears of it."""
 
@@ -80,12 +91,22 @@ def new(lease: str, job: str, at: datetime) -> Object:
     }
 
 
-def taking_over(lock: Object, job: str, at: datetime) -> Object:
-    """The merge patch that makes a free Lease this job's, without what the job before had noted at it."""
+def taking_over(lock: Object, job: str, at: datetime, *, but_for: str = "") -> Object:
+    """The merge patch that makes a Lease this job's, without what the job before had noted at it, but for one note."""
+    cleared = [key for key in node_state.annotations(lock) if key.startswith("opsjob.io/") and key != but_for]
     return {
-        "metadata": {"labels": {labels.JOB_ID: job}, "annotations": dict.fromkeys(_notes(lock))},
+        "metadata": {"labels": {labels.JOB_ID: job}, "annotations": dict.fromkeys(cleared)},
         "spec": {"holderIdentity": job, "acquireTime": _micro_time(at)},
     }
+
+
+def work(lock: Object) -> Work | None:
+    """The scripts that were begun under a lock; None: none were."""
+    text = node_state.annotations(lock).get(labels.WORK_BEGUN)
+    if not text:
+        return None
+    noted = json.loads(text)
+    return Work(noted["job"], noted["bootId"])
 
 
 def told(lock: Object) -> Told | None:
@@ -126,11 +147,11 @@ def work_unfinished(lock: Object, node: Object | None, pods: Iterable[Object] | 
     Args:
         lock: The node's Lease.
         node: The Node object; None: it is gone.
-        pods: The job's pods on that node; None: the caller may not see them, and waits for the job's clean-up or the
-            service, which may.
+        pods: The pods of the job that began them on that node; None: the caller may not see them, and waits for the
+            job's clean-up or the service, which may.
     """
-    begun = node_state.annotations(lock).get(labels.WORK_BEGUN)
-    if not begun or node is None or node_state.boot_id(node) not in ("", begun):
+    begun = work(lock)
+    if begun is None or node is None or node_state.boot_id(node) not in ("", begun.boot_id):
         return ""
     if pods is None:
         return "whether its scripts have ended is not known yet"
@@ -156,10 +177,6 @@ def has_ended(pod: Object) -> bool:
     if status.get("reason") == pod_reasons.NODE_LOST:
         return bool(states) and all("terminated" in state for state in states)
     return not any("running" in state for state in states)
-
-
-def _notes(lock: Object) -> list[str]:
-    return [key for key in node_state.annotations(lock) if key.startswith("opsjob.io/")]
 
 
 def _is_back(noted: Told, node: Object | None) -> bool:

@@ -13,7 +13,7 @@ from tests.unit.kube.conftest import Served
 from tests.unit.workflow_templates.apiserver import merge
 from workflow_templates.protocol import labels, node_lock
 from workflow_templates.protocol.cordons import CordonNote, giving_back
-from workflow_templates.protocol.node_lock import Told
+from workflow_templates.protocol.node_lock import Told, Work
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/opsjobs-jobs/leases"
 LOCK, TURN = f"{LEASES}/node-gpu-1", f"{LEASES}/{node_lock.CONTROL_PLANE}"
@@ -112,7 +112,7 @@ async def test_one_that_does_not_come_back_in_time_stays_cordoned_and_is_free(se
 
 
 async def test_not_while_its_script_runs_on_a_silent_node(served: Served) -> None:
-    kubernetes = Kubernetes({labels.WORK_BEGUN: "old"}, ready="Unknown")
+    kubernetes = Kubernetes({labels.WORK_BEGUN: Work("job-1", "old").text()}, ready="Unknown")
     running = [{"name": "main", "state": {"running": {}}}]
     kubernetes.pods = [{"status": {"phase": "Failed", "reason": "NodeLost", "containerStatuses": running}}]
     assert "has not ended" in await give_back(served, kubernetes)

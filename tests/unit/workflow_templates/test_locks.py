@@ -10,7 +10,7 @@ from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, WORKFLOWS, 
 from workflow_templates import locks
 from workflow_templates.cluster import Cluster
 from workflow_templates.protocol import labels
-from workflow_templates.protocol.node_lock import Told
+from workflow_templates.protocol.node_lock import Told, Work
 
 PATH = f"{LEASES}/node-gpu-1"
 COMPLETED = {"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}}
@@ -145,7 +145,7 @@ def test_a_node_on_which_the_work_of_a_job_that_is_over_goes_on_stays_locked(
     server: ApiServer, cluster: Cluster
 ) -> None:
     server.put(NODE, node(ready="Unknown"))
-    left_by_job_2(server, **{labels.WORK_BEGUN: "boot-1"})
+    left_by_job_2(server, **{labels.WORK_BEGUN: Work("job-2", "boot-1").text()})
     with pytest.raises(
         locks.HeldError, match=r"^node gpu-1 is locked by job job-2, which is over: whether its scripts"
     ):
@@ -157,20 +157,24 @@ def test_a_node_on_which_the_work_of_a_job_that_is_over_goes_on_stays_locked(
 def test_until_it_has_ended_for_certain(server: ApiServer, cluster: Cluster, ended_by: str) -> None:
     if ended_by == "another boot":
         server.put(NODE, node("boot-2", ready="False"))
-    left_by_job_2(server, **{labels.WORK_BEGUN: "boot-1"})
+    left_by_job_2(server, **{labels.WORK_BEGUN: Work("job-2", "boot-1").text()})
     locks.take(cluster, "gpu-1", "job-1")
     assert holder(server) == "job-1"
 
 
 def test_a_reboot_takes_it_over_for_it_ends_the_work(server: ApiServer, cluster: Cluster) -> None:
     server.put(NODE, node())
-    left_by_job_2(server, **{labels.WORK_BEGUN: "boot-1"})
+    left_by_job_2(server, **{labels.WORK_BEGUN: Work("job-2", "boot-1").text()})
     locks.take(cluster, "gpu-1", "job-1", ends_work=True)
     assert holder(server) == "job-1"
+    # A reboot that is given up has not ended it: the lock goes on saying so.
+    server.put(f"{WORKFLOWS}/job-1", COMPLETED)
+    with pytest.raises(locks.HeldError, match="locked by job job-1, which is over: whether its scripts"):
+        locks.take(cluster, "gpu-1", "job-3")
 
 
 def test_but_not_from_a_job_that_goes_on(server: ApiServer, cluster: Cluster) -> None:
-    left_by_job_2(server, **{labels.WORK_BEGUN: "boot-1"})
+    left_by_job_2(server, **{labels.WORK_BEGUN: Work("job-2", "boot-1").text()})
     server.put(f"{WORKFLOWS}/job-2", AT_WORK)
     with pytest.raises(locks.HeldError, match=r"^node gpu-1 is locked by job job-2$"):
         locks.take(cluster, "gpu-1", "job-1", ends_work=True)
@@ -194,7 +198,7 @@ def test_a_pending_reboot_keeps_the_node_locked_though_its_job_was_terminated(
 def test_a_pod_that_was_cut_off_notes_nothing_at_another_jobs_lock(server: ApiServer, cluster: Cluster) -> None:
     server.put(PATH, {"spec": {"holderIdentity": "job-2"}})
     with pytest.raises(locks.LostError, match=r"^node gpu-1 is no longer locked by job job-1$"):
-        locks.note(cluster, "gpu-1", "job-1", {labels.WORK_BEGUN: "boot-1"})
+        locks.note(cluster, "gpu-1", "job-1", {labels.WORK_BEGUN: Work("job-2", "boot-1").text()})
     assert "annotations" not in server.objects[PATH]["metadata"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workflow_templates.protocol import labels, node_lock, pod_reasons
-from workflow_templates.protocol.node_lock import Told
+from workflow_templates.protocol.node_lock import Told, Work
 
 Object = dict[str, Any]
 
@@ -25,7 +25,7 @@ def told(seconds: float = 600) -> Object:
 
 
 def begun() -> Object:
-    return lock(**{labels.WORK_BEGUN: "old"})
+    return lock(**{labels.WORK_BEGUN: Work("job-1", "old").text()})
 
 
 def node(boot_id: str = "old", ready: str = "True") -> Object:

@@ -9,6 +9,7 @@ from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, Api
 from workflow_templates import cordon, locks, restore
 from workflow_templates.cluster import Cluster, ClusterError, Object
 from workflow_templates.protocol import labels
+from workflow_templates.protocol.node_lock import Work
 
 NODES = ["gpu-1", "gpu-2", "gpu-3"]
 STEP = {"labels": {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node"}}
@@ -129,7 +130,7 @@ def test_a_node_on_which_a_script_may_still_run_stays_locked_and_cordoned(server
     for name in NODES[:2]:
         locks.take(cluster, name, "job-1")
         cordon.cordon(cluster, name, "job-1")
-        locks.note(cluster, name, "job-1", {labels.WORK_BEGUN: "boot-1"})
+        locks.note(cluster, name, "job-1", {labels.WORK_BEGUN: Work("job-1", "boot-1").text()})
     silent = {"nodeInfo": {"bootID": "boot-1"}, "conditions": [{"type": "Ready", "status": "Unknown"}]}
     server.objects["/api/v1/nodes/gpu-1"]["status"] = silent
     ready = [{"type": "Ready", "status": "True"}]
