@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,14 @@ import httpx
 import pytest
 
 from service.domain.job import JobType
+from tests.cluster_fixtures import Held
 from tests.e2e import tokens
 from tests.e2e.live import CLUSTER_ID, SLEEPER, Cluster, wait_for
 from tests.e2e.registries import BASE
 from tests.kube.conftest import namespace
+
+#: Every process would make a world of its own.
+pytestmark = pytest.mark.xdist_group("who may")
 
 JOBS = "/api/v1/opsjobs"
 GROUP = "rbac.authorization.k8s.io"
@@ -66,6 +71,7 @@ class World:
     other: str
     workload: str
     template: str
+    node: str
     tokens: dict[str, str] = field(default_factory=dict)
     #: Job type → the owner's job of that type.
     jobs: dict[str, str] = field(default_factory=dict)
@@ -80,7 +86,7 @@ class World:
         """A request for a job of that type on the workload, and so in workspace A; or on what else is named."""
         places = {
             "workload": self.workload,
-            "node": self.cluster.nodes()[-1],
+            "node": self.node,
             "workspace": self.home,
             "cluster": CLUSTER_ID,
         }
@@ -115,11 +121,21 @@ def bound(account: str, home: str, to: str, *, within: str = "") -> dict[str, An
 
 
 @pytest.fixture(scope="module")
-def world(cluster: Cluster) -> Iterator[World]:
+def node(cluster: Cluster) -> Iterator[str]:
+    """A node of this module's own; a right in a workspace reaches those that are labelled for it, and no other."""
+    with ExitStack() as until:
+        (name,) = Held(cluster, until).take(cluster.nodes()[:2], 1)
+        yield name
+        cluster.kubectl("label", "node", name, "opsjob.io/workspace-")
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster, node: str) -> Iterator[World]:
     suffix = secrets.token_hex(3)
     home, other, template = f"who-{suffix}", f"who-{suffix}-b", f"who-{suffix}"
     mine = f"who-{suffix}-own"
-    made = World(cluster, home, other, f"sleeper-{suffix}", template)
+    made = World(cluster, home, other, f"sleeper-{suffix}", template, node)
+    cluster.kubectl("label", "node", node, f"opsjob.io/workspace={home}")
     accounts = {who: who.replace(" ", "-") for who in CREATE}
     cluster.apply(namespace(home, **{"opsjob.io/workspace": home}), namespace(other, **{"opsjob.io/workspace": other}))
     own = ("opsjob.io", ["opsjobs/addon", "opsjobs/dumplog"], ["create"])
@@ -154,7 +170,7 @@ def world(cluster: Cluster) -> Iterator[World]:
             "metadata": {"name": made.workload, "namespace": home},
             "spec": {
                 "terminationGracePeriodSeconds": 0,
-                "nodeName": cluster.nodes()[-1],
+                "nodeName": node,
                 # Pulled, so that its node knows the registry it came from and exportimage has something to copy.
                 "containers": [{**SLEEPER, "image": f"docker.io/{BASE}", "imagePullPolicy": "Always"}],
             },
