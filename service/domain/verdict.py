@@ -1,11 +1,13 @@
 """How a job ended, decided in the order of the design: stop, timeout, node counts, and only then what Argo says."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.domain import addon, messages
 from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
-from service.domain.nodes import last_attempts
+from service.domain.nodes import last_attempts, steps_by_node
+from service.domain.outcome import Outcome
 from service.domain.workflow import Step, Workflow
 
 
@@ -116,12 +118,25 @@ def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verd
     required = addon.must_succeed(job)
     succeeded = sum(node.phase is NodePhase.SUCCEEDED for node in nodes)
     if succeeded >= required:
-        return SUCCESS
+        idle = _did_nothing(job, workflow)
+        return SUCCESS._replace(message=f"{SUCCESS.message}; {idle}") if idle else SUCCESS
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
     if not failed and workflow.phase != "Succeeded":
         return _of_argo(job, workflow, nodes)
     causes = messages.listed(map(messages.on_node, failed or [n for n in nodes if n.phase is NodePhase.SKIPPED]))
     return Verdict(Phase.FAILED, "RatioNotMet", f"{messages.tally(nodes)}; {required} had to succeed: {causes}")
+
+
+def _did_nothing(job: Job, workflow: Workflow) -> str:
+    """Why every addon template was skipped on every node that told of its work; empty: one was run."""
+    reasons = Counter[str]()
+    for steps in steps_by_node(job.plan, workflow).values():
+        templates = Outcome.of(*steps).templates
+        if not templates or any(entry.get("result") != "skipped" for entry in templates):
+            return ""
+        reasons.update({str(entry.get("message", "")): 1 for entry in templates})
+    counted = [f"{reason} ({count} {'node' if count == 1 else 'nodes'})" for reason, count in reasons.most_common()]
+    return f"no addon template was run on any node: {messages.listed(counted, 'reasons')}" if counted else ""
 
 
 def _of_argo(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:

@@ -53,7 +53,7 @@ class Collection:
             self.logs += of_pod(pod)
 
     def unread(self) -> list[str]:
-        return self.missed + [f"{log.whose}: {log.error}" for log in self.logs if log.error]
+        return self.missed + [f"{log.whose}: {log.why}" for log in self.logs if log.error]
 
 
 def main() -> int:

@@ -30,6 +30,8 @@ class Log:
     restart_count: int = 0
     exit_code: int | None = None
     reason: str = ""
+    #: Why the whole pod ended, where its node or the scheduler ended it: evicted, rejected, preempted.
+    pod_reason: str = ""
     #: When this instance of the container was started.
     started: str = ""
     has_ended: bool = False
@@ -63,6 +65,12 @@ class Log:
         """For a sentence."""
         return f"{'previous log of ' if self.previous else ''}container {self.container} of pod {self.pod}"
 
+    @property
+    def why(self) -> str:
+        """The error for a sentence, with what ended the whole pod."""
+        beyond = self.pod_reason and self.pod_reason not in self.error
+        return f"{self.error} (its pod was ended: {self.pod_reason})" if beyond else self.error
+
     def entry(self) -> Object:
         """Its line of the index."""
         return {
@@ -79,6 +87,7 @@ class Log:
             "restartCount": self.restart_count,
             "exitCode": self.exit_code,
             "reason": self.reason,
+            "podReason": self.pod_reason,
             "startedAt": self.started,
             "bytes": self.bytes,
             "firstTime": self.first_time,
@@ -112,6 +121,7 @@ def _of_container(pod: Object, kind: str, status: Object | None, container: Obje
             restart_count=(status or {}).get("restartCount") or 0,
             exit_code=state.get("exitCode"),
             reason=state.get("reason") or "",
+            pod_reason=why_pod_ended(pod),
             started=state.get("startedAt") or "",
             has_ended="exitCode" in state,
             error=error,
@@ -124,7 +134,18 @@ def _of_container(pod: Object, kind: str, status: Object | None, container: Obje
     if "running" in state or "terminated" in state:
         yield log(state.get("terminated") or state.get("running") or {})
     elif not before.get("containerID"):
-        yield log({}, error=f"has not started{_why(pod, state)}")
+        ended = why_pod_ended(pod)
+        yield log({}, error=f"never ran: its pod was ended: {ended}" if ended else f"has not started{_why(pod, state)}")
+
+
+def why_pod_ended(pod: Object) -> str:
+    """In its node's or the scheduler's own words; empty where its containers ended by themselves, or have not."""
+    status = pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return ""
+    disrupted = [found for found in status.get("conditions") or () if found["type"] == "DisruptionTarget"]
+    said = status if status.get("reason") or status.get("message") else disrupted[0] if disrupted else {}
+    return ": ".join(part for part in (said.get("reason"), said.get("message")) if part)
 
 
 def _why(pod: Object, state: Object) -> str:

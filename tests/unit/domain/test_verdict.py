@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.job import Job, JobType, Phase
 from service.domain.phase import observe
-from tests.unit.domain.argo import Pod, at, busy, cut_off, entry, failed, job, on, running, succeeded, workflow
+from tests.unit.domain.argo import Entry, Pod, at, busy, cut_off, entry, failed, job, on, running, succeeded, workflow
 
 NOW = at(1000)
 STOP = "workflow shutdown with strategy:  Stop"
@@ -310,3 +310,23 @@ class TestPreflight:
             "job was stopped: 0 of 2 nodes succeeded, 2 never begun; "
             "there is no report, because the job never came to its clean-up"
         )
+
+
+def skipped(node: str, *reasons: str, ran: bool = False) -> list[Entry]:
+    entries = [{"name": f"t{n}", "result": "skipped", "message": reason} for n, reason in enumerate(reasons)]
+    entries += [{"name": "ran", "result": "succeeded", "message": ""}] if ran else []
+    return on(node, "Succeeded", succeeded(), outcome={"node": node, "result": "succeeded", "templates": entries})
+
+
+def test_a_job_that_ran_nothing_anywhere_says_so() -> None:
+    """Else it reads as if the driver were installed that no node was found to need."""
+    one, other = skipped("n1", "the node has no GPU of nvidia"), skipped("n2", "already in place")
+    nothing = workflow(one, other, phase="Succeeded")
+    ended = observe(job("n1", "n2"), nothing, NOW)
+    assert ended.phase is Phase.SUCCEEDED
+    message = ended.conditions[-1].message
+    assert message.startswith("job finished successfully; no addon template was run on any node: ")
+    assert "the node has no GPU of nvidia (1 node)" in message
+    assert "already in place (1 node)" in message
+    some = workflow(skipped("n1", "already in place"), skipped("n2", "already in place", ran=True), phase="Succeeded")
+    assert observe(job("n1", "n2"), some, NOW).conditions[-1].message == "job finished successfully"

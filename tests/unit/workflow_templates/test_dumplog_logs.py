@@ -75,6 +75,45 @@ def test_a_pod_without_a_node_says_why() -> None:
     assert (log.node, log.error) == ("", "has not started: Unschedulable: 0/4 nodes fit")
 
 
+EVICTED = "Evicted: The node was low on resource: ephemeral-storage."
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({"reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}, EVICTED),
+        ({"reason": "UnexpectedAdmissionError", "message": "no GPU"}, "UnexpectedAdmissionError: no GPU"),
+        ({"message": "Pod was rejected: node is shutting down"}, "Pod was rejected: node is shutting down"),
+        (
+            {"conditions": [{"type": "DisruptionTarget", "reason": "PreemptionByScheduler", "message": "for web"}]},
+            "PreemptionByScheduler: for web",
+        ),
+    ],
+)
+def test_a_pod_that_was_evicted_or_rejected_says_so(status: dict[str, Any], why: str) -> None:
+    """It said "has not started" of a pod that had been thrown out."""
+    item = pod(containers=containers("main"))
+    item["status"] = {"phase": "Failed", **status}
+    (log,) = of_pod(item)
+    assert log.error == f"never ran: its pod was ended: {why}"
+    assert log.entry()["podReason"] == log.pod_reason == why
+
+
+def test_what_ended_a_pod_stands_beside_the_logs_of_what_ran_in_it() -> None:
+    item = pod(containers=containers("main"), statuses={"containerStatuses": [{"name": "main", "state": RAN}]})
+    item["status"] |= {"phase": "Failed", "reason": "Evicted", "message": EVICTED.partition(": ")[2]}
+    (log,) = of_pod(item)
+    assert (log.error, log.pod_reason) == ("", EVICTED)
+    log.error = "404 not found"
+    assert log.why == f"404 not found (its pod was ended: {EVICTED})"
+
+
+def test_a_pod_whose_containers_ended_by_themselves_was_ended_by_nobody() -> None:
+    item = pod(containers=containers("main"), statuses={"containerStatuses": [{"name": "main", "state": RAN}]})
+    item["status"]["phase"] = "Failed"
+    assert [log.pod_reason for log in of_pod(item)] == [""]
+
+
 def test_a_pod_of_which_nothing_is_known_yet_has_its_containers_in_the_index() -> None:
     item = pod(containers=containers("a", "b"))
     del item["status"]
