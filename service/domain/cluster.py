@@ -73,6 +73,8 @@ class Container:
     #: Empty: it has not been started yet, and `waits_for` says why where the node does.
     image_id: str = ""
     waits_for: str = ""
+    #: The container runtime of its node (containerd, cri-o, docker), from the container's id; empty: it has none yet.
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)

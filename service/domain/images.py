@@ -13,6 +13,8 @@ _KEPT_PARTS = 2
 _LONGEST_PATH = 255
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: An image's own id, which some runtimes give in the place of its name and digest, with or without the algorithm.
+_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _HOST = re.compile(r"([\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 _PART = re.compile(r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
@@ -22,6 +24,10 @@ _SCHEME = re.compile(r"^[a-z-]+://")
 
 class NoReferenceError(ValueError):
     """Not the name of an image in a registry; the message says why, for a person."""
+
+
+class BareIdError(NoReferenceError):
+    """An image's own id, which says nothing of where it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,12 @@ def ran(image_id: str) -> Reference:
     """What a pod really ran, from the imageID in its status: a name in a registry with a digest.
 
     Raises:
-        NoReferenceError: the image has no such name; it was loaded into the node by hand.
+        BareIdError: the node tells only the image's id.
+        NoReferenceError: the image has no such name.
     """
     bare = _SCHEME.sub("", image_id)
-    if _DIGEST.fullmatch(bare):
-        raise NoReferenceError("came from no registry: it was loaded into its node by hand")
+    if _ID.fullmatch(bare):
+        raise BareIdError("came from no registry: it was loaded into its node by hand")
     reference = parse(bare)
     if not reference.digest:
         raise NoReferenceError(f"has no digest: the node calls it {image_id!r}")

@@ -16,6 +16,8 @@ from service.jobs.order import Order
 from service.jobs.ports import Cluster
 from service.jobs.work import Work
 
+#: These tell the name and digest of every image that came from a registry. CRI-O tells an id.
+_RUNTIMES_THAT_NAME = ("containerd", "docker", "")
 #: The file its step reads.
 EXPORT = "export.json"
 
@@ -114,8 +116,27 @@ def _ran(pod: Pod, container: Container) -> images.Reference:
         raise images.NoReferenceError(f"{where} has not started yet, so its image is not known{why}")
     try:
         return images.ran(container.image_id)
+    except images.BareIdError as error:
+        if (pinned := _pinned(container)) is not None:
+            return pinned
+        why = str(error)
+        if container.runtime not in _RUNTIMES_THAT_NAME:
+            why = (
+                f"is known to its node by an id alone: {container.runtime} does not tell which digest it was pulled "
+                "by. Pin the image by digest (name@sha256:…) in the workload"
+            )
+        raise images.NoReferenceError(f"the image {container.image!r} of {where} {why}") from None
     except images.NoReferenceError as error:
         raise images.NoReferenceError(f"the image {container.image!r} of {where} {error}") from None
+
+
+def _pinned(container: Container) -> images.Reference | None:
+    """What the pod's spec pins its image to; None: to no digest."""
+    try:
+        spec = images.parse(container.image)
+    except images.NoReferenceError:
+        return None
+    return images.Reference(spec.registry, spec.path, digest=spec.digest) if spec.digest else None
 
 
 def _named(container: Container, ran: images.Reference) -> images.Reference:

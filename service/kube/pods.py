@@ -34,4 +34,5 @@ def _container(spec: Object, status: Object) -> Container:
         image=spec.get("image", ""),
         image_id=status.get("imageID", ""),
         waits_for=": ".join(filter(None, reasons)),
+        runtime=status.get("containerID", "").partition("://")[0],
     )

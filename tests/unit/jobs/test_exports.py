@@ -182,3 +182,25 @@ async def test_a_workspace_that_no_project_can_be_called_by_is_refused(workspace
 async def test_where_the_project_is_one_for_all_any_workspace_will_do() -> None:
     selection = Selection(workloads=(replace(WORKLOAD, workspace_id="Team-A"),))
     assert exported(await prepare(POD, selection=selection))["target"].startswith("harbor.example.com/custom/")
+
+
+IDS = [DIGEST, DIGEST.removeprefix("sha256:")]
+
+
+@pytest.mark.parametrize("image_id", IDS)
+async def test_of_a_runtime_that_tells_only_ids_a_pinned_image_is_exported(image_id: str) -> None:
+    """CRI-O: nothing could be exported from its nodes."""
+    pinned = f"quay.io/team/train:v1@sha256:{'f' * 64}"
+    pod = replace(POD, containers=(Container("main", pinned, image_id, runtime="cri-o"),))
+    found = exported(await prepare(pod))
+    assert (found["sources"], found["digest"]) == (["quay.io/team/train"], f"sha256:{'f' * 64}")
+
+
+@pytest.mark.parametrize("image_id", IDS)
+async def test_a_runtime_that_tells_only_ids_is_named(image_id: str) -> None:
+    pod = replace(POD, containers=(Container("main", "quay.io/team/train:v1", image_id, runtime="cri-o"),))
+    ((_, message),) = [(fault.path, fault.message) for fault in (await prepare(pod)).faults]
+    assert "cri-o does not tell which digest it was pulled by" in message
+    assert "Pin the image by digest" in message
+    by_hand = replace(POD, containers=(Container("main", "busybox:opsjobs", image_id, runtime="containerd"),))
+    assert [fault.message for fault in (await prepare(by_hand)).faults] == [BY_HAND]

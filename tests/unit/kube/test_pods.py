@@ -16,7 +16,7 @@ ITEM: dict[str, Any] = {
         # Kubernetes sorts them by name.
         "containerStatuses": [
             {"name": "sidecar", "imageID": "", "state": {"waiting": {"reason": "ErrImagePull", "message": "denied"}}},
-            {"name": "train", "imageID": "docker.io/rocm/pytorch@sha256:1", "state": {"running": {}}},
+            {"name": "train", "imageID": "docker.io/rocm/pytorch@sha256:1", "containerID": "cri-o://0123"},
         ],
     },
 }
@@ -27,7 +27,7 @@ def test_containers_are_in_the_order_of_the_spec_with_what_their_nodes_say() -> 
         name="train-0",
         namespace="team-a",
         containers=(
-            Container("train", "rocm/pytorch:latest", "docker.io/rocm/pytorch@sha256:1"),
+            Container("train", "rocm/pytorch:latest", "docker.io/rocm/pytorch@sha256:1", runtime="cri-o"),
             Container("sidecar", "proxy:1", waits_for="ErrImagePull: denied"),
         ),
         init_containers=(Container("fetch", "fetch:1"),),
