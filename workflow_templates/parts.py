@@ -5,6 +5,8 @@ from typing import Any
 
 from hera.workflows import Container, Step, Steps, models
 
+from workflow_templates.protocol import labels
+
 #: The chart puts the product image in the place of these.
 IMAGE = "OPSJOBS_IMAGE"
 PULL_POLICY = "OPSJOBS_IMAGE_PULL_POLICY"
@@ -87,11 +89,11 @@ ON_HOST: dict[str, Any] = {
     "resources": NOTHING,
     "annotations": {
         # Argo would signal process 1, under hostPID the host's init. Its executor takes signals from this file too.
-        "workflows.argoproj.io/kill-cmd-main": json.dumps(
+        f"{labels.ARGO_KILL_COMMAND}main": json.dumps(
             ["/bin/sh", "-c", "printf %%s %d > /var/run/argo/ctr/main/signal"]
         ),
         # The wait container ends by itself when main has ended.
-        "workflows.argoproj.io/kill-cmd-wait": json.dumps(["/var/run/argo/argoexec", "version"]),
+        f"{labels.ARGO_KILL_COMMAND}wait": json.dumps(["argoexec", "version"]),
     },
 }
 
@@ -145,6 +147,18 @@ def retried(cap_seconds: int, limit: int = 1_000_000) -> models.RetryStrategy:
 def job_id() -> str:
     """The job's id, wherever a step needs it: the Workflow is named by it."""
     return "{{workflow.name}}"
+
+
+def pod_metadata() -> Any:
+    """For the pods of all of a job's steps: whose they are, and how Argo signals its own container `wait` there.
+
+    Argo would run /var/run/argo/argoexec in it, a file that the container main can replace, and `wait` holds the step's
+    token. By its name alone, argoexec is the one of wait's own image.
+    """
+    return models.Metadata(
+        labels={labels.JOB_ID: job_id()},
+        annotations={f"{labels.ARGO_KILL_COMMAND}wait": json.dumps(["argoexec", "kill", "%d", "1"])},
+    )
 
 
 def container(**fields: Any) -> Container:

@@ -263,8 +263,6 @@ def test_of_a_node_only_the_cordon_and_our_marks_change(cluster: Cluster, accoun
     thief = Apiserver(cluster, account, cluster.jobs if account.startswith("opsjob-") else cluster.facts["namespace"])
     node = f"/api/v1/nodes/{cluster.nodes()[0]}"
     assert "ValidatingAdmissionPolicy" in refusal(thief.patch(node, patch))
-    ours = {"metadata": {"annotations": {"opsjob.io/cordoned-by": "me"}}, "spec": {"unschedulable": True}}
-    assert thief.patch(node, ours).status_code == 200
     thief.close()
 
 
@@ -285,25 +283,25 @@ def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(cluster: 
         step.close()
 
 
-def test_of_a_pod_a_step_and_the_service_set_a_deadline_and_nobody_what_it_runs(
+def test_of_a_pod_the_service_sets_a_deadline_and_nobody_what_it_runs(
     cluster: Cluster, service: Apiserver, editor: Apiserver
 ) -> None:
     name = f"e2e-pod-{secrets.token_hex(3)}"
     bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": cluster.jobs}}
     container = {"name": "main", "image": "nowhere.invalid/none:1"}
-    # Bound to no node that exists, it never runs.
-    cluster.apply({**bare, "spec": {"nodeName": "nowhere", "containers": [container]}})
-    step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
+    # A scheduler that there is not never has it run.
+    cluster.apply({**bare, "spec": {"schedulerName": "nobody", "containers": [container]}})
     path = f"/api/v1/namespaces/{cluster.jobs}/pods/{name}"
     try:
-        for seconds, who in ((3, step), (2, service), (1, editor)):
-            allowed = who.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
-            assert allowed.status_code == 200, allowed.text
-            (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
-            other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+        deadline = {"spec": {"activeDeadlineSeconds": 1}}
+        allowed = service.patch(path, deadline)
+        assert allowed.status_code == 200, allowed.text
+        assert "set a deadline" in refusal(editor.patch(path, deadline))
+        (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
+        other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
+        for who in (service, editor):
             assert "nobody changes what the pod of a step runs" in refusal(who.patch(path, other))
         for entry in ("exec", "attach"):
             assert "only Argo's controller enters" in refusal(editor.enter(f"{path}/{entry}"))
     finally:
-        step.close()
         cluster.kubectl("delete", "pod", name, "-n", cluster.jobs, "--force", "--grace-period=0", "--ignore-not-found")

@@ -181,6 +181,18 @@ def test_argo_signals_neither_the_hosts_init_nor_the_wait_container() -> None:
     assert "kill" not in wait
 
 
+@pytest.mark.parametrize("job_type", [name for name in render.TEMPLATES if name != "preflight"])
+def test_argos_own_container_is_signalled_by_the_program_of_its_own_image(job_type: str) -> None:
+    """Not by the one in the volume that it shares with main: whoever replaces that has the step's token (issue 16)."""
+    spec = committed(job_type)["spec"]
+    for entry in ours(job_type):
+        own = entry.get("metadata", {}).get("annotations", {})
+        annotations = spec["podMetadata"].get("annotations", {}) | own
+        command = json.loads(annotations["workflows.argoproj.io/kill-cmd-wait"])
+        assert command[0] == "argoexec"
+        assert command[1:] == (["version"] if own else ["kill", "%d", "1"]), "1 is the host's init, under hostPID"
+
+
 def test_only_a_node_that_was_not_touched_is_tried_again() -> None:
     retry = template("addon", "node")["retryStrategy"]
     assert retry["expression"] == "lastRetry.exitCode == '75'"

@@ -8,6 +8,7 @@ from workflow_templates.parts import (
     container,
     finish,
     job_id,
+    pod_metadata,
     retried,
     scratch,
     scratch_volume,
@@ -51,7 +52,7 @@ def build() -> WorkflowTemplate:
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
             scratch_volume(),
         ],
-        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_metadata=pod_metadata(),
         pod_gc=_KEEP_PODS,
     ) as template:
         node = _node()

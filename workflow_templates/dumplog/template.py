@@ -11,6 +11,7 @@ from workflow_templates.parts import (
     STORE_VOLUMES,
     container,
     job_id,
+    pod_metadata,
     retried,
     scratch,
     scratch_volume,
@@ -41,7 +42,7 @@ def workflow_template(entrypoint: str, *arguments: Parameter) -> WorkflowTemplat
             scratch_volume(),
             *STORE_VOLUMES,
         ],
-        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_metadata=pod_metadata(),
     )
 
 

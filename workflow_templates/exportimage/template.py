@@ -2,7 +2,7 @@
 
 from hera.workflows import Parameter, WorkflowTemplate, models
 
-from workflow_templates.parts import RESTRICTED, TINY, container, job_id, scratch, scratch_volume
+from workflow_templates.parts import RESTRICTED, TINY, container, job_id, pod_metadata, scratch, scratch_volume
 
 DESCRIPTION = "Copies the image that a workload ran from its registry to the team's own, under a tag of the day."
 
@@ -30,7 +30,7 @@ def build() -> WorkflowTemplate:
             models.Volume(name="authorities", config_map=models.ConfigMapVolumeSource(name=_CONFIG_MAP, optional=True)),
             scratch_volume(),
         ],
-        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_metadata=pod_metadata(),
     ) as template:
         container(
             name="export",

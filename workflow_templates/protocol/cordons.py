@@ -59,7 +59,8 @@ def cordoning(node: Object, job: str) -> Object | None:
 def giving_back(node: Object, job: str, note: CordonNote | None = None) -> Object | None:
     """Put a node back to how it was before this job; None: there is nothing to put back.
 
-    A Node object that is another than the noted one has lost all marks, and with them the cordon of before.
+    A Node object that is another than the noted one has lost all marks, and with them the cordon of before. It is
+    cordoned anew in the name of this job: admission lets no step cordon a node without its job's name.
     """
     marks = node_state.annotations(node)
     if marks.get(labels.CORDONED_BY) == job:
@@ -71,7 +72,7 @@ def giving_back(node: Object, job: str, note: CordonNote | None = None) -> Objec
     is_another = note is not None and note.uid != node["metadata"].get("uid", "")
     if note is None or not is_another or not note.before or node_state.is_cordoned(node):
         return None
-    left = {labels.LEFT_CORDONED: note.left} if note.left else {}
+    left = {labels.LEFT_CORDONED: f"job {job}: {note.left or 'it was cordoned before the job'}"}
     return {"metadata": {"annotations": left}, "spec": {"unschedulable": True}}
 
 

@@ -11,6 +11,7 @@ from workflow_templates.parts import (
     container,
     finish,
     job_id,
+    pod_metadata,
     retried,
     scratch,
     scratch_volume,
@@ -74,7 +75,7 @@ def build() -> WorkflowTemplate:
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
             scratch_volume(),
         ],
-        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_metadata=pod_metadata(),
     ) as template:
         node = _node()
         # A failed node ends the loop (failFast), and with one at a time no other has been begun by then.

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.unit.chart.rendering import Object, refusal, render
+from workflow_templates.protocol import pod_reasons
 
 
 def admission(values: Object) -> dict[str, list[str]]:
@@ -17,17 +18,43 @@ def admission(values: Object) -> dict[str, list[str]]:
     }
 
 
+IN_THE_JOBS_NAMESPACE = (
+    "workflows",
+    "finished-workflows",
+    "templates",
+    "pods",
+    "pod-changes",
+    "pod-bindings",
+    "pod-entry",
+)
+AMONG_CHECKS = ("check-pods", "check-changes", "check-entry")
+EVERYWHERE = ("nodes", "secrets")
+
+
 def test_every_admission_policy_is_bound_and_denies() -> None:
-    in_the_jobs_namespace = ("workflows", "pods", "pod-changes", "pod-entry", "templates", "secrets")
-    rendered = render({"argo": {"controller": "argo:argo"}})
+    rendered = render({})
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in rendered.kind("ValidatingAdmissionPolicy")}
     bindings = {one["spec"]["policyName"]: one["spec"] for one in rendered.kind("ValidatingAdmissionPolicyBinding")}
-    assert set(policies) == set(bindings) == {f"opsjobs-{of}" for of in (*in_the_jobs_namespace, "nodes")}
+    of_all = (*IN_THE_JOBS_NAMESPACE, *AMONG_CHECKS, *EVERYWHERE)
+    assert set(policies) == set(bindings) == {f"opsjobs-{of}" for of in of_all}
     assert all(policy["failurePolicy"] == "Fail" for policy in policies.values())
     assert all(binding["validationActions"] == ["Deny"] for binding in bindings.values())
-    for of in in_the_jobs_namespace:
-        labels = bindings[f"opsjobs-{of}"]["matchResources"]["namespaceSelector"]["matchLabels"]
-        assert labels == {"kubernetes.io/metadata.name": "opsjobs-jobs"}
+    for namespace, names in (("opsjobs-jobs", IN_THE_JOBS_NAMESPACE), ("opsjobs-checks", AMONG_CHECKS)):
+        for of in names:
+            labels = bindings[f"opsjobs-{of}"]["matchResources"]["namespaceSelector"]["matchLabels"]
+            assert labels == {"kubernetes.io/metadata.name": namespace}
+
+
+def test_a_finished_workflow_stays_so_for_everybody() -> None:
+    """Whoever may break the glass, too."""
+    policy = render({}).one("ValidatingAdmissionPolicy", "opsjobs-finished-workflows")
+    assert [condition["name"] for condition in policy["spec"]["matchConditions"]] == ["finished"]
+
+
+def test_the_service_fails_pods_for_the_reasons_that_it_knows() -> None:
+    (rule,) = (rule for rule in admission({})["opsjobs-pod-changes"] if "?reason" in rule)
+    known = {value for name, value in vars(pod_reasons).items() if name.isupper()}
+    assert set(json.loads(re.findall(r"reason[^\[]* in (\[[^]]*\])", rule)[0])) == known
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ async def test_a_node_object_that_came_anew_is_cordoned_as_the_one_before_was(se
     kubernetes = Kubernetes({labels.CORDON_NOTE: note.text()})
     kubernetes.put(NODE, {"annotations": {}}, spec={}, status={})
     await give_back(served, kubernetes)
-    assert kubernetes.cordon == (True, {labels.LEFT_CORDONED: "job job-0: it was sick"})
+    assert kubernetes.cordon == (True, {labels.LEFT_CORDONED: "job job-1: job job-0: it was sick"})
 
 
 def marked(by: str, before: str) -> dict[str, Any]:

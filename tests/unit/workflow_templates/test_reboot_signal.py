@@ -279,7 +279,7 @@ def test_what_was_there_before_is_noted_and_seen_to_in_the_end(
         assert restoring.put_back(cluster, "gpu-1", "job-1").endswith("as it was before")
     assert server.objects[NODE]["spec"].get("unschedulable", False) is before
     assert (server.objects[NODE]["metadata"].get("annotations") or {}).get(labels.LEFT_CORDONED, "") == (
-        left if was_left else ""
+        f"job job-1: {left or 'it was cordoned before the job'}" if before else ""
     )
 
 
