@@ -159,7 +159,7 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
     """While this replica leads: project Workflows into records and keep the cluster in order."""
 
     async def work() -> None:
-        projector = Projector(records, cluster)
+        projector = Projector(records, cluster, settings.cluster_id)
         keeper = Keeper(
             records,
             cluster,

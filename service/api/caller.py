@@ -141,6 +141,7 @@ async def visible(services: Services, who: Caller) -> Visible:
     granted = await services.reviews.granted(who, "list", JobType, workspaces.values())
     return Visible(
         user_id=who.user_id,
+        cluster_id=services.submission.cluster_id,
         everywhere=frozenset(kind for kind in JobType if (kind, None) in granted),
         workspaces=frozenset(
             (kind, workspace_id)
@@ -153,14 +154,14 @@ async def visible(services: Services, who: Caller) -> Visible:
 
 async def readable(services: Services, who: Caller, job: Job) -> Job:
     """The job, without the link to logs that the caller neither asked for nor may read without it."""
-    if job.type is not JobType.DUMPLOG or job.user_id == who.user_id or await _may_read(services, who, job):
+    if job.type is not JobType.DUMPLOG or services.is_own(who, job) or await _may_read(services, who, job):
         return job
     return replace(job, outputs=tuple(output for output in job.outputs if output.name != dumplogs.LINK))
 
 
 async def _may_read(services: Services, who: Caller, job: Job) -> bool:
     archived = dumplogs.Archived.of(job.work)
-    if archived is None:
+    if archived is None or not services.is_here(job):
         return False
     for namespace in sorted(archived.namespaces):
         if not await services.reviews.may_get(who, namespace, "pods/log"):
@@ -175,13 +176,18 @@ async def job_for(
     """The job, if the caller may do `verb` with it; `note` hears of it also where they may not.
 
     Raises:
-        Problem: 404 where there is none or the caller may not see it; 403 where they may see it but not more.
+        Problem: 404 where there is none or the caller may not see it; 403 where they may see it but not more; 409 where
+            it is another cluster's.
     """
     job = await services.records.get(job_id) if is_job_id(job_id) else None
     if job is None:
         raise unknown_job(job_id)
     note(job)
-    if job.user_id == who.user_id or await services.may(who, verb, job):
+    if services.is_own(who, job) or await services.may(who, verb, job):
+        if verb != "get" and not services.is_here(job):
+            here = services.submission.cluster_id
+            message = f"{job_id} runs in cluster {job.cluster_id!r} and is changed only there; this is cluster {here!r}"
+            raise Problem(HTTPStatus.CONFLICT, message)
         return job
     if verb != "get" and await services.may(who, "get", job):
         raise Problem(

@@ -21,6 +21,9 @@ from service.jobs import stop
 from service.jobs.digest import plan_digest
 
 PREFIX = "/api/v1/opsjobs"
+#: What stop and delete may be refused with.
+_CHANGE_FAULTS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
 router = APIRouter(prefix=PREFIX, dependencies=[Depends(turn)])
 
 # Described in service/api/openapi.py.
@@ -88,7 +91,10 @@ async def show(request: Request, job_id: str, services: Services, who: CallerDep
     operation_id="stop_job",
     response_class=Response,
     dependencies=[Depends(only())],
-    responses={**empty(), **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)},
+    responses={
+        **empty(),
+        **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
 )
 async def stop_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End what runs, let clean-up run; a finished job is left as it is."""
@@ -103,7 +109,10 @@ async def stop_job(request: Request, job_id: str, services: Services, who: Calle
     operation_id="delete_job",
     response_class=Response,
     dependencies=[Depends(only())],
-    responses={**empty(), **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)},
+    responses={
+        **empty(),
+        **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
 )
 async def delete_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""

@@ -33,7 +33,15 @@ class Wiring:
 
     async def may(self, who: Caller, verb: str, job: Job) -> bool:
         """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""
-        return await self.reviews.may(who, verb, job.type, await self.namespace(job.workspace_id))
+        namespace = await self.namespace(job.workspace_id) if self.is_here(job) else None
+        return await self.reviews.may(who, verb, job.type, namespace)
+
+    def is_here(self, job: Job) -> bool:
+        """Whether it is a job of this cluster: another's users and workspaces may bear the names of ours."""
+        return job.cluster_id == self.submission.cluster_id
+
+    def is_own(self, who: Caller, job: Job) -> bool:
+        return job.user_id == who.user_id and self.is_here(job)
 
     async def namespace(self, workspace_id: str) -> str | None:
         """The namespace in which rights are asked; None: cluster-wide, as for a workspace that is gone."""

@@ -29,10 +29,13 @@ class SortField(StrEnum):
 class Visible:
     """Which jobs a caller may see: their own, and those of the (type, workspace) pairs they may list.
 
-    `everywhere` lists types that may be seen whatever the workspace.
+    `everywhere` lists types that may be seen whatever the workspace, and whatever the cluster: another cluster's users
+    and workspaces may bear the names of ours.
     """
 
     user_id: str
+    #: The cluster whose users and workspaces are meant.
+    cluster_id: str
     everywhere: frozenset[JobType] = frozenset()
     workspaces: frozenset[tuple[JobType, str]] = frozenset()
 

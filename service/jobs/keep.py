@@ -46,7 +46,7 @@ class Keeper:
 
     async def _begin_again(self) -> None:
         """Submissions that died between the record and the Workflow, and stops that met an absent apiserver."""
-        for job_id in await self._records.unsettled():
+        for job_id in await self._records.unsettled(self._projector.cluster_id):
             self._projector.look_at(job_id)
 
     async def _restore_nodes(self) -> None:
@@ -54,12 +54,9 @@ class Keeper:
         nodes_of = defaultdict(list)
         for node, job_id in (await self._cluster.holders()).items():
             nodes_of[job_id].append(node)
-        for job_id, nodes in nodes_of.items():
-            job = await self._records.get(job_id)
-            # Cordon marks are cluster-wide: what no record knows belongs to another installation.
-            if job is None or not job.phase.final:
-                continue
-            for node in nodes:
+        # Cordon marks are cluster-wide: what no record of this cluster knows belongs to another installation.
+        for job_id in await self._records.ended(self._projector.cluster_id, nodes_of.keys()):
+            for node in nodes_of[job_id]:
                 await _alone(self._give_back(node, job_id), node=node, job_id=job_id)
 
     async def _give_back(self, node: str, job_id: str) -> None:
@@ -85,7 +82,9 @@ class Keeper:
 
     async def _forget(self) -> None:
         if self._retention_days:
-            gone = await self._records.forget(datetime.now(UTC) - timedelta(days=self._retention_days))
+            gone = await self._records.forget(
+                self._projector.cluster_id, datetime.now(UTC) - timedelta(days=self._retention_days)
+            )
             if gone:
                 log.info("dropped old records", count=gone)
 

@@ -84,20 +84,24 @@ class Records(Protocol):
 
     async def page(self, query: ListQuery) -> Page: ...
 
-    async def unfinished(self) -> Sequence[str]:
-        """Ids of all jobs whose Workflow is not known to be gone, oldest first."""
+    async def unfinished(self, cluster_id: str) -> Sequence[str]:
+        """Ids of that cluster's jobs whose Workflow is not known to be gone, oldest first."""
         ...
 
-    async def unsettled(self) -> Sequence[str]:
-        """Ids of the jobs that ask for something in the cluster that was not seen done.
+    async def unsettled(self, cluster_id: str) -> Sequence[str]:
+        """Ids of that cluster's jobs that ask for something in the cluster that was not seen done.
 
         That is: workflow_gone is false, and no Workflow was seen yet (workflow_uid empty), or Kubernetes refuses
         what the job needs, or a stop is requested and the phase is not final, or the job is hidden.
         """
         ...
 
-    async def forget(self, ended_before: datetime) -> int:
-        """Retention: drop records of jobs that ended before and whose Workflow is gone; answers how many."""
+    async def ended(self, cluster_id: str, job_ids: Collection[str]) -> frozenset[str]:
+        """Those of that cluster's jobs whose phase is final."""
+        ...
+
+    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
+        """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; answers how many."""
         ...
 
 

@@ -48,9 +48,11 @@ class Projector:
     What a relist shows as it was when it was last read, with nothing left to do, is not read again.
     """
 
-    def __init__(self, records: Records, cluster: Cluster) -> None:
+    def __init__(self, records: Records, cluster: Cluster, cluster_id: str) -> None:
         self._records = records
         self._cluster = cluster
+        #: Jobs of other clusters, where several have their records in one store, are left alone.
+        self.cluster_id = cluster_id
         self._queue: asyncio.PriorityQueue[tuple[Urgency, int, str]] = asyncio.PriorityQueue()
         self._turns = itertools.count()
         self._waiting: dict[str, Urgency] = {}
@@ -87,7 +89,7 @@ class Projector:
         # A relist: whatever has a record and was not seen has gone, or was never created.
         for job_id in self._settled.keys() - event.seen:
             del self._settled[job_id]
-        for job_id in set(await self._records.unfinished()) - event.seen:
+        for job_id in set(await self._records.unfinished(self.cluster_id)) - event.seen:
             self.look_at(job_id)
 
     async def _write(self) -> None:
@@ -132,6 +134,9 @@ class Projector:
         if known is None:
             await self._unknown(job_id, workflow)
             return
+        if known.cluster_id != self.cluster_id:
+            log.warning("a Workflow of another cluster's job is left alone", job_id=job_id, cluster=known.cluster_id)
+            return
         unfinished = not known.workflow_uid or bool(known.refused)
         # What a killed submission began is finished before the record says that the Workflow is there.
         refused = await self._created(known) if unfinished and not Workflow(workflow).completed else ""
@@ -146,7 +151,7 @@ class Projector:
 
     async def _absent(self, job_id: str) -> None:
         job = await self._records.get(job_id)
-        if job is None or job.workflow_gone:
+        if job is None or job.workflow_gone or job.cluster_id != self.cluster_id:
             return
         now = self._cluster.now()
         never_created = not job.workflow_uid and not job.phase.final

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, Table, Text, UnaryExpression, cast, func, or_, select
+from sqlalchemy import JSON, Column, ColumnElement, Select, Table, Text, UnaryExpression, and_, cast, func, or_, select
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
@@ -113,9 +113,10 @@ def scopes(query: ListQuery) -> list[str]:
 
 
 def _visible(query: ListQuery, dialect: str, of: Callable[[Column[Any]], ColumnElement[Any]]) -> ColumnElement[bool]:
-    ways: list[ColumnElement[bool]] = [of(listing.c.user_id) == storable(query.visible.user_id)]
-    if everywhere := sorted(asked_types(query) & query.visible.everywhere):
-        ways.append(of(listing.c.type).in_(everywhere))
+    here: list[ColumnElement[bool]] = [of(listing.c.user_id) == storable(query.visible.user_id)]
     if seen := scopes(query):
-        ways.append(of(listing.c.scope).in_(among(seen, dialect)))
-    return or_(*ways)
+        here.append(of(listing.c.scope).in_(among(seen, dialect)))
+    visible_here = and_(of(listing.c.cluster_id) == storable(query.visible.cluster_id), or_(*here))
+    if everywhere := sorted(asked_types(query) & query.visible.everywhere):
+        return or_(of(listing.c.type).in_(everywhere), visible_here)
+    return visible_here

@@ -1,17 +1,18 @@
 """The record store: the `Records` port on PostgreSQL and SQLite."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.domain.job import Job
+from service.domain.job import Job, Phase
 from service.domain.listing import ListQuery, Page
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
 from service.records import keys, pages, unfinished
 from service.records.engine import Database
+from service.records.filters import among, unindexed
 from service.records.rows import NO_TIME, from_body, milliseconds, storable, to_job_row, to_listing_row
 from service.records.tables import jobs, listing
 
@@ -103,23 +104,37 @@ class SqlRecords:
         async with self._database.reading() as connection:
             return await pages.page(connection, query)
 
-    async def unfinished(self) -> Sequence[str]:
-        return await self._ids(jobs.c.workflow_gone == 0)
+    async def unfinished(self, cluster_id: str) -> Sequence[str]:
+        return await self._ids(cluster_id, jobs.c.workflow_gone == 0)
 
-    async def unsettled(self) -> Sequence[str]:
-        return await self._ids(jobs.c.unsettled == 1)
+    async def unsettled(self, cluster_id: str) -> Sequence[str]:
+        return await self._ids(cluster_id, jobs.c.unsettled == 1)
 
-    async def _ids(self, which: ColumnElement[bool]) -> Sequence[str]:
+    async def _ids(self, cluster_id: str, which: ColumnElement[bool]) -> Sequence[str]:
         """The ids of those jobs, oldest first."""
         async with self._database.reading() as connection:
             found = await connection.scalars(
-                select(jobs.c.job_id).where(which).order_by(jobs.c.created_ms, jobs.c.job_id)
+                _of_cluster(cluster_id).where(which).order_by(jobs.c.created_ms, jobs.c.job_id)
             )
             return found.all()
 
-    async def forget(self, ended_before: datetime) -> int:
+    async def ended(self, cluster_id: str, job_ids: Collection[str]) -> frozenset[str]:
+        if not job_ids:
+            return frozenset()
+        final = [phase.value for phase in Phase if phase.final]
+        async with self._database.reading() as connection:
+            found = await connection.scalars(
+                select(listing.c.job_id).where(
+                    listing.c.job_id.in_(among(sorted(job_ids), self._database.dialect)),
+                    unindexed(listing.c.phase, self._database.dialect).in_(final),
+                    unindexed(listing.c.cluster_id, self._database.dialect) == storable(cluster_id),
+                )
+            )
+            return frozenset(found)
+
+    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
         over = (
-            select(jobs.c.job_id)
+            _of_cluster(cluster_id)
             .where(
                 jobs.c.ended_ms != NO_TIME,
                 jobs.c.ended_ms < milliseconds(ended_before),
@@ -134,6 +149,12 @@ class SqlRecords:
             forgotten += dropped.rowcount
             if dropped.rowcount < FORGET_BATCH:
                 return forgotten
+
+
+def _of_cluster(cluster_id: str) -> Select[str]:
+    """The ids of that cluster's jobs."""
+    same = (listing.c.created_ms == jobs.c.created_ms) & (listing.c.job_id == jobs.c.job_id)
+    return select(jobs.c.job_id).join(listing, same).where(listing.c.cluster_id == storable(cluster_id))
 
 
 async def _write_new(connection: AsyncConnection, job: Job, key: IdempotencyKey | None) -> None:

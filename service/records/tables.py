@@ -77,7 +77,7 @@ for _column in SORT_COLUMNS.values():
     Index(f"listing_by_{_column.name}", *_columns)
 
 # What the members of a workspace see there.
-Index("listing_by_scope", listing.c.scope, listing.c.created_ms, listing.c.hidden)
+Index("listing_by_scope_in_cluster", listing.c.scope, listing.c.cluster_id, listing.c.created_ms, listing.c.hidden)
 
 # How many jobs there are, by the day of their creation (whole days since 1970) and what a list may narrow them to. Kept
 # by triggers of the database (migration 0002).

@@ -19,7 +19,7 @@ from service.records.tables import listing, tallies
 
 #: In milliseconds.
 _DAY = 86_400_000
-_EVERYTHING = Visible("", everywhere=frozenset(JobType))
+_EVERYTHING = Visible("", "", everywhere=frozenset(JobType))
 
 
 async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
@@ -45,14 +45,19 @@ def _parts(query: ListQuery, dialect: str) -> list[Select[Any]]:
 
 def _of_member(query: ListQuery, dialect: str) -> list[Select[Any]]:
     seen, anybodys = scopes(query), replace(query, visible=_EVERYTHING)
-    own = conditions(anybodys, dialect, usable={listing.c.user_id})
+    here = storable(query.visible.cluster_id)
+    own = [
+        *conditions(anybodys, dialect, usable={listing.c.user_id}),
+        unindexed(listing.c.cluster_id, dialect) == here,
+    ]
     elsewhere = [listing.c.user_id == storable(query.visible.user_id)]
     if not seen:
         return [count(*own, *elsewhere)]
     elsewhere.append(unindexed(listing.c.scope, dialect).not_in(among(seen, dialect)))
     # A scope names its type: asked for once more, each row would be looked up beside the index that holds the rest.
     in_workspaces = conditions(replace(anybodys, type=None), dialect, usable={listing.c.scope})
-    return [count(*in_workspaces, listing.c.scope.in_(among(seen, dialect))), count(*own, *elsewhere)]
+    in_workspaces = [*in_workspaces, listing.c.scope.in_(among(seen, dialect)), listing.c.cluster_id == here]
+    return [count(*in_workspaces), count(*own, *elsewhere)]
 
 
 def _by_day(query: ListQuery, dialect: str) -> list[Select[Any]]:

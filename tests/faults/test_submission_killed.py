@@ -76,7 +76,7 @@ def submission(records: Any, cluster: Any) -> Submission:
 
 
 async def only_job(records: SqlRecords) -> str:
-    (job_id,) = await records.unfinished()
+    (job_id,) = await records.unfinished("local")
     return job_id
 
 
@@ -90,10 +90,10 @@ async def test_killed_after_any_line_it_runs_exactly_once(
     job_id = await only_job(records)
     before = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
     assert (before is None) == (after == "record")
-    assert job_id in await records.unsettled()
+    assert job_id in await records.unsettled("local")
 
     for _ in range(3):
-        await Projector(records, kube).project(job_id)
+        await Projector(records, kube, "local").project(job_id)
 
     workflow = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
     assert before is None or before["metadata"]["uid"] == workflow["metadata"]["uid"]
@@ -101,7 +101,7 @@ async def test_killed_after_any_line_it_runs_exactly_once(
     assert files["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
     secret = cluster.get("secret", job_id, "-n", settings.jobs_namespace)
     assert secret["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
-    assert job_id not in await records.unsettled()
+    assert job_id not in await records.unsettled("local")
 
 
 async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
@@ -114,12 +114,12 @@ async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
     assert cluster.get("secret", job_id, "-n", settings.jobs_namespace)
 
     monkeypatch.setattr("service.jobs.keep._UNOWNED_SECONDS", -60)
-    keeper = Keeper(records, kube, Projector(records, kube), lost_node_seconds=300, retention_days=0)
+    keeper = Keeper(records, kube, Projector(records, kube, "local"), lost_node_seconds=300, retention_days=0)
     await keeper._drop_secrets()
 
     assert cluster.get("secret", job_id, "-n", settings.jobs_namespace) is None
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
-    assert await records.unfinished() == []
+    assert await records.unfinished("local") == []
 
 
 async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
@@ -129,7 +129,7 @@ async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
     job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
 
-    await Projector(records, kube).project(job_id)
+    await Projector(records, kube, "local").project(job_id)
 
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
 
@@ -138,14 +138,14 @@ async def test_what_the_apiserver_refuses_is_said_in_the_job_s_history(records: 
     job = a_job(WAITING_TEMPLATE, job_id="No_Name_For_Kubernetes")
     await records.add(job)
     for _ in range(2):
-        await Projector(records, kube).project(job.job_id)
+        await Projector(records, kube, "local").project(job.job_id)
     refused = await records.get(job.job_id)
     assert refused is not None
     assert refused.phase is Phase.PENDING
     (waiting,) = [line for line in refused.conditions if line.reason == "Waiting"]
     assert waiting.message.startswith("Kubernetes answers 422 to POST")
     assert "Invalid value" in waiting.message
-    assert job.job_id in await records.unsettled()
+    assert job.job_id in await records.unsettled("local")
 
 
 async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(
@@ -155,13 +155,13 @@ async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(
     job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
     await stop.stop(records, kube, job_id, by="alice")
 
-    await Projector(records, kube).project(job_id)
+    await Projector(records, kube, "local").project(job_id)
 
     job = await records.get(job_id)
     assert job is not None
     assert (job.phase, job.conditions[-1].reason) == (Phase.FAILED, "Stopped")
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
-    assert await records.unfinished() == []
+    assert await records.unfinished("local") == []
 
 
 async def test_a_record_that_cannot_be_written_leaves_nothing_behind(

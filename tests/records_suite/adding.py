@@ -141,7 +141,7 @@ class TestAdding:
         jobs = [a_job(f"job-{number}") for number in range(40)]
         await asyncio.gather(*((store, replica)[number % 2].add(job) for number, job in enumerate(jobs)))
         assert (await store.page(a_query())).total == 40
-        assert sorted(await store.unfinished()) == sorted(job.job_id for job in jobs)
+        assert sorted(await store.unfinished("prod")) == sorted(job.job_id for job in jobs)
 
     async def test_names_of_any_length_are_stored_and_found(self, store: SqlRecords) -> None:
         job = a_job(job_name="中" * 253, user_name="😀" * 2_000 + "end")

@@ -74,9 +74,9 @@ class TestUnfinished:
         for number, gone in enumerate([False, True, False, False]):
             created = NOON - timedelta(minutes=number)
             await store.add(a_job(f"job-{number}", created=created, workflow_gone=gone, hidden=number == 2))
-        assert await store.unfinished() == ["job-3", "job-2", "job-0"]
+        assert await store.unfinished("prod") == ["job-3", "job-2", "job-0"]
         await store.change("job-3", lambda job: replace(job, workflow_gone=True))
-        assert await store.unfinished() == ["job-2", "job-0"]
+        assert await store.unfinished("prod") == ["job-2", "job-0"]
 
 
 class TestUnsettled:
@@ -96,13 +96,13 @@ class TestUnsettled:
         self, store: SqlRecords, fields: dict[str, Any], *, unsettled: bool
     ) -> None:
         await store.add(a_job(**fields))
-        assert await store.unsettled() == ([a_job().job_id] if unsettled else [])
+        assert await store.unsettled("prod") == ([a_job().job_id] if unsettled else [])
 
     async def test_a_change_settles_it(self, store: SqlRecords) -> None:
         for number in range(3):
             await store.add(a_job(f"job-{number}", created=NOON - timedelta(minutes=number)))
         await store.change("job-1", lambda job: replace(job, workflow_uid="seen"))
-        assert await store.unsettled() == ["job-2", "job-0"]
+        assert await store.unsettled("prod") == ["job-2", "job-0"]
 
 
 class TestForgetting:
@@ -113,17 +113,17 @@ class TestForgetting:
         await store.add(a_job("ended-at-that-moment", ended=after, workflow_gone=True))
         await store.add(a_job("workflow-still-there", ended=before))
         await store.add(a_job("never-ended", workflow_gone=True))
-        assert await store.forget(NOON) == 2
+        assert await store.forget("prod", NOON) == 2
         page = await store.page(a_query(include_deleted=True))
         kept = {json.loads(item)["jobId"] for item in page.items}
         assert kept == {"ended-at-that-moment", "workflow-still-there", "never-ended"}
         assert page.total == 3
         assert await store.get("ended-before") is None
-        assert await store.forget(NOON) == 0
+        assert await store.forget("prod", NOON) == 0
 
     async def test_more_than_one_batch(self, store: SqlRecords, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("service.records.store.FORGET_BATCH", 3)
         for number in range(7):
             await store.add(a_job(f"job-{number}", ended=NOON, workflow_gone=True))
-        assert await store.forget(NOON + timedelta(days=1)) == 7
+        assert await store.forget("prod", NOON + timedelta(days=1)) == 7
         assert (await store.page(a_query())).total == 0

@@ -8,7 +8,7 @@ from service.domain.listing import ListQuery, Visible
 from service.jobs.ports import IdempotencyKey
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-EVERYTHING = Visible("nobody", everywhere=frozenset(JobType))
+EVERYTHING = Visible("nobody", "prod", everywhere=frozenset(JobType))
 
 
 def a_job(job_id: str = "upgrade-abc123", **fields: Any) -> Job:

@@ -92,6 +92,7 @@ def some_jobs(draw: st.DrawFn) -> list[Job]:
 VISIBLE = st.builds(
     Visible,
     st.sampled_from([*OWNERS, "stranger"]),
+    st.sampled_from(["prod", "dev"]),
     st.frozensets(st.sampled_from(JobType)),
     st.frozensets(st.tuples(st.sampled_from(JobType), st.sampled_from(WORKSPACES))),
 )
@@ -99,7 +100,7 @@ QUERIES = st.builds(
     a_query,
     since=st.one_of(MOMENTS, DAYS, st.just(NOON - timedelta(days=365))),
     until=st.one_of(MOMENTS, DAYS, st.just(datetime.max.replace(tzinfo=UTC))),
-    visible=st.one_of(st.just(Visible("me", frozenset(JobType))), VISIBLE),
+    visible=st.one_of(st.just(Visible("me", "prod", frozenset(JobType))), VISIBLE),
     offset=st.integers(0, 32),
     limit=st.integers(1, 32),
     sort_by=st.sampled_from(SortField),
@@ -133,9 +134,11 @@ def matches(job: Job, query: ListQuery) -> bool:
         and (query.user_name is None or query.user_name.casefold() in job.user_name.casefold())
         and (query.job_name is None or query.job_name.casefold() in job.job_name.casefold())
         and (
-            job.user_id == visible.user_id
-            or job.type in visible.everywhere
-            or (job.type, job.workspace_id) in visible.workspaces
+            job.type in visible.everywhere
+            or (
+                job.cluster_id == visible.cluster_id
+                and (job.user_id == visible.user_id or (job.type, job.workspace_id) in visible.workspaces)
+            )
         )
     )
 
@@ -152,9 +155,10 @@ def ids(items: list[bytes]) -> list[str]:
 
 async def only(store: SqlRecords, jobs: list[Job]) -> None:
     """Make these the only jobs in the store."""
-    for job_id in await store.unfinished():
-        await store.change(job_id, lambda job: replace(job, ended=NOON - timedelta(days=9), workflow_gone=True))
-    await store.forget(NOON - timedelta(days=8))
+    for cluster_id in ("prod", "dev"):
+        for job_id in await store.unfinished(cluster_id):
+            await store.change(job_id, lambda job: replace(job, ended=NOON - timedelta(days=9), workflow_gone=True))
+        await store.forget(cluster_id, NOON - timedelta(days=8))
     for job in jobs:
         await store.add(job)
 
@@ -216,7 +220,7 @@ class TestListing:
         spaces = frozenset((job_type, f"workspace-{n}") for job_type in JobType for n in range(300))
         await store.add(a_job("in-one", workspace_id="workspace-299"))
         await store.add(a_job("in-none", workspace_id="workspace-300"))
-        page = await store.page(a_query(visible=Visible("me", workspaces=spaces)))
+        page = await store.page(a_query(visible=Visible("me", "prod", workspaces=spaces)))
         assert (page.total, ids(page.items)) == (1, ["in-one"])
 
     @pytest.mark.parametrize("few", [0, pages.FEW], ids=["many", "few"])
@@ -230,7 +234,7 @@ class TestListing:
         ]
         await only(store, jobs)
         seen = frozenset((job_type, "team-a") for job_type in (JobType.ADDON, JobType.PREFLIGHT))
-        for query in (a_query(visible=Visible("me", workspaces=seen)), a_query(visible=Visible("me"))):
+        for query in (a_query(visible=Visible("me", "prod", workspaces=seen)), a_query(visible=Visible("me", "prod"))):
             for asked in (query, replace(query, type=JobType.ADDON), replace(query, include_deleted=True)):
                 page = await store.page(asked)
                 assert (page.total, ids(page.items)) == (len(expected(jobs, asked)), expected(jobs, asked))
@@ -240,7 +244,7 @@ class TestListing:
         attack = "x' OR 1=1; DROP TABLE jobs; --"
         for field in ("cluster_id", "workspace_id", "user_name", "job_name"):
             assert (await store.page(a_query(**{field: attack}))).total == 0
-        assert (await store.page(a_query(visible=Visible(attack, frozenset(), frozenset())))).total == 0
+        assert (await store.page(a_query(visible=Visible(attack, attack, frozenset(), frozenset())))).total == 0
         assert (await store.page(a_query())).total == 1
 
     async def test_half_a_surrogate_pair_in_a_query_finds_nothing(self, store: SqlRecords) -> None:
@@ -260,7 +264,7 @@ class TestListing:
             await replica.add(a_job("new"))
             await replica.change("job-1", lambda job: replace(job, hidden=True))
             await replica.change("job-2", lambda job: replace(job, ended=NOON - timedelta(days=9)))
-            assert await replica.forget(NOON - timedelta(days=8)) == 1
+            assert await replica.forget("prod", NOON - timedelta(days=8)) == 1
             return await goes_on(*given)
 
         query = a_query(user_name="alice", descending=False)

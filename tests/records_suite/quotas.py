@@ -24,7 +24,7 @@ class TestQuotas:
             return True
 
         assert sum(await asyncio.gather(*(add(number) for number in range(12)))) == 3
-        assert len(await store.unfinished()) == 3
+        assert len(await store.unfinished("prod")) == 3
 
     async def test_a_finished_job_makes_room_for_another(self, store: SqlRecords) -> None:
         for number in range(3):

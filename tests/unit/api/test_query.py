@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 def query(**params: str) -> ListQuery:
-    return list_query(params, Visible(user_id="u"), NOW)
+    return list_query(params, Visible(user_id="u", cluster_id="c"), NOW)
 
 
 def refused(**params: str) -> set[str]:
@@ -25,7 +25,7 @@ def refused(**params: str) -> set[str]:
 
 def test_the_documents_defaults() -> None:
     assert query() == ListQuery(
-        since=NOW - timedelta(hours=720), until=NO_END, visible=Visible(user_id="u"), offset=0, limit=100,
+        since=NOW - timedelta(hours=720), until=NO_END, visible=Visible("u", "c"), offset=0, limit=100,
         sort_by=SortField.CREATION_TIME, descending=True,
     )  # fmt: skip
 

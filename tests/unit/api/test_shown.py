@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -52,6 +53,9 @@ class World:
     looked_for: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
+    #: Whether rights hold cluster-wide, and the namespaces in which they were asked.
+    everywhere: bool = True
+    asked_in: set[str | None] = field(default_factory=set)
 
     async def get(self, job_id: str) -> Job | None:
         self.looked_for.append(job_id)
@@ -69,8 +73,9 @@ class World:
     async def granted(self, _who: Caller, _verb: str, kinds: Iterable[JobType], _places: Any) -> frozenset[Any]:
         return frozenset((kind, None) for kind in kinds)
 
-    async def may(self, _who: Caller, verb: str, _kind: str, _namespace: str | None) -> bool:
-        return verb in {"get"} | self.rights
+    async def may(self, _who: Caller, verb: str, _kind: str, namespace: str | None) -> bool:
+        self.asked_in.add(namespace)
+        return verb in {"get"} | self.rights and (self.everywhere or namespace is not None)
 
     async def may_get(self, _who: Caller, namespace: str, resource: str) -> bool:
         return f"{resource} {namespace}" in self.rights
@@ -80,7 +85,8 @@ class World:
 
 
 def app(world: World, turns: int = 10) -> FastAPI:
-    return app_of(records=world, cluster=world, reviews=world, turns=Turns(turns), max_body_bytes=100)
+    here: Any = SimpleNamespace(cluster_id="local")
+    return app_of(records=world, cluster=world, reviews=world, submission=here, turns=Turns(turns), max_body_bytes=100)
 
 
 async def ask(made: FastAPI, method: str, path: str, who: str = "bob", **given: Any) -> httpx.Response:
@@ -114,6 +120,32 @@ async def test_the_owner_of_a_dumplog_job_sees_its_link() -> None:
 )
 async def test_another_sees_the_link_only_with_rights_of_their_own(rights: set[str], *, shown: bool) -> None:
     assert ("endpoint" in await outputs(World(dumplog("node-1", "node-2"), rights))) == shown
+
+
+async def test_what_another_cluster_calls_by_our_names_is_not_ours() -> None:
+    """Its user alice and its namespace team-a are others: neither the owner's way nor the readers' is open here."""
+    foreign = replace(dumplog(), cluster_id="other")
+    assert "endpoint" not in await outputs(World(foreign, {"pods/log team-a"}), "alice")
+
+
+@pytest.mark.parametrize(("method", "call"), [("POST", "/stop"), ("DELETE", "")])
+async def test_a_job_of_another_cluster_is_changed_only_there(method: str, call: str) -> None:
+    foreign = replace(dumplog(), cluster_id="other", workspace_id="team-a")
+    world = World(foreign, {"update", "delete"})
+    answer = await ask(app(world), method, f"{JOBS}/{foreign.job_id}{call}")
+    assert answer.status_code == 409
+    assert "cluster 'other'" in answer.json()["errorMessage"]
+    assert world.asked_in == {None}
+
+
+@pytest.mark.parametrize(("method", "call"), [("GET", ""), ("POST", "/stop"), ("DELETE", "")])
+async def test_rights_of_this_cluster_say_nothing_of_anothers_workspaces(method: str, call: str) -> None:
+    foreign = replace(dumplog(), cluster_id="other", workspace_id="team-a")
+    world = World(foreign, {"update", "delete"}, everywhere=False)
+    for who in ("alice", "bob"):
+        answer = await ask(app(world), method, f"{JOBS}/{foreign.job_id}{call}", who)
+        assert answer.status_code == 404
+    assert world.asked_in == {None}
 
 
 async def test_where_no_node_was_asked_the_right_to_the_pods_is_enough() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ def app_of(**parts: Any) -> FastAPI:
         "records": None,
         "cluster": None,
         "reviews": None,
-        "submission": None,
+        "submission": SimpleNamespace(cluster_id="prod"),
         "argo_ui_url": "",
         "jobs_namespace": "opsjobs-jobs",
         "turns": Turns(9),

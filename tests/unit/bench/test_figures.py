@@ -70,7 +70,7 @@ def test_every_case_of_the_list_is_one_that_the_service_understands() -> None:
         names.add(case.name)
         for path in case.paths:
             query = parse_qs(urlsplit(path).query)
-            list_query({name: value for name, (value,) in query.items()}, Visible("u"), datetime.now(UTC))
+            list_query({name: value for name, (value,) in query.items()}, Visible("u", "c"), datetime.now(UTC))
     assert {"since and until, one day", "type=addon, deep page"} <= names
 
 

@@ -72,7 +72,7 @@ async def projecting(workflows: Workflows, folder: Path) -> AsyncIterator[Record
         )
         await records.add(job)
         cluster = cast("Cluster", workflows)
-        task = asyncio.create_task(Projector(records, cluster).run())
+        task = asyncio.create_task(Projector(records, cluster, "c").run())
         try:
             yield records
         finally:

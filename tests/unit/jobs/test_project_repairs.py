@@ -41,7 +41,7 @@ async def many(records: Records, cluster: InMemory, count: int) -> list[str]:
 
 async def test_a_list_of_what_was_read_already_reads_nothing(records: Records, cluster: InMemory) -> None:
     names = await many(records, cluster, 20)
-    projector = Projector(records, cluster.port)
+    projector = Projector(records, cluster.port, "prod")
 
     async def settled() -> bool:
         return len(projector._settled) == len(names)
@@ -64,7 +64,7 @@ async def test_what_a_job_still_asks_for_is_read_though_its_workflow_did_not_cha
     records: Records, cluster: InMemory
 ) -> None:
     await many(records, cluster, 1)
-    projector = Projector(records, cluster.port)
+    projector = Projector(records, cluster.port, "prod")
     async with running(projector.run()):
         cluster.relist()
         await projected(records, cluster)
@@ -85,7 +85,7 @@ async def test_what_is_asked_of_a_workflow_is_asked_again_while_it_does_not_show
     cluster.workflows["job-00"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     cluster.workflows["job-00"]["status"]["phase"] = "Failed"
     monkeypatch.setattr(project, "REST", 0.01)
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         for times in (1, 2):
             cluster.relist()
 
@@ -98,7 +98,7 @@ async def test_what_is_asked_of_a_workflow_is_asked_again_while_it_does_not_show
 async def test_a_change_goes_ahead_of_a_long_list(records: Records, cluster: InMemory) -> None:
     names = await many(records, cluster, 60)
     cluster.answers.clear()
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster.relist()
 
         async def busy() -> bool:
@@ -125,14 +125,14 @@ async def cluster_drained(cluster: InMemory) -> None:
 
 async def test_a_job_that_a_list_lacks_is_begun(records: Records, cluster: InMemory) -> None:
     await records.add(a_job("begun"))
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(lambda: seen(records, "begun"), "its Workflow was not created")
 
 
 async def test_a_job_that_a_list_lacks_and_that_was_there_is_over(records: Records, cluster: InMemory) -> None:
     (name,) = await many(records, cluster, 1)
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster.relist()
         await projected(records, cluster)
         cluster.workflows.clear()
@@ -159,7 +159,7 @@ async def projected_until(
     records: Records, cluster: InMemory, check: Callable[[], Awaitable[bool]], otherwise: str
 ) -> None:
     """Nothing changes after the first look: what happens later is the projector's own doing."""
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(check, otherwise)
 
@@ -174,7 +174,7 @@ class TestAWorkflowThatOutlivesItsTtl:
     ) -> None:
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=seconds_ago, ttl=ttl)
-        await Projector(records, cluster.port).project("old")
+        await Projector(records, cluster.port, "prod").project("old")
         assert ("deletionTimestamp" in cluster.workflows["old"]["metadata"]) is goes
         assert cluster.let_go_of == []
 
@@ -197,7 +197,7 @@ class TestAWorkflowThatOutlivesItsTtl:
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=500, ttl=1)
         await cluster.delete_workflow("old")
-        await Projector(records, cluster.port).project("old")
+        await Projector(records, cluster.port, "prod").project("old")
         assert cluster.let_go_of == ["old"]
 
 
@@ -224,14 +224,14 @@ class TestAWorkflowThatArgoDoesNotEndAtItsDeadline:
         """Not while it has its time, and not when only the clean-up is still to end."""
         await records.add(a_job("late"))
         at_work(cluster, "late", seconds_ago=100, deadline=deadline, ended=ended)
-        await Projector(records, cluster.port).project("late")
+        await Projector(records, cluster.port, "prod").project("late")
         assert bool(reminded(cluster, "late")) is reminds
 
     async def test_is_not_brought_to_it_all_the_time(self, records: Records, cluster: InMemory) -> None:
         """The reminder is a change itself, after which the Workflow is read again."""
         await records.add(a_job("late"))
         at_work(cluster, "late", seconds_ago=100, deadline=60)
-        projector = Projector(records, cluster.port)
+        projector = Projector(records, cluster.port, "prod")
         await projector.project("late")
         first = reminded(cluster, "late")
         await projector.project("late")
@@ -260,7 +260,7 @@ async def test_a_surprise_while_projecting_is_not_the_last_word(
     monkeypatch.setattr(project, "AGAIN_AFTER_SURPRISE", 0.05)
     await many(records, cluster, 1)
     good, cluster.workflows["job-00"] = cluster.workflows["job-00"], {"metadata": {}}
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster._events.put_nowait(WorkflowEvent("job-00", "uid-job-00", "1"))
 
         async def surprised() -> bool:
@@ -277,13 +277,13 @@ class TestRefused:
     ) -> None:
         await records.add(a_job("big"))
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port)
+        projector = Projector(records, cluster.port, "prod")
         for _ in range(2):
             await projector.project("big")
             job = await known(records, "big")
             assert (job.phase, [line.reason for line in job.conditions]) == (Phase.PENDING, ["Created", "Waiting"])
             assert job.conditions[-1].message == "exceeded quota: jobs"
-            assert list(await records.unsettled()) == ["big"]
+            assert list(await records.unsettled("prod")) == ["big"]
         cluster.creation = None
         await projector.project("big")
         assert (await known(records, "big")).refused == ""
@@ -293,7 +293,7 @@ class TestRefused:
         await records.add(a_job("big"))
         for sentence in ("one", "two"):
             cluster.creation = RefusedByClusterError(sentence)
-            await Projector(records, cluster.port).project("big")
+            await Projector(records, cluster.port, "prod").project("big")
         assert [line.message for line in (await known(records, "big")).conditions] == ["job created", "two"]
 
     @pytest.mark.parametrize("refused_at_first", [True, False])
@@ -303,17 +303,17 @@ class TestRefused:
         await records.add(a_job("big"))
         cluster.has("big", phase="Running", message="")
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port)
+        projector = Projector(records, cluster.port, "prod")
         await projector.project("big")
         job = await known(records, "big")
         assert job.workflow_uid == "uid-big"
         assert job.conditions[-1].message == "exceeded quota: jobs"
-        assert list(await records.unsettled()) == ["big"]  # the files are still to come
+        assert list(await records.unsettled("prod")) == ["big"]  # the files are still to come
         if refused_at_first:
             cluster.creation = None
             await projector.project("big")
             assert (await known(records, "big")).refused == ""
-            assert list(await records.unsettled()) == []
+            assert list(await records.unsettled("prod")) == []
         cluster.has("big", phase="Failed", message="stopped", finishedAt="2026-05-01T13:00:00Z")
         cluster.workflows["big"]["metadata"]["deletionTimestamp"] = "2026-05-01T13:00:01Z"
         await projector.project("big")
@@ -323,19 +323,19 @@ class TestRefused:
     async def test_a_stop_ends_what_is_refused(self, records: Records, cluster: InMemory) -> None:
         await records.add(a_job("big"))
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port)
+        projector = Projector(records, cluster.port, "prod")
         await projector.project("big")
         await records.change("big", lambda job: replace(job, stop_requested=datetime.now(UTC)))
         await projector.project("big")
         job = await known(records, "big")
         assert (job.phase, job.conditions[-1].reason) == (Phase.FAILED, "Stopped")
-        assert list(await records.unsettled()) == []
+        assert list(await records.unsettled("prod")) == []
 
     async def test_an_apiserver_that_is_away_is_no_refusal(self, records: Records, cluster: InMemory) -> None:
         await records.add(a_job("big"))
         cluster.creation = UnavailableError("away")
         with pytest.raises(UnavailableError):
-            await Projector(records, cluster.port).project("big")
+            await Projector(records, cluster.port, "prod").project("big")
         assert await known(records, "big") == a_job("big")
 
 
@@ -355,6 +355,6 @@ class TestWithoutARecord:
         cluster.has("stranger", **status)
         if deleting:
             await cluster.delete_workflow("stranger")
-        await Projector(records, cluster.port).project("stranger")
+        await Projector(records, cluster.port, "prod").project("stranger")
         assert cluster.let_go_of == (["stranger"] if goes else [])
         assert await records.get("stranger") is None

@@ -39,7 +39,7 @@ class TestAWorkflowThatArgoDoesNotPickUp:
         cluster.clock_ahead = ahead
         await records.add(a_job("new"))
         new_workflow(cluster, "new", seconds_ago=seconds_ago)
-        await Projector(records, cluster.port).project("new")
+        await Projector(records, cluster.port, "prod").project("new")
         job = await known(records, "new")
         assert job.phase is Phase.PENDING
         assert any("has not picked up Workflow new" in line.message for line in job.conditions) is said
@@ -51,7 +51,7 @@ class TestAWorkflowThatArgoDoesNotPickUp:
         cluster.clock_ahead = ahead
         await records.add(a_job("new"))
         new_workflow(cluster, "new", seconds_ago=1000, **status)
-        await Projector(records, cluster.port).project("new")
+        await Projector(records, cluster.port, "prod").project("new")
         assert "picked up" not in str((await known(records, "new")).conditions)
 
 
@@ -66,7 +66,7 @@ async def test_that_is_said_though_nothing_happens_to_it_any_more(
     async def said() -> bool:
         return "has not picked up" in str((await known(records, "new")).conditions)
 
-    async with running(Projector(records, cluster.port).run()):
+    async with running(Projector(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(said, "the job is Pending without a word")
 
@@ -81,21 +81,21 @@ class TestASuspendedWorkflow:
         cluster.clock_ahead = ahead
         await records.add(a_job("late"))
         suspended(cluster, "late", seconds_ago=100, deadline=deadline)
-        await Projector(records, cluster.port).project("late")
+        await Projector(records, cluster.port, "prod").project("late")
         assert (cluster.workflows["late"]["spec"].get("shutdown") == "Stop") is ends
 
     async def test_is_said_to_be_suspended(self, records: Records, cluster: InMemory, ahead: timedelta) -> None:
         cluster.clock_ahead = ahead
         await records.add(a_job("held"))
         suspended(cluster, "held", seconds_ago=5)
-        await Projector(records, cluster.port).project("held")
+        await Projector(records, cluster.port, "prod").project("held")
         assert "is suspended in Argo" in (await known(records, "held")).conditions[-1].message
 
     async def test_timed_out_and_was_not_stopped(self, records: Records, cluster: InMemory, ahead: timedelta) -> None:
         cluster.clock_ahead = ahead
         await records.add(a_job("late"))
         suspended(cluster, "late", seconds_ago=100)
-        projector = Projector(records, cluster.port)
+        projector = Projector(records, cluster.port, "prod")
         await projector.project("late")
         ended, workflow = cluster.now(), cluster.workflows["late"]
         cluster.has("late", **workflow["status"] | {"phase": "Failed", "finishedAt": f"{ended:%FT%TZ}"})
