@@ -1,6 +1,6 @@
 """Running a script as root on the host of this pod, in the host's own namespaces, once.
 
-The step itself is nobody there (docs/decisions/0009): what it does as root it does through the image's one setuid
+The step itself has no rights there (docs/decisions/0009): what it does as root it does through the image's one setuid
 helper, a copy of nsenter.
 """
 
@@ -49,7 +49,7 @@ class HostError(Exception):
 
 
 class BegunBeforeError(HostError):
-    """The script's file is there already: it was begun before, and nobody knows how far it came."""
+    """The script's file is there already: it was begun before, and how far it came is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Ran:
 class Host:
     """The host as a pod with hostPID reaches it; tests put folders of theirs and no prefix in its place.
 
-    Scripts lie in `root`, in memory, for their text is nobody's to find after a power cut. That one was begun is marked
+    Scripts lie in `root`, in memory, for their text is not to be found after a power cut. That one was begun is marked
     in `marks` as well, which outlives a reboot.
     """
 

@@ -22,7 +22,7 @@ _AT_WORK = re.compile(r"^addon template \S+ was being run$")
 #: What every pod says on its way up: no reason to tell anybody that it waits.
 _ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")
 
-#: Longer lists of nodes help nobody in one sentence; the plan has them all.
+#: Longer lists of nodes do not help in one sentence; the plan has them all.
 _NAMED = 5
 
 

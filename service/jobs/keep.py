@@ -1,4 +1,4 @@
-"""What the leader keeps in order: jobs without a Workflow, nodes nobody works on any more, lost pods, old records."""
+"""Housekeeping of the leader: jobs without a Workflow, nodes of jobs that are over, unreachable nodes, old records."""
 
 import asyncio
 from collections import defaultdict
@@ -19,7 +19,7 @@ _UNOWNED_SECONDS = 600
 
 
 class Keeper:
-    """The reconciler and the janitor in one round, repeated for ever."""
+    """All duties in one round, repeated for ever."""
 
     def __init__(
         self, records: Records, cluster: Cluster, projector: Projector, *, lost_node_seconds: int, retention_days: int

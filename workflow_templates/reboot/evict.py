@@ -23,7 +23,7 @@ _LEAVING_SECONDS = 45.0
 PATIENCE_SECONDS = 20.0
 #: So long beyond its grace a pod may take to end on a node that is not Ready.
 _NOT_READY_SECONDS = 10.0
-#: Longer lists help nobody in one sentence.
+#: Longer lists do not help in one sentence.
 _NAMED = 3
 
 
@@ -103,7 +103,7 @@ def empty(cluster: Cluster, eviction: Eviction) -> str:
 def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
     """DaemonSet, mirror and finished pods and those of the job itself stay.
 
-    Where the kubelet is silent nobody confirms that a pod has ended: it is not waited for. One that speaks and is not
+    A silent kubelet does not confirm that a pod has ended: it is not waited for. One that speaks and is not
     Ready is, but it may lack what it takes to end a pod (a network, say), which is what the reboot is to mend.
     """
     selector = f"spec.nodeName={eviction.node},status.phase!=Succeeded,status.phase!=Failed"

@@ -13,7 +13,7 @@ from workflow_templates.reboot import events, evict, stage, told
 
 #: The command is to come back at once and reboot a few seconds later.
 _COMMAND_SECONDS = 60
-#: For pods that came after the node was found empty: few can, by way of a toleration or of somebody's hand.
+#: For pods that came after the node was found empty: few can, by way of a toleration or of a person's hand.
 _LATE_PODS_SECONDS = 60.0
 _REBOOTED_ALREADY = 99
 #: The host knows its boot id before the kubelet has reported it.
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def empty_again(cluster: Cluster, late: evict.Eviction) -> None:
-    """Whoever came since the node was empty goes too. Raises FailedError: somebody does not, in time."""
+    """Whoever came since the node was empty goes too. Raises FailedError: a pod does not leave in time."""
     while True:
         try:
             evict.empty(cluster, late)
@@ -94,7 +94,7 @@ def signal(  # noqa: PLR0913, PLR0917 - all that a signal takes
 
 
 def refuse_unless_ours(cluster: Cluster, name: str, job: str) -> None:
-    """This pod may have been cut off for so long that the node was given to somebody else.
+    """This pod may have been cut off for so long that the node was given to another job.
 
     Raises FailedError: the job is ending, or the node is not cordoned for it.
     """

@@ -38,7 +38,7 @@ def run(cluster: Cluster, arguments: argparse.Namespace, do: Callable[[], str]) 
 
 
 def end(do: Callable[[], str], failed: Callable[[str], None] = lambda _: None) -> int:
-    """Do a stage's work, which answers what it came to; the exit code for Argo, a sentence for people."""
+    """Do a stage's work, which returns what it came to; the exit code for Argo, a sentence for people."""
     try:
         sentence = do()
     except (WaitError, locks.HeldError, UnavailableError) as reason:

@@ -38,7 +38,7 @@ def _claims_of(pod: Object) -> set[str]:
 
 
 def _claim(cluster: Cluster, attachment: Object) -> str:
-    """Whose the volume is, as `namespace/name`; empty: nobody's, as one that a pod names without a claim."""
+    """Whose the volume is, as `namespace/name`; empty: it has no claim."""
     volume = (attachment["spec"].get("source") or {}).get("persistentVolumeName")
     found = cluster.get(api_path("v1", "persistentvolumes", name=volume)) if volume else None
     claim = ((found or {}).get("spec") or {}).get("claimRef") or {}

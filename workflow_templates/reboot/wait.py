@@ -80,9 +80,9 @@ def main() -> int:
 
 
 def begin(cluster: Cluster, job: str, node: str, boot_id: str, come_back_seconds: float) -> Watch | None:
-    """What is to be waited for; None: nobody told the node, and it has rebooted all the same.
+    """What is to be waited for; None: the host was not told, and the node has rebooted all the same.
 
-    Raises FailedError: nobody told it. Its cordon and Lease go back as after any failure: nothing is pending.
+    Raises FailedError: it was not told. Its cordon and lock go back as after any failure: nothing is pending.
     """
     noted = told.read(cluster, node, job)
     step = _signalling(cluster, job, node)
@@ -112,7 +112,7 @@ def come_back(watch: Watch, output: Path | None = None) -> str:
 
 
 def _rebooted_untold(cluster: Cluster, arguments: argparse.Namespace) -> str:
-    """It crashed, or somebody rebooted it, just before: what was wanted of it, but nobody knows since when."""
+    """It crashed, or a person rebooted it, just before: what was wanted of it, but since when is not known."""
     limit = arguments.come_back_seconds
     watch = Watch(cluster, arguments.job, arguments.node, arguments.boot_id, cluster.now(), limit, limit)
     boot_id = _new_boot_id(watch)
