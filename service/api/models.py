@@ -17,14 +17,18 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
+from service.domain import label_selector
 from service.domain.job import JobType
 from service.domain.quantities import quantity_fault
 from service.domain.secrets import MASK
+from service.domain.selection import SELECTOR
 
-SCOPES = ("node", "workload", "workspace", "cluster")
+SCOPES = ("node", "workload", "workspace", "cluster", SELECTOR)
 #: The API spells durations in whole seconds; more than 68 years is a mistake, and Argo's int64 is far away.
 INT32 = 2**31 - 1
 #: Environment of a check: how many variables, and the most of one: Linux starts no process with more than 128 KiB in a
@@ -108,8 +112,15 @@ class Strict(BaseModel):
 
 
 class Input(Strict):
-    name: Literal["node", "addon.template", "workload", "workspace", "cluster", "node.template"]
+    name: Literal["node", "addon.template", "workload", "workspace", "cluster", "node.template", "node.selector"]
     value: Text
+
+    @field_validator("value")
+    @classmethod
+    def _is_a_selector(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("name") == SELECTOR:
+            label_selector.parse(value)
+        return value
 
 
 def _names_a_scope(inputs: list[Input]) -> list[Input]:

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from service.domain import label_selector
 from service.domain.cluster import Node, Taint, Workload, Workspace
 from service.domain.faults import Fault
 from service.domain.job import ExcludedNode, JobType, Named, NodePhase, Plan, PlannedNode
 from service.domain.reach import WORKLOAD, WORKSPACE, Reach
 
 #: Kinds of selector, the narrowest first.
-NODE, CLUSTER = "node", "cluster"
-KINDS = (NODE, WORKLOAD, WORKSPACE, CLUSTER)
+NODE, SELECTOR, CLUSTER = "node", "node.selector", "cluster"
+KINDS = (NODE, WORKLOAD, WORKSPACE, SELECTOR, CLUSTER)
 #: What no selector says: the nodes that a job which keeps within one workspace may touch.
 _OWN = "own"
 #: What no selector says either: a right in a workspace is none to the machines that run the cluster.
@@ -79,7 +80,7 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     said of nodes where it is not known in which workspace the caller's right would have to be.
     """
     workloads, misplaced = _workloads(inputs, facts)
-    misplaced = [*_unknown(inputs, facts, reach), *misplaced]
+    misplaced = [*_unknown(job_type, inputs, facts, reach), *misplaced]
     if misplaced and not reach.everywhere:
         return Selection(faults=tuple(misplaced), placed=False)
     faults = [*misplaced, *_unknown_nodes(inputs, facts)]
@@ -111,7 +112,7 @@ def _unknown_nodes(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
     ]
 
 
-def _unknown(inputs: Sequence[Named], facts: Facts, reach: Reach) -> list[Fault]:
+def _unknown(job_type: JobType, inputs: Sequence[Named], facts: Facts, reach: Reach) -> list[Fault]:
     """Everything else named that does not exist, or of which nobody can say where it is."""
     faults = []
     for index, (kind, value) in enumerate((item.name, item.value) for item in inputs):
@@ -125,6 +126,8 @@ def _unknown(inputs: Sequence[Named], facts: Facts, reach: Reach) -> list[Fault]
             )
         elif kind == WORKLOAD and not facts.workloads.get(value):
             message = f"there is no workload {value!r} in the namespace of any workspace{reach.but}"
+        elif kind == SELECTOR and job_type in WITHOUT_NODES:
+            message = f"a {job_type} job works on no nodes: name those whose pods are meant with node inputs"
         elif kind == CLUSTER and value != facts.cluster_id:
             message = f"this installation serves the cluster {facts.cluster_id!r}, not {value!r}"
         if message:
@@ -177,6 +180,10 @@ def _scopes(
     if named[WORKSPACE]:
         labelled = frozenset(n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in named[WORKSPACE])
         scopes[WORKSPACE] = _Scope(labelled, f"is not in workspace {_listed(sorted(named[WORKSPACE]))}")
+    if named[SELECTOR]:
+        selectors = [label_selector.parse(text) for text in sorted(named[SELECTOR])]
+        matching = frozenset(n.name for n in facts.nodes if any(each.matches(n.labels) for each in selectors))
+        scopes[SELECTOR] = _Scope(matching, f"does not match {_listed(sorted(named[SELECTOR]))}")
     if named[CLUSTER]:
         scopes[CLUSTER] = _Scope(frozenset(node.name for node in facts.nodes), "is not in the cluster")
     if named[WORKLOAD] and workspace_id:
@@ -265,7 +272,7 @@ def _nothing_left(plan: Plan, workloads: Sequence[Workload]) -> str:
         return "no node is left to work on: " + "; ".join(f"node {node.name} {node.reason}" for node in plan.excluded)
     if workloads:
         return f"no node is selected: workload {_listed([w.name for w in workloads])} has no pod on any node"
-    return "no node is selected: the selectors name none"
+    return "no node is selected: there is none that the selectors mean"
 
 
 def _values(inputs: Sequence[Named], kind: str) -> set[str]:

@@ -167,3 +167,14 @@ def test_whatever_a_field_holds_it_is_an_order_or_a_fault(field: str, value: Any
     except Problem as problem:
         assert problem.status == 400
         assert problem.faults
+
+
+@pytest.mark.parametrize("selector", ["gpu=h100,rack in (r1,r2)", "!spare"])
+def test_a_label_selector_is_a_scope(selector: str) -> None:
+    named = [{"name": "addon.template", "value": "a"}, {"name": "node.selector", "value": selector}]
+    assert placed(ADDON | {"inputs": named}).values("node.selector") == [selector]
+
+
+def test_what_is_no_label_selector_is_refused_where_it_stands() -> None:
+    named = [{"name": "addon.template", "value": "a"}, {"name": "node.selector", "value": "gpu in h100"}]
+    assert "is no label selector: expected '(', found 'h100'" in faults(inputs=named)["inputs[1].value"]

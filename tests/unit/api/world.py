@@ -47,6 +47,9 @@ class World:
     async def may_get(self, *_asked: object) -> bool:
         return True
 
+    async def holders(self) -> dict[str, str]:
+        return {}
+
     async def nodes(self, *_names: object) -> Sequence[Node]:
         self.looked_at.append("nodes")
         if self.gate:

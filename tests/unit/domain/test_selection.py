@@ -82,6 +82,11 @@ def messages(selection: Selection) -> dict[str, str]:
         (["cluster=prod", "workspace=team-b"], "n3"),
         (["workload=twin", "workspace=team-b"], "n3"),
         (["addon.template=x", "node=n4", "node.template=y"], "n4"),
+        ([f"node.selector={LABEL}"], "n1 n2 n3"),
+        ([f"node.selector={LABEL}=team-a", f"node.selector={LABEL} in (team-b)"], "n1 n2 n3"),
+        (["workspace=team-a", f"node.selector={LABEL}", "node=n2", "node=n3"], "n2"),
+        (["workload=train", f"node.selector={LABEL}"], "n1"),
+        (["cluster=prod", f"node.selector={LABEL}!=team-a"], "n3 n4 soft"),
     ],
 )
 def test_one_kind_adds_up_and_different_kinds_narrow(selectors: list[str], expected: str) -> None:
@@ -182,7 +187,7 @@ def test_a_workload_without_pods_leaves_no_node() -> None:
 def test_a_workspace_without_nodes_leaves_no_node() -> None:
     facts = Facts(cluster_id="c", workspace_label=LABEL, workspaces={"w": Workspace("w", ("w",))}, nodes=[Node("n")])
     selection = select(JobType.ADDON, inputs("workspace=w"), facts, reach=EVERYWHERE)
-    assert messages(selection) == {"inputs": "no node is selected: the selectors name none"}
+    assert messages(selection) == {"inputs": "no node is selected: there is none that the selectors mean"}
 
 
 def test_everything_unknown_is_named_at_once_where_it_stands() -> None:
@@ -290,6 +295,25 @@ def test_what_a_person_did_to_a_node_counts_beside_another_jobs_work() -> None:
     assert set(reasons(selection)) == {"closed", "tainted"}
 
 
+def test_a_selector_says_nothing_of_nodes_beyond_the_workspace_that_it_narrows() -> None:
+    selection = select(JobType.ADDON, inputs("workspace=team-a", f"node.selector={LABEL}=team-b"), FACTS, reach=IN_A)
+    assert set(reasons(selection)) == {"n1", "n2"}
+    assert reasons(selection)["n1"] == f"does not match '{LABEL}=team-b'"
+
+
+def test_a_selector_does_not_name_a_control_plane_node_outright() -> None:
+    selection = chosen("node.selector=!gpu", job_type=JobType.REBOOT)
+    assert "is rebooted only when named with a node input" in reasons(selection)["cp"]
+
+
+@pytest.mark.parametrize("job_type", [JobType.DUMPLOG, JobType.EXPORTIMAGE])
+def test_a_selector_is_not_ignored_where_no_node_is_worked_on(job_type: JobType) -> None:
+    assert (
+        "works on no nodes"
+        in messages(chosen("workload=idle", "node.selector=gpu", job_type=job_type))["inputs[1].value"]
+    )
+
+
 def test_a_job_on_workloads_of_several_workspaces_has_rights_in_the_whole_cluster() -> None:
     assert chosen("workload=abroad", "workload=serve").plan.names == ("n1", "n3", "n4")
 
@@ -331,6 +355,7 @@ SELECTORS = st.lists(
     st.sampled_from(
         [f"node={name}" for name in EVERY]
         + ["workspace=team-a", "workspace=team-b", "workload=train", "workload=serve", "cluster=prod"]
+        + [f"node.selector={LABEL}", f"node.selector={LABEL}=team-b"]
     ),
     min_size=1,
 )
