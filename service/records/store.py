@@ -3,21 +3,18 @@
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job, Phase
 from service.domain.listing import ListQuery, Page
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
-from service.records import keys, pages, unfinished
+from service.records import keys, pages, retention, unfinished
 from service.records.engine import Database
 from service.records.filters import among, unindexed
-from service.records.rows import NO_TIME, from_body, milliseconds, storable, to_job_row, to_listing_row
+from service.records.rows import from_body, storable, to_job_row, to_listing_row
 from service.records.tables import jobs, listing
-
-#: Retention deletes this many records at a time, so that it never holds up a writer for long.
-FORGET_BATCH = 500
 
 
 class SqlRecords:
@@ -114,7 +111,7 @@ class SqlRecords:
         """The ids of those jobs, oldest first."""
         async with self._database.reading() as connection:
             found = await connection.scalars(
-                _of_cluster(cluster_id).where(which).order_by(jobs.c.created_ms, jobs.c.job_id)
+                retention.of_cluster(cluster_id).where(which).order_by(jobs.c.created_ms, jobs.c.job_id)
             )
             return found.all()
 
@@ -133,28 +130,13 @@ class SqlRecords:
             return frozenset(found)
 
     async def forget(self, cluster_id: str, ended_before: datetime) -> int:
-        over = (
-            _of_cluster(cluster_id)
-            .where(
-                jobs.c.ended_ms != NO_TIME,
-                jobs.c.ended_ms < milliseconds(ended_before),
-                jobs.c.workflow_gone == 1,
-            )
-            .limit(FORGET_BATCH)
-        )
         forgotten = 0
         while True:
             async with self._database.writing() as connection:
-                dropped = await connection.execute(delete(jobs).where(jobs.c.job_id.in_(over)))
-            forgotten += dropped.rowcount
-            if dropped.rowcount < FORGET_BATCH:
+                dropped = await retention.drop_batch(connection, cluster_id, ended_before)
+            forgotten += dropped
+            if dropped < retention.BATCH:
                 return forgotten
-
-
-def _of_cluster(cluster_id: str) -> Select[str]:
-    """The ids of that cluster's jobs."""
-    same = (listing.c.created_ms == jobs.c.created_ms) & (listing.c.job_id == jobs.c.job_id)
-    return select(jobs.c.job_id).join(listing, same).where(listing.c.cluster_id == storable(cluster_id))
 
 
 async def _write_new(connection: AsyncConnection, job: Job, key: IdempotencyKey | None) -> None:

@@ -122,7 +122,7 @@ class TestForgetting:
         assert await store.forget("prod", NOON) == 0
 
     async def test_more_than_one_batch(self, store: SqlRecords, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("service.records.store.FORGET_BATCH", 3)
+        monkeypatch.setattr("service.records.retention.BATCH", 3)
         for number in range(7):
             await store.add(a_job(f"job-{number}", ended=NOON, workflow_gone=True))
         assert await store.forget("prod", NOON + timedelta(days=1)) == 7

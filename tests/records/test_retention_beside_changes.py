@@ -1,0 +1,48 @@
+"""Retention and a change of one job lock the same tallies, each in the same order."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from service.domain.job import Phase
+from service.records.engine import Database
+from service.records.store import SqlRecords
+from tests import postgresql
+from tests.records_suite.example import NOON, a_job
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{}'"
+
+
+async def test_neither_waits_for_the_other_for_good(server: postgresql.Server, url: str, store: SqlRecords) -> None:
+    """PostgreSQL ended one of them as deadlocked.
+
+    A DELETE is counted down row by row: it held the tally of hidden jobs and waited for that of shown ones; a hide
+    held that of shown ones and waited for that of hidden ones.
+    """
+    for number in range(7):
+        job = a_job(f"old-{number}", phase=Phase.SUCCEEDED, ended=NOON, workflow_gone=True, hidden=number % 2 == 0)
+        await store.add(job)
+    database = Database(url)
+    async with database.writing() as hide:
+        await hide.execute(text("UPDATE tallies SET jobs = jobs WHERE hidden = 0"))
+        forgetting = asyncio.create_task(store.forget("prod", NOON + timedelta(days=1)))
+        end = time.monotonic() + 30
+        while server.sql(WAITING.format(url.rpartition("/")[2])) == "0":
+            assert time.monotonic() < end, "retention does not wait for the hide"
+            await asyncio.sleep(0.05)
+        await hide.execute(text("UPDATE tallies SET jobs = jobs WHERE hidden = 1"))
+    assert await forgetting == 7
+    await database.close()
+
+
+async def test_a_record_that_is_being_changed_is_left_for_the_next_round(url: str, store: SqlRecords) -> None:
+    for number in range(3):
+        await store.add(a_job(f"old-{number}", phase=Phase.SUCCEEDED, ended=NOON, workflow_gone=True))
+    database = Database(url)
+    async with database.writing() as change:
+        await change.execute(text("SELECT 1 FROM jobs WHERE job_id = 'old-1' FOR UPDATE"))
+        assert await store.forget("prod", NOON + timedelta(days=1)) == 2
+    assert await store.forget("prod", NOON + timedelta(days=1)) == 1
+    await database.close()
