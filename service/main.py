@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import structlog
 import uvicorn
@@ -19,6 +18,7 @@ from service.api.wiring import Wiring
 from service.connections import Patience, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
+from service.front import Doors, secured
 from service.jobs.addons import Addons
 from service.jobs.dumplogs import Dumplogs
 from service.jobs.exports import Exports
@@ -181,12 +181,11 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"OPSJOBS_DATABASE_URL cannot be used: {error}")
     log.configure(settings.log_level)
-    patience = Patience(header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds)
     uvicorn.run(
         create_app(settings),
         host="0.0.0.0",
         port=settings.port,
-        http=guarded(patience),
+        http=connections(settings),
         ws="none",
         # Audit lines name the client: only a proxy that the chart names may say who that is.
         proxy_headers=bool(settings.trusted_proxies),
@@ -194,16 +193,16 @@ def main() -> None:
         server_header=False,
         log_config=None,
         access_log=False,
-        ssl_context_factory=tls_context(settings),
     )
 
 
-def tls_context(settings: Settings) -> Callable[..., ssl.SSLContext] | None:
-    """What makes uvicorn's context, in its own terms; None: the settings name no certificate."""
+def connections(settings: Settings) -> type[asyncio.Protocol]:
+    """The class of uvicorn's connections; over TLS where the settings name a certificate."""
+    patience = Patience(header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds)
+    http = guarded(patience)
     if settings.tls_folder is None:
-        return None
-    certificate = Certificate(settings.tls_folder)
-    return lambda *_: certificate.server_context()
+        return http
+    return secured(http, Doors(Certificate(settings.tls_folder), settings.max_connections))
 
 
 if __name__ == "__main__":

@@ -32,13 +32,10 @@ class Certificate:
         self._read = self._content()
         self._current = self._context()
         self._complaint = ""
+        #: The context of a listening socket; each connection to it gets the certificate that is newest then.
+        self.server_context = self._context()
+        self.server_context.sni_callback = self._hand_out
         self._next_look = clock() + LOOK_SECONDS
-
-    def server_context(self) -> ssl.SSLContext:
-        """The context of a listening socket; each connection to it gets the certificate that is newest then."""
-        context = self._context()
-        context.sni_callback = self._hand_out
-        return context
 
     def _hand_out(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         """OpenSSL calls this for each handshake, also of a client that names no server."""

@@ -15,9 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local_cluster.pki import Authority, Identity
-from service.main import tls_context
+from service.main import connections
 from service.settings import Settings
 from service.tls import LOOK_SECONDS, Certificate
 
@@ -72,8 +73,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def port(secret: Secret) -> Iterator[int]:
     """Where uvicorn listens, given the context as service.main gives it."""
-    factory = tls_context(Settings(tls_folder=secret.folder))
-    config = uvicorn.Config(application, port=0, log_config=None, lifespan="off", ssl_context_factory=factory)
+    http = connections(Settings(tls_folder=secret.folder))
+    config = uvicorn.Config(application, http=http, log_config=None, lifespan="off")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(config)
@@ -171,7 +172,7 @@ def test_files_that_are_gone_for_a_moment_change_nothing(port: int, secret: Secr
 
 def test_a_service_without_its_certificate_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        tls_context(Settings(tls_folder=tmp_path))
+        connections(Settings(tls_folder=tmp_path))
 
 
 def test_plain_http_is_refused(port: int) -> None:
@@ -180,11 +181,11 @@ def test_plain_http_is_refused(port: int) -> None:
 
 
 def test_old_tls_is_refused(secret: Secret) -> None:
-    assert Certificate(secret.folder).server_context().minimum_version == ssl.TLSVersion.TLSv1_2
+    assert Certificate(secret.folder).server_context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 def test_without_a_folder_the_service_speaks_plain_http() -> None:
-    assert tls_context(Settings()) is None
+    assert issubclass(connections(Settings()), H11Protocol)
 
 
 def self_signed(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Identity:
