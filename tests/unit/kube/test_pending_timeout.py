@@ -1,6 +1,7 @@
 """Which steps of addon jobs are given up because they do not start, and how."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -77,6 +78,20 @@ async def test_only_what_is_late_is_given_up_each_in_the_way_that_lasts(served: 
         },
         "no-image": {"metadata": version, "spec": {"activeDeadlineSeconds": 1}},
     }
+
+
+@pytest.mark.parametrize(("ahead", "late"), [(1200, ["p"]), (0, []), (-1200, [])])
+async def test_what_is_late_is_so_by_the_apiservers_clock(served: Served, ahead: int, late: list[str]) -> None:
+    """Which wrote when a pod was created; the service's own may be twenty minutes off."""
+    kubernetes = Kubernetes(pod("p", age=60, status=UNSCHEDULABLE))
+
+    async def by_another_clock(request: web.Request) -> web.StreamResponse:
+        response = await kubernetes.answer(request)
+        response.headers["Date"] = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+        return response
+
+    async with served(by_another_clock) as api:
+        assert await fail_overdue_pods(api, SETTINGS) == late
 
 
 async def test_a_node_that_is_gone_is_not_waited_for(served: Served) -> None:
