@@ -174,7 +174,7 @@ def test_who_has_no_right_sees_nothing_and_creates_nothing(cluster: Cluster, api
         for method, path in (("GET", job_id), ("POST", f"{job_id}/stop"), ("DELETE", job_id)):
             message(nobody.request(method, f"{JOBS}/{path}"), 404)
         body = {"type": "addon", "name": "no", "inputs": inputs(template, nodes=cluster.nodes()[:1])}
-        assert "may not create addon jobs" in message(nobody.post(JOBS, json=body), 403)
+        assert "may create no jobs" in message(nobody.post(JOBS, json=body), 403)
     assert api.finished(job_id)["phase"] == "Succeeded"
 
 

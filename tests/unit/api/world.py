@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from service.api import app as http
 from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
 from service.domain.job import Job, JobType
+from service.domain.listing import Page
 from service.jobs.ports import Claim
 from service.main import wiring
 from service.settings import Settings
@@ -28,13 +29,16 @@ class World:
     node_list: list[Node] = field(default_factory=lambda: [Node("n1"), Node("n2"), Node("n3", cordoned=True)])
     scripts: dict[str, str] = field(default_factory=lambda: {"fix": "true"})
     unknown_tokens: set[str] = field(default_factory=set)
+    #: Token → whose it is now, where that is another.
+    renamed: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     looked_at: list[str] = field(default_factory=list)
     #: Work on a new job waits for it.
     gate: asyncio.Event | None = None
 
     async def caller(self, token: str) -> Caller | None:
-        return None if token in self.unknown_tokens else Caller(f"id-{token}", token)
+        name = self.renamed.get(token, token)
+        return None if token in self.unknown_tokens else Caller(f"id-{name}", name)
 
     async def may(self, _who: Caller, verb: str, kind: str, _namespace: str | None) -> bool:
         return verb == "create" and kind in self.creates
@@ -91,6 +95,9 @@ class World:
 
     async def add(self, job: Job, *_asked: object) -> None:
         self.jobs[job.job_id] = job
+
+    async def page(self, _query: object) -> Page:
+        return Page(0, [])
 
     async def get(self, job_id: str) -> Job | None:
         return self.jobs.get(job_id)
