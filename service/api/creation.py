@@ -68,8 +68,11 @@ class Creating:
         order = replace(form.order, caller=self.who) if form.order else None
         if order:
             audit.note(self.request, type=order.type)
-        if order is None or faults or form.faults:
-            raise refused([*faults, *form.faults, *(await self._later_faults(order) if order else ())])
+        limits = self.services.submission.over_limits(order) if order else []
+        if order is None or faults or form.faults or limits:
+            later = await self._later_faults(order) if order else ()
+            # What is over a limit is said again by who looks at the plan.
+            raise refused(dict.fromkeys([*faults, *form.faults, *limits, *later]))
         return order
 
     async def _later_faults(self, order: Order) -> Sequence[Fault]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from service.domain import label_selector
 from service.domain.cluster import Node, Taint, Workload, Workspace
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode, shown
 from service.domain.job import ExcludedNode, JobType, Named, NodePhase, Plan, PlannedNode
 from service.domain.reach import WORKLOAD, WORKSPACE, Reach
 
@@ -20,6 +20,12 @@ _NO_CONTROL_PLANE = "no control plane"
 
 #: These work on a workload's pods or image through APIs; no node is touched.
 WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
+#: What a fault is called whose input names something that is not there.
+_UNKNOWN = {
+    WORKSPACE: FaultCode.UNKNOWN_WORKSPACE,
+    WORKLOAD: FaultCode.UNKNOWN_WORKLOAD,
+    CLUSTER: FaultCode.UNKNOWN_CLUSTER,
+}
 _REPELLING = ("NoSchedule", "NoExecute")
 
 
@@ -99,14 +105,14 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
-        faults.append(Fault("inputs", _nothing_left(plan, workloads)))
+        faults.append(Fault("inputs", _nothing_left(plan, workloads), FaultCode.NO_NODE_LEFT))
     return replace(place, plan=plan, faults=tuple(faults))
 
 
 def _unknown_nodes(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
     known = {node.name for node in facts.nodes}
     return [
-        Fault(f"inputs[{index}].value", f"there is no node {item.value!r} in this cluster")
+        Fault(f"inputs[{index}].value", f"there is no node {shown(item.value)} in this cluster", FaultCode.UNKNOWN_NODE)
         for index, item in enumerate(inputs)
         if item.name == NODE and item.value not in known
     ]
@@ -118,20 +124,20 @@ def _unknown(job_type: JobType, inputs: Sequence[Named], facts: Facts, reach: Re
     for index, (kind, value) in enumerate((item.name, item.value) for item in inputs):
         message = ""
         if kind == WORKSPACE and value not in facts.workspaces:
-            message = f"there is no workspace {value!r}: no namespace is labelled {facts.workspace_label}={value}"
+            message = f"there is no workspace {shown(value)}: no namespace is labelled {facts.workspace_label}={value}"
         elif kind == WORKSPACE and len(facts.workspaces[value].namespaces) > 1:
             message = (
                 f"several namespaces are labelled {facts.workspace_label}={value}: no new job is accepted in workspace "
                 f"{value!r} until one of them is"
             )
         elif kind == WORKLOAD and not facts.workloads.get(value):
-            message = f"there is no workload {value!r} in the namespace of any workspace{reach.but}"
+            message = f"there is no workload {shown(value)} in the namespace of any workspace{reach.but}"
         elif kind == SELECTOR and job_type in WITHOUT_NODES:
             message = f"a {job_type} job works on no nodes: name those whose pods are meant with node inputs"
         elif kind == CLUSTER and value != facts.cluster_id:
-            message = f"this installation serves the cluster {facts.cluster_id!r}, not {value!r}"
+            message = f"this installation serves the cluster {facts.cluster_id!r}, not {shown(value)}"
         if message:
-            faults.append(Fault(f"inputs[{index}].value", message))
+            faults.append(Fault(f"inputs[{index}].value", message, _UNKNOWN.get(kind, FaultCode.INVALID_VALUE)))
     return faults
 
 
@@ -144,12 +150,12 @@ def _workloads(inputs: Sequence[Named], facts: Facts) -> tuple[tuple[Workload, .
         found = facts.workloads.get(item.value, ()) if item.name == WORKLOAD else ()
         inside = [workload for workload in found if not wanted or workload.workspace_id in wanted]
         if found and not inside:
-            message = f"there is no workload {item.value!r} in workspace {_listed(sorted(wanted))}"
-            faults.append(Fault(f"inputs[{index}].value", message))
+            message = f"there is no workload {shown(item.value)} in workspace {_listed(sorted(wanted))}"
+            faults.append(Fault(f"inputs[{index}].value", message, FaultCode.UNKNOWN_WORKLOAD))
         elif len({workload.workspace_id for workload in inside}) > 1:
             # Not in which: nobody knows yet what the caller may see.
-            message = f"workload {item.value!r} is in several workspaces: name one with a workspace input"
-            faults.append(Fault(f"inputs[{index}].value", message))
+            message = f"workload {shown(item.value)} is in several workspaces: name one with a workspace input"
+            faults.append(Fault(f"inputs[{index}].value", message, FaultCode.AMBIGUOUS_WORKLOAD))
         meant += inside
     return tuple(dict.fromkeys(meant)), faults
 

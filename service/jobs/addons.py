@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.domain import addon
 from service.domain.cluster import AddonTemplate
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode, shown
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.ports import Cluster
@@ -24,7 +24,8 @@ class Addons:
         faults: list[Fault] = []
         snapshot = addon.snapshot(await _templates(order, self.cluster, faults))
         if len(snapshot.encode()) > MAX_FILES_BYTES:
-            faults.append(Fault("inputs", f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"))
+            message = f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"
+            faults.append(Fault("inputs", message, FaultCode.LIMIT_EXCEEDED))
         parameters = addon.parameters(selection.plan, order.options)
         return Work(
             parameters=parameters | {"system-namespaces": ",".join(self.system_namespaces)},
@@ -43,7 +44,7 @@ async def _templates(order: Order, cluster: Cluster, faults: list[Fault]) -> lis
         if template:
             found[name] = template
         else:
-            faults.append(Fault(path, f"there is no addon template {name!r}{origin}"))
+            faults.append(Fault(path, f"there is no addon template {shown(name)}{origin}", FaultCode.UNKNOWN_TEMPLATE))
     return list(found.values())
 
 
@@ -57,6 +58,6 @@ async def _names(order: Order, cluster: Cluster, faults: list[Fault]) -> AsyncIt
         if item.name == "node.template":
             listed = await cluster.node_template(item.value)
             if listed is None:
-                faults.append(Fault(path, f"there is no node template {item.value!r}"))
+                faults.append(Fault(path, f"there is no node template {shown(item.value)}", FaultCode.UNKNOWN_TEMPLATE))
             for name in listed or ():
                 yield path, name, f", which node template {item.value!r} lists"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from service.domain import images
 from service.domain.cluster import Container, Pod, Workload
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode
 from service.domain.job import Named
 from service.domain.reach import WORKLOAD
 from service.domain.selection import Selection
@@ -50,11 +50,17 @@ class Exports:
         (workload,) = selection.workloads
         pod = await self._pod(workload)
         if pod is None:
-            return Work(faults=(Fault(path, f"workload {workload.name!r} has no pod, so nothing says what it runs"),))
+            return Work(
+                faults=(
+                    Fault(
+                        path, f"workload {workload.name!r} has no pod, so nothing says what it runs", FaultCode.NO_IMAGE
+                    ),
+                )
+            )
         try:
             return self._work(pod, self._project(workload))
         except images.NoReferenceError as error:
-            return Work(faults=(Fault(path, str(error)),))
+            return Work(faults=(Fault(path, str(error), FaultCode.NO_IMAGE),))
 
     async def _pod(self, workload: Workload) -> Pod | None:
         """The oldest whose image is known; where there is none, the oldest, which can say why."""

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 
 from service.domain import preflight
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode
 from service.domain.preflight import Allowed
 from service.domain.selection import Selection
 from service.jobs.order import Order
@@ -35,9 +35,13 @@ class Preflights:
         files = preflight.files(plan, options, order.name, preflight.script(options["entryPoint"]), peers)
         env = options.get("env") or {}
         if sum(len(text.encode()) for text in files.values()) > MAX_FILES_BYTES:
-            faults.append(Fault("entryPoint", f"it and the plan together are over {MAX_FILES_BYTES} bytes"))
+            faults.append(
+                Fault(
+                    "entryPoint", f"it and the plan together are over {MAX_FILES_BYTES} bytes", FaultCode.LIMIT_EXCEEDED
+                )
+            )
         if sum(len(f"{name}{value}".encode()) for name, value in env.items()) > MAX_FILES_BYTES:
-            faults.append(Fault("env", f"is over {MAX_FILES_BYTES} bytes"))
+            faults.append(Fault("env", f"is over {MAX_FILES_BYTES} bytes", FaultCode.LIMIT_EXCEEDED))
         return Work(
             parameters={
                 "nodes": json.dumps(plan.names),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.work import Work
@@ -40,5 +40,5 @@ class Reboots:
                 "come-back-seconds": str(self.come_back_seconds),
             },
             files={COMMAND: f"{self.command}\n"},
-            faults=(Fault("inputs", too_many),) if planned > MAX_NODES else (),
+            faults=(Fault("inputs", too_many, FaultCode.LIMIT_EXCEEDED),) if planned > MAX_NODES else (),
         )

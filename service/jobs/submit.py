@@ -1,6 +1,6 @@
 """Submission as one promise: what is accepted runs exactly once, what is refused leaves nothing behind."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ import structlog
 
 from service.domain import names, preflight
 from service.domain.cluster import Caller, Node
-from service.domain.faults import Fault, NotPermittedError, RefusedError
+from service.domain.faults import Fault, FaultCode, NotPermittedError, RefusedError
 from service.domain.job import Job, JobType
 from service.domain.phase import created
 from service.domain.reach import Reach
@@ -128,20 +128,9 @@ class Submission:
             RefusedError: with every fault at once.
         """
         kind = self.kinds.get(order.type)
-        if kind is None or order.type not in self.templates:
-            value = _NEEDED_VALUES.get(order.type)
-            remedy = f": whoever runs OpsJobs sets the chart's value {value}" if value else ""
-            raise RefusedError([Fault("type", f"{order.type} is not installed here{remedy}")])
-        if len(order.inputs) > self.limits.inputs:
-            # Each is looked up, so this is said before any is.
-            raise RefusedError([Fault("inputs", f"are {len(order.inputs)}, a job has at most {self.limits.inputs}")])
+        if kind is None or any(self._not_looked_up(order)):
+            raise RefusedError(self.over_limits(order))
         workloads = tuple(dict.fromkeys(order.values("workload")))
-        if len(workloads) > self.limits.workloads:
-            message = f"name {len(workloads)} workloads, a job has at most {self.limits.workloads}"
-            raise RefusedError([Fault("inputs", message)])
-        if self.limits.ttl_seconds and (order.options.get("ttlSecondsAfterFinished") or 0) > self.limits.ttl_seconds:
-            message = f"is at most {self.limits.ttl_seconds} here: the record stays after the Workflow is removed"
-            raise RefusedError([Fault("ttlSecondsAfterFinished", message)])
         if beyond := reach.beyond(order.inputs):
             raise NotPermittedError(_may_not(order.type, beyond))
         facts = await self._facts(order, reach, workloads)
@@ -161,14 +150,41 @@ class Submission:
         )
         if selection.placed:
             await permit(selection)
-        asked = preflight.narrowed(selection.plan, (order.options.get("resource") or {}).get("replica")).nodes
-        if len(asked) > self.limits.nodes:
-            message = f"come to {len(asked)} nodes, a job works on at most {self.limits.nodes}"
-            raise RefusedError([Fault("inputs", message)])
         work = await kind.prepare(order, selection)
-        if faults := [*work.faults, *selection.faults]:
+        faults = [*self.over_limits(order), *work.faults, *selection.faults, *self._too_many_nodes(order, selection)]
+        if faults:
             raise RefusedError(faults)
         return Resolved(replace(selection, plan=work.plan) if work.plan else selection, work)
+
+    def over_limits(self, order: Order) -> list[Fault]:
+        """What is known to be too much, or not to be had here, before anything is looked up."""
+        faults = list(self._not_looked_up(order))
+        seconds = order.options.get("ttlSecondsAfterFinished") or 0
+        if 0 < self.limits.ttl_seconds < seconds:
+            message = f"is at most {self.limits.ttl_seconds} here: the record stays after the Workflow is removed"
+            faults.append(Fault("ttlSecondsAfterFinished", f"{message}; {seconds} was sent", FaultCode.LIMIT_EXCEEDED))
+        return faults
+
+    def _not_looked_up(self, order: Order) -> Iterator[Fault]:
+        """Because of which nothing is: the job cannot run here at all, or it would cost too much."""
+        if order.type not in self.kinds or order.type not in self.templates:
+            value = _NEEDED_VALUES.get(order.type)
+            remedy = f": whoever runs OpsJobs sets the chart's value {value}" if value else ""
+            yield Fault("type", f"{order.type} is not installed here{remedy}", FaultCode.NOT_INSTALLED)
+        inputs, workloads = len(order.inputs), len(set(order.values("workload")))
+        if inputs > self.limits.inputs:
+            message = f"are {inputs}, a job has at most {self.limits.inputs}"
+            yield Fault("inputs", message, FaultCode.LIMIT_EXCEEDED)
+        if workloads > self.limits.workloads:
+            message = f"name {workloads} workloads, a job has at most {self.limits.workloads}"
+            yield Fault("inputs", message, FaultCode.LIMIT_EXCEEDED)
+
+    def _too_many_nodes(self, order: Order, selection: Selection) -> Iterator[Fault]:
+        replica = (order.options.get("resource") or {}).get("replica")
+        nodes = len(preflight.narrowed(selection.plan, replica).nodes)
+        if nodes > self.limits.nodes:
+            message = f"come to {nodes} nodes, a job works on at most {self.limits.nodes}"
+            yield Fault("inputs", message, FaultCode.LIMIT_EXCEEDED)
 
     async def _facts(self, order: Order, reach: Reach, workloads: Sequence[str]) -> Facts:
         # Of a job that touches no node, only what its node inputs name has to be there.

@@ -134,6 +134,9 @@ class Gone:
 class Refusing:
     """A submission that finds a fault."""
 
+    def over_limits(self, _order: object) -> list[Fault]:
+        return []
+
     async def claim(self, _key: object) -> str | None:
         return Claim().job_id
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from service.domain.cluster import Container, Pod, Workload
-from service.domain.faults import Fault
+from service.domain.faults import Fault, FaultCode
 from service.domain.job import JobType, Named
 from service.domain.selection import Selection
 from service.jobs.exports import EXPORT, Exports
@@ -151,7 +151,7 @@ async def test_the_first_container_of_the_oldest_pod_that_is_left_counts_and_the
     ],
 )
 async def test_what_cannot_be_exported_is_refused_at_its_input(pods: list[Pod], sentence: str) -> None:
-    assert (await prepare(*pods)).faults == (Fault("inputs[1].value", sentence),)
+    assert (await prepare(*pods)).faults == (Fault("inputs[1].value", sentence, FaultCode.NO_IMAGE),)
 
 
 async def test_one_job_exports_one_workload() -> None:
