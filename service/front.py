@@ -1,16 +1,18 @@
-"""The way in where the service speaks TLS: a bounded number of connections, each with a bounded time to its first byte.
+"""The way in: a bounded number of connections, over TLS where there is a certificate.
 
-A connection over TLS takes many times the memory of a plain one, from the moment at which it is accepted; uvicorn and
-asyncio take in as many as come. Nobody needs a token for that, so a few thousand of them would end the service.
-Here TLS begins within uvicorn's protocol, which is made at that moment, and so can be counted.
+uvicorn and asyncio take in as many connections as come, and nobody needs a token for one. Half a request in each, or
+the buffers of TLS from the moment at which it is accepted, and some thousands of them end the service. Here they are
+counted, and TLS begins within uvicorn's protocol, which is made at that moment.
 """
 
 import asyncio
 import asyncio.sslproto
+import time
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.tls import Certificate
 
@@ -18,6 +20,8 @@ log = structlog.get_logger()
 
 #: For a client's part of the handshake.
 HANDSHAKE_SECONDS = 10.0
+#: Between two lines in the log about too many connections.
+TOLD_SECONDS = 10.0
 #: Bytes that asyncio keeps for each connection to decrypt into. Its own 256 KiB are most of what a connection takes.
 _READ_BYTES = 16 * 1024
 
@@ -26,25 +30,30 @@ _READ_BYTES = 16 * 1024
 class Doors:
     """Who is connected, and the protocol that speaks with them; None: their handshake is under way."""
 
-    certificate: Certificate
     #: Connections at one time.
     most: int
-    handshake_seconds: float = HANDSHAKE_SECONDS
     inside: dict[asyncio.Transport, Any] = field(default_factory=dict)
+    _told: float = -TOLD_SECONDS
 
-    def enter(self, transport: asyncio.Transport) -> bool:
+    def enter(self, transport: asyncio.Transport, protocol: Any = None) -> bool:
         """Count one more. Where there are too many, the oldest that waits for nothing makes room; False: none does."""
         if len(self.inside) >= self.most:
             self.inside = {known: protocol for known, protocol in self.inside.items() if not known.is_closing()}
         if len(self.inside) >= self.most:
             oldest = next((known for known, protocol in self.inside.items() if not _is_busy(protocol)), None)
-            log.info("too many connections", limit=self.most, closed="the newest" if oldest is None else "an idle one")
+            self._tell()
             if oldest is None:
                 return False
             del self.inside[oldest]
             oldest.abort()
-        self.inside[transport] = None
+        self.inside[transport] = protocol
         return True
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told >= TOLD_SECONDS:
+            self._told = now
+            log.warning("too many connections: the oldest that wait for no answer are closed", limit=self.most)
 
 
 def _is_busy(protocol: Any) -> bool:
@@ -57,6 +66,8 @@ class Front(asyncio.Protocol):
     """Speaks with a client until the handshake is over, then hands the connection to uvicorn's own protocol."""
 
     doors: Doors
+    certificate: Certificate
+    handshake_seconds: float
     http: type[asyncio.Protocol]
 
     def __init__(self, **given: Any) -> None:
@@ -77,10 +88,10 @@ class Front(asyncio.Protocol):
         self._early += data
 
     async def _secure(self, transport: asyncio.Transport) -> None:
-        loop, context = asyncio.get_running_loop(), self.doors.certificate.server_context
+        loop, context = asyncio.get_running_loop(), self.certificate.server_context
         try:
             secured = await loop.start_tls(
-                transport, self, context, server_side=True, ssl_handshake_timeout=self.doors.handshake_seconds
+                transport, self, context, server_side=True, ssl_handshake_timeout=self.handshake_seconds
             )
         except OSError:  # ssl.SSLError among them: no TLS, too slow, or gone
             secured = None
@@ -96,7 +107,22 @@ class Front(asyncio.Protocol):
             protocol.data_received(bytes(self._early))
 
 
-def secured(http: type[asyncio.Protocol], doors: Doors) -> type[Front]:
+def secured(
+    http: type[asyncio.Protocol], doors: Doors, certificate: Certificate, handshake_seconds: float = HANDSHAKE_SECONDS
+) -> type[Front]:
     """The class of connections that speak `http` over TLS, as uvicorn's setting `http` takes it."""
     asyncio.sslproto.SSLProtocol.max_size = _READ_BYTES
-    return type("SecuredFront", (Front,), {"doors": doors, "http": http})
+    given = {"doors": doors, "certificate": certificate, "handshake_seconds": handshake_seconds, "http": http}
+    return type("SecuredFront", (Front,), given)
+
+
+def counted(http: type[H11Protocol], doors: Doors) -> type[H11Protocol]:
+    """The class of connections that speak `http` as it is."""
+
+    class Counted(http):  # type: ignore[misc, valid-type]  # as each is that uvicorn is given
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            if not doors.enter(transport, self):
+                transport.abort()
+
+    return Counted

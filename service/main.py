@@ -18,7 +18,7 @@ from service.api.wiring import Wiring
 from service.connections import Patience, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
-from service.front import Doors, secured
+from service.front import Doors, counted, secured
 from service.jobs.addons import Addons
 from service.jobs.dumplogs import Dumplogs
 from service.jobs.exports import Exports
@@ -199,10 +199,10 @@ def main() -> None:
 def connections(settings: Settings) -> type[asyncio.Protocol]:
     """The class of uvicorn's connections; over TLS where the settings name a certificate."""
     patience = Patience(header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds)
-    http = guarded(patience)
+    http, doors = guarded(patience), Doors(settings.max_connections)
     if settings.tls_folder is None:
-        return http
-    return secured(http, Doors(Certificate(settings.tls_folder), settings.max_connections))
+        return counted(http, doors)
+    return secured(http, doors, Certificate(settings.tls_folder))
 
 
 if __name__ == "__main__":

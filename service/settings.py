@@ -83,5 +83,5 @@ class Settings(BaseSettings):
     port: int = 8080
     #: A folder with tls.crt and tls.key; without it the service speaks plain HTTP.
     tls_folder: Path | None = None
-    #: Over TLS, of one replica; the chart's limits.connections.
+    #: To one replica; the chart's limits.connections.
     max_connections: int = 1_000
