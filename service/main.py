@@ -93,7 +93,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         cluster=cluster,
         reviews=reviews,
         submission=submission,
-        homes=Homes(cluster, records),
+        homes=Homes(cluster, records, settings.cluster_id),
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
         turns=Turns(settings.max_requests_per_caller),

@@ -20,6 +20,7 @@ class Homes:
 
     cluster: Cluster
     records: Records
+    cluster_id: str
     _told: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def all(self) -> dict[str, str]:
@@ -43,7 +44,7 @@ class Homes:
     async def _home(self, workspace: Workspace) -> str:
         if len(workspace.namespaces) == 1:
             return workspace.namespaces[0]
-        recorded = await self.records.home(workspace.id)
+        recorded = await self.records.home(self.cluster_id, workspace.id)
         return recorded if recorded in workspace.namespaces else ""
 
     def _warn(self, workspace: Workspace) -> None:

@@ -69,8 +69,8 @@ class Records(Protocol):
         """
         ...
 
-    async def home(self, workspace_id: str) -> str:
-        """The namespace that the workspace had when its latest job was accepted; empty: there is none on record."""
+    async def home(self, cluster_id: str, workspace_id: str) -> str:
+        """The namespace that a workspace had when its latest job was accepted; empty: there is none on record."""
         ...
 
     async def get(self, job_id: str) -> Job | None: ...

@@ -85,11 +85,12 @@ class SqlRecords:
                 await _write_over(connection, before, after)
             return after
 
-    async def home(self, workspace_id: str) -> str:
+    async def home(self, cluster_id: str, workspace_id: str) -> str:
         latest = (
             select(jobs.c.body)
             .join(listing, listing.c.job_id == jobs.c.job_id)
             .where(listing.c.workspace_id == storable(workspace_id))
+            .where(unindexed(listing.c.cluster_id, self._database.dialect) == storable(cluster_id))
             .order_by(listing.c.created_ms.desc(), listing.c.job_id.desc())
             .limit(1)
         )

@@ -2,11 +2,12 @@
 
 import hashlib
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import Column, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job, Phase
 from service.jobs.ports import Quota, QuotaError
+from service.records.filters import unindexed
 from service.records.rows import storable
 from service.records.tables import listing
 
@@ -26,7 +27,7 @@ async def check(connection: AsyncConnection, job: Job, quota: Quota) -> None:
         counted.append((f"workspace {job.workspace_id!r} has", listing.c.workspace_id, job.workspace_id, most))
     await _alone(connection, *(f"{column.name}={value}" for _, column, value, _ in counted))
     for who, column, value, most in counted:
-        unfinished = await _count(connection, column, storable(value))
+        unfinished = await _count(connection, job.cluster_id, column, value)
         if unfinished >= most:
             raise QuotaError(
                 f"{who} {unfinished} unfinished jobs, and at most {most} are accepted at a time: "
@@ -34,14 +35,19 @@ async def check(connection: AsyncConnection, job: Job, quota: Quota) -> None:
             )
 
 
-async def _count(connection: AsyncConnection, column: ColumnElement[str], value: str) -> int:
-    # By the index on phases: few jobs are unfinished, of all that a caller ever had. SQLite would take the one on
-    # callers, if the column stood here as it is.
-    mine = func.coalesce(column, "") == value
-    found = await connection.scalar(
-        select(func.count()).select_from(listing).where(listing.c.phase.in_(_UNFINISHED), mine)
+async def _count(connection: AsyncConnection, cluster_id: str, column: Column[str], value: str) -> int:
+    # By the index on phases: few jobs are unfinished, of all that a caller ever had.
+    dialect = connection.dialect.name
+    counted = (
+        select(func.count())
+        .select_from(listing)
+        .where(
+            listing.c.phase.in_(_UNFINISHED),
+            unindexed(column, dialect) == storable(value),
+            unindexed(listing.c.cluster_id, dialect) == storable(cluster_id),
+        )
     )
-    return int(found or 0)
+    return int(await connection.scalar(counted) or 0)
 
 
 async def _alone(connection: AsyncConnection, *what: str) -> None:

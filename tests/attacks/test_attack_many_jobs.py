@@ -7,13 +7,12 @@ etcd for 68 years by its ttlSecondsAfterFinished.
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from service.api import app as http
 from service.api.turns import Turns
 from service.domain.cluster import Caller, Node, Workspace
 from service.domain.job import Job, JobType
@@ -24,7 +23,7 @@ from service.jobs.work import Work
 from service.records import open_records
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
-from tests.unit.api.test_app import nothing
+from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"
 BODY: dict[str, Any] = {"type": "reboot", "inputs": [{"name": "node", "value": "n1"}]}
@@ -77,8 +76,7 @@ async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
         yield opened
 
 
-def service(world: World, records: SqlRecords, quota: Quota) -> Any:
-    app = http.build(nothing)
+def service(world: World, records: SqlRecords, quota: Quota) -> FastAPI:
     port = cast("Any", world)
     submission = Submission(
         records=records,
@@ -91,19 +89,11 @@ def service(world: World, records: SqlRecords, quota: Quota) -> Any:
         limits=Limits(ttl_seconds=MONTH),
         quota=quota,
     )
-    app.state.wiring = SimpleNamespace(
-        records=records,
-        cluster=port,
-        reviews=port,
-        submission=submission,
-        homes=Homes(port, records),
-        turns=Turns(1_000),
-        max_body_bytes=9_999,
-    )
-    return app
+    homes = Homes(port, records, "local")
+    return app_of(records=records, cluster=port, reviews=port, submission=submission, homes=homes, turns=Turns(1_000))
 
 
-async def submitted(app: Any, who: list[str], **fields: Any) -> list[httpx.Response]:
+async def submitted(app: FastAPI, who: list[str], **fields: Any) -> list[httpx.Response]:
     """All at the same moment."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -43,6 +43,10 @@ class TestQuotas:
         await store.add(a_job("c", user_id="carol"), None, one)
         await store.add(a_job("d", user_id="dave"), None, one)
 
+    async def test_each_cluster_counts_its_own(self, store: SqlRecords) -> None:
+        await store.add(a_job("here"), None, Quota(per_caller=1))
+        await store.add(a_job("there", cluster_id="test"), None, Quota(per_caller=1))
+
     async def test_without_a_number_there_is_no_limit(self, store: SqlRecords) -> None:
         for number in range(5):
             await store.add(a_job(f"job-{number}", workspace_id="team-a"), None, Quota())
@@ -63,6 +67,6 @@ class TestQuotas:
         async with store._database.reading() as connection:
             if connection.dialect.name != "sqlite":
                 pytest.skip("PostgreSQL plans by how many there are")
-            query = "SELECT count(*) FROM listing WHERE phase IN ('Pending', 'Running') AND coalesce(user_id, '') = 'u'"
+            query = "SELECT count(*) FROM listing WHERE phase IN ('Pending', 'Running') AND +user_id = 'u'"
             plan = (await connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
         assert "listing_by_phase" in str(plan)

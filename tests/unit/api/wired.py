@@ -29,7 +29,7 @@ def app_of(**parts: Any) -> FastAPI:
         "turns": Turns(9),
         "max_body_bytes": 9_999,
         "room": Room(99_999, seconds=1),
-        "homes": Homes(parts.get("cluster"), parts.get("records")),  # type: ignore[arg-type]  # whatever stands in
+        "homes": Homes(parts.get("cluster"), parts.get("records"), "prod"),  # type: ignore[arg-type]  # whatever stands in
         **parts,
     }
     made = http.build(nothing)

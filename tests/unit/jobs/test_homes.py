@@ -21,13 +21,13 @@ class World:
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return Workspace(workspace_id, ("ns-young",)) if workspace_id == "young" else None
 
-    async def home(self, _workspace_id: str) -> str:
+    async def home(self, _cluster_id: str, _workspace_id: str) -> str:
         return self.recorded
 
     @property
     def homes(self) -> Homes:
         port = cast("Any", self)
-        return Homes(port, port)
+        return Homes(port, port, "local")
 
 
 async def test_the_one_namespace_that_has_the_label_is_it_whatever_was_before() -> None:
