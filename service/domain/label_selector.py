@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: A token with the white space before it. A name ends where a sign or white space begins, as in Kubernetes.
-_TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+)")
+#: A token; what lies between two is white space. A name ends where a sign or white space begins, as in Kubernetes.
+_TOKEN = re.compile(r"==|!=|[=!,()<>]|[^\s=!,()<>]+")
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_PREFIX = 253
@@ -76,7 +76,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [match[1] for match in _TOKEN.finditer(text)]
+        self._tokens: list[str] = _TOKEN.findall(text)
 
     @property
     def next(self) -> str:
