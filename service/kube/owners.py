@@ -22,6 +22,9 @@ _OWNERS = 8
 #: Objects that are looked at above one pod, and that are read above all pods of a namespace, in one search.
 _ABOVE_A_POD = 32
 _ABOVE_A_NAMESPACE = 2_000
+#: Owners of pods in a namespace that may not be there, or be of no kind that is: only an invented one is not, or one
+#: that went before its pods did. Each takes up to two requests, for a search of whoever may look everywhere.
+_MISSES = 100
 #: Reads that may fail in a namespace before no more are tried there: each may take as long as a time-out.
 _FAILURES = 10
 
@@ -38,6 +41,7 @@ class Owners:
         self._owners_of: dict[_Key, list[_Key]] = {}
         self._reads: Counter[str] = Counter()  # by namespace, as are failures
         self._failures: Counter[str] = Counter()
+        self._misses: Counter[str] = Counter()
         self._told: set[tuple[str, ...]] = set()
 
     async def above(self, metadata: Object, wanted: frozenset[str]) -> frozenset[str]:
@@ -65,7 +69,7 @@ class Owners:
     async def _read_owners(self, owner: _Key) -> list[_Key]:
         """Owners of an owner; none where it cannot be read: only the chain through this one object ends there."""
         namespace = owner[0]
-        if self._reads[namespace] >= _ABOVE_A_NAMESPACE or self._failures[namespace] >= _FAILURES:
+        if self._is_given_up(namespace):
             self._warn("owners of pods are too many, or too many of them cannot be read", {"namespace": namespace})
             return []
         self._reads[namespace] += 1
@@ -76,8 +80,17 @@ class Owners:
         except UnavailableError as error:
             self._failed(owner, error)
         else:
-            return _owners(item["metadata"], namespace) if item else []
+            if item:
+                return _owners(item["metadata"], namespace)
+            self._misses[namespace] += 1
         return []
+
+    def _is_given_up(self, namespace: str) -> bool:
+        return (
+            self._reads[namespace] >= _ABOVE_A_NAMESPACE
+            or self._failures[namespace] >= _FAILURES
+            or self._misses[namespace] >= _MISSES
+        )
 
     async def _read(self, owner: _Key) -> Object | None:
         namespace, api_version, kind, name = owner
