@@ -16,6 +16,8 @@ log = structlog.get_logger()
 ROUND = 10.0
 #: By then a submission has its record, or its caller has an error.
 _UNOWNED_SECONDS = 600
+#: How long a text is kept that no record names, and how often such are looked for.
+_TEXTS = timedelta(hours=1)
 
 
 class Keeper:
@@ -29,12 +31,20 @@ class Keeper:
         self._projector = projector
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
+        self._texts_at = datetime.now(UTC)
         #: Node → why it stays locked though its job is over, as it was logged.
         self._kept: dict[str, str] = {}
 
     async def run(self) -> None:
         while True:
-            duties = (self._begin_again, self._restore_nodes, self._lose_pods, self._drop_secrets, self._forget)
+            duties = (
+                self._begin_again,
+                self._restore_nodes,
+                self._lose_pods,
+                self._drop_secrets,
+                self._forget,
+                self._drop_texts,
+            )
             for duty in duties:
                 try:
                     await duty()
@@ -87,6 +97,15 @@ class Keeper:
             )
             if gone:
                 log.info("dropped old records", count=gone)
+
+    async def _drop_texts(self) -> None:
+        """Scripts that no record names any more, some time after the last job was accepted with them."""
+        now = datetime.now(UTC)
+        if now < self._texts_at:
+            return
+        self._texts_at = now + _TEXTS
+        if dropped := await self._records.drop_unused_texts(now - _TEXTS):
+            log.info("dropped the texts of jobs that are gone", count=dropped)
 
 
 async def _alone(done: Awaitable[None], **of: str) -> None:

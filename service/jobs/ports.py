@@ -73,11 +73,14 @@ class Records(Protocol):
         """The namespace that a workspace had when its latest job was accepted; empty: there is none on record."""
         ...
 
-    async def get(self, job_id: str) -> Job | None: ...
+    async def get(self, job_id: str, *, texts: bool = True) -> Job | None:
+        """The record; without `texts` its long texts (files, entryPoint) are not read; something stands for them."""
+        ...
 
     async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
         """Read, change and write one job in one transaction with the row locked; answers it as written.
 
+        Its long texts are not read, as in `get` without `texts`.
         `change` answers the same object when there is nothing to write. None: there is no such job.
         """
         ...
@@ -98,6 +101,10 @@ class Records(Protocol):
 
     async def ended(self, cluster_id: str, job_ids: Collection[str]) -> frozenset[str]:
         """Those of that cluster's jobs whose phase is final."""
+        ...
+
+    async def drop_unused_texts(self, unused_since: datetime) -> int:
+        """Drop the long texts that no record needs and none was accepted with since then; returns how many."""
         ...
 
     async def forget(self, cluster_id: str, ended_before: datetime) -> int:

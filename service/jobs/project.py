@@ -130,7 +130,7 @@ class Projector:
         if workflow is None:
             await self._absent(job_id)
             return
-        known = await self._records.get(job_id)
+        known = await self._records.get(job_id, texts=False)
         if known is None:
             await self._unknown(job_id, workflow)
             return
@@ -139,7 +139,8 @@ class Projector:
             return
         unfinished = not known.workflow_uid or bool(known.refused)
         # What a killed submission began is finished before the record says that the Workflow is there.
-        refused = await self._created(known) if unfinished and not Workflow(workflow).completed else ""
+        whole = await self._records.get(job_id) if unfinished and not Workflow(workflow).completed else None
+        refused = await self._created(whole) if whole else ""
         now = self._cluster.now()
 
         def seen(job: Job) -> Job:

@@ -11,6 +11,7 @@ from service.domain.job import Job, Phase
 from service.domain.listing import ListQuery, Page
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
 from service.records import keys, pages, retention, unfinished
+from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
 from service.records.rows import from_body, storable, to_job_row, to_listing_row
@@ -69,10 +70,14 @@ class SqlRecords:
         except UnavailableError:
             return False
 
-    async def get(self, job_id: str) -> Job | None:
+    async def get(self, job_id: str, *, texts: bool = True) -> Job | None:
         async with self._database.reading() as connection:
             body = await connection.scalar(select(jobs.c.body).where(jobs.c.job_id == job_id))
-        return None if body is None else from_body(body)
+            if body is None:
+                return None
+            job = from_body(body)
+            hashes = long_texts.named(job)
+            return long_texts.put_back(job, await long_texts.read(connection, hashes)) if texts and hashes else job
 
     async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
         async with self._database.writing() as connection:
@@ -139,20 +144,32 @@ class SqlRecords:
             if dropped < retention.BATCH:
                 return forgotten
 
+    async def drop_unused_texts(self, unused_since: datetime) -> int:
+        async with self._database.writing() as connection:
+            return await long_texts.drop_unused(connection, unused_since)
+
 
 async def _write_new(connection: AsyncConnection, job: Job, key: IdempotencyKey | None) -> None:
     if key is not None and not await keys.complete(connection, key, job.job_id, job.created):
         raise UnavailableError(
             f"another request with the Idempotency-Key {key.key!r} ended first; send the request again"
         )
-    await connection.execute(insert(jobs).values(to_job_row(job)))
+    short, found = long_texts.taken_out(job)
+    await connection.execute(insert(jobs).values(to_job_row(short)))
     await connection.execute(insert(listing).values(to_listing_row(job)))
+    await long_texts.keep(connection, job, found, job.created)
 
 
 async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> None:
     if (after.job_id, after.created) != (before.job_id, before.created):
         raise ValueError(f"a change of {before.job_id} must keep its id and the time it was created")
-    await connection.execute(update(jobs).where(jobs.c.job_id == after.job_id).values(to_job_row(after)))
+    short, found = long_texts.taken_out(after)
+    await connection.execute(update(jobs).where(jobs.c.job_id == after.job_id).values(to_job_row(short)))
+    if after.hidden and after.workflow_gone:
+        # It is not run again, and nobody retries it.
+        await long_texts.let_go(connection, after.job_id)
+    elif found:  # a record of the release before
+        await long_texts.keep(connection, after, found, after.created)
     row = to_listing_row(after)
     # Most changes (a node's phase, a condition) touch nothing that a list sorts or filters by.
     if row != to_listing_row(before):

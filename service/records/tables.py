@@ -6,7 +6,7 @@ never read the wide table. One index per sort field carries all that a list with
 time, hidden), and serves the filter on that field too.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, SmallInteger, String, Table, Text
 
 from service.domain.listing import SortField
 
@@ -90,6 +90,34 @@ tallies = Table(
     Column("phase", PLAIN_TEXT, primary_key=True),
     Column("hidden", SmallInteger, primary_key=True),
     Column("jobs", BigInteger, nullable=False),
+)
+
+# Long texts, each once, and which jobs need them (service.records.texts). The content comes last: who looks for what is
+# not needed any more does not read it.
+texts = Table(
+    "texts",
+    metadata,
+    # sha256 of the content.
+    Column("hash", String(64), primary_key=True),
+    # When a job was last accepted with it.
+    Column("used_ms", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+job_texts = Table(
+    "job_texts",
+    metadata,
+    Column("job_id", PLAIN_TEXT, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("hash", String(64), primary_key=True),
+)
+Index("job_texts_by_hash", job_texts.c.hash)
+
+# What a store knows of itself. `retention` is `default` where it began with a version that drops old records unasked.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 idempotency_keys = Table(

@@ -23,6 +23,7 @@ from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
 from tests.records_suite.quotas import TestQuotas
 from tests.records_suite.tallying import TestTallying
+from tests.records_suite.texts import TestTexts
 
 #: The suite, to be collected here.
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "TestMigrating",
     "TestQuotas",
     "TestTallying",
+    "TestTexts",
     "TestUnfinished",
     "TestUnsettled",
 ]
