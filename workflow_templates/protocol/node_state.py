@@ -6,8 +6,9 @@ from workflow_templates.protocol import labels
 
 Object = dict[str, Any]
 
-#: Label and taint keys of a control-plane node; the second is what clusters made before Kubernetes 1.24 carry.
-CONTROL_PLANE = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
+#: Label and taint keys of a control-plane node: the second is what clusters made before Kubernetes 1.24 carry, the
+#: third what some distributions put on nodes that run nothing of it but etcd.
+CONTROL_PLANE = frozenset(f"node-role.kubernetes.io/{role}" for role in ("control-plane", "master", "etcd"))
 
 #: Taints that only repeat what Ready and spec.unschedulable say.
 REPEATING = frozenset(
