@@ -61,6 +61,7 @@ def kube_settings(settings: Settings) -> KubeSettings:
     return KubeSettings(
         namespace=settings.namespace,
         jobs_namespace=settings.jobs_namespace,
+        checks_namespace=settings.checks_namespace,
         audience=settings.audience,
         workspace_label=settings.workspace_label,
         workload_labels=tuple(settings.workload_labels),
@@ -106,7 +107,7 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
 
 def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobType, Kind]:
     """Every job type that this version can prepare; which of them can run is for the chart to say."""
-    system = (*settings.system_namespaces, settings.namespace, settings.jobs_namespace)
+    system = (*settings.system_namespaces, settings.namespace, settings.jobs_namespace, settings.checks_namespace)
     reboots = Reboots(
         command=settings.reboot_command,
         evict_seconds=settings.reboot_evict_seconds,
@@ -135,14 +136,12 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
         node_logs=node_logs if settings.dumplog_node_logs else None,
     )
     preflights = Preflights(
-        allowed=Allowed(
-            host_paths=settings.preflight_host_paths,
-            host_paths_writable=settings.preflight_host_paths_writable,
-            gpu_resource=settings.preflight_gpu_resource,
-            security_context=settings.preflight_security_context,
-        ),
+        cluster=cluster,
+        allowed=allowed_checks(settings),
         parallelism=settings.preflight_parallelism,
         start_seconds=settings.preflight_start_seconds,
+        lost_seconds=settings.lost_node_seconds,
+        default_timeout_seconds=settings.preflight_default_timeout_seconds or settings.default_timeout_seconds,
         mark_taint=settings.preflight_mark_taint,
         mark_label=settings.preflight_mark_label,
     )
@@ -153,6 +152,21 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
         JobType.PREFLIGHT: preflights,
         JobType.REBOOT: reboots,
     }
+
+
+def allowed_checks(settings: Settings) -> Allowed:
+    """What the checks of preflight jobs may have."""
+    return Allowed(
+        host_paths=settings.preflight_host_paths,
+        host_paths_writable=settings.preflight_host_paths_writable,
+        gpu_resource=settings.preflight_gpu_resource,
+        runtime_class=settings.preflight_runtime_class,
+        images=settings.preflight_images,
+        pull_policy=settings.preflight_pull_policy,
+        pull_secrets=settings.preflight_pull_secrets,
+        default_limits=settings.preflight_default_limits,
+        security_context=settings.preflight_security_context,
+    )
 
 
 async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader) -> None:

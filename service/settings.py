@@ -12,6 +12,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:////data/opsjobs.db"
     namespace: str = "opsjobs"
     jobs_namespace: str = "opsjobs-jobs"
+    #: Where the pods of preflight's checks run.
+    checks_namespace: str = "opsjobs-checks"
     audience: str = "opsjobs"
     cluster_id: str = "default"
     #: Job type → name of the WorkflowTemplate that runs it.
@@ -75,6 +77,13 @@ class Settings(BaseSettings):
     preflight_host_paths_writable: bool = False
     preflight_gpu_resource: str = "nvidia.com/gpu"
     preflight_security_context: dict[str, Any] = {}
+    preflight_runtime_class: str = ""
+    preflight_images: list[str] = []
+    preflight_pull_policy: str = "Always"
+    preflight_pull_secrets: list[str] = []
+    preflight_default_limits: dict[str, str] = {}
+    #: 0: as for other jobs.
+    preflight_default_timeout_seconds: int = 86_400
     preflight_parallelism: int = 1000
     preflight_start_seconds: int = 900
     preflight_mark_taint: str = ""

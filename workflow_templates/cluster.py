@@ -121,6 +121,10 @@ class Cluster:
         exactly = {key: item["metadata"][key] for key in ("uid", "resourceVersion")}
         self._call("DELETE", path, json={"preconditions": exactly})
 
+    def remove(self, path: str) -> None:
+        """Delete whatever is there now, with the grace that it has itself; is content if nothing is."""
+        self._call("DELETE", path)
+
     def evict(self, pod: Object) -> None:
         """Have the pod end by the eviction API; content if it is gone.
 

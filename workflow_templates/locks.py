@@ -3,8 +3,9 @@
 What else only one job at a time may touch is locked the same way, as another kind of thing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from workflow_templates import waiting
 from workflow_templates.cluster import Cluster, ConflictError, Object
 from workflow_templates.protocol import labels, node_lock, node_state
 
@@ -92,23 +93,45 @@ def held(cluster: Cluster, job: str) -> dict[str, Object]:
     return {node: lease for node, lease in sorted(found.items(), key=str) if node}
 
 
+def of_others(cluster: Cluster, nodes: Collection[str], job: str) -> list[str]:
+    """Those of the nodes that another job has locked, whether or not it is over."""
+    wanted = {node_lock.name(node): node for node in nodes}
+    leases = cluster.list(_folder(cluster))
+    return sorted(
+        wanted[lease["metadata"]["name"]]
+        for lease in leases
+        if lease["metadata"]["name"] in wanted and node_lock.holder(lease) not in ("", job)
+    )
+
+
 def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> None:
     path = f"{_folder(cluster)}/{lease_name}"
     lease = cluster.get(path)
+    thing = lease_name.replace("-", " ", 1)
     if lease is None:
+        _leave_to_others(cluster, lease_name, job)
         cluster.create(_folder(cluster), node_lock.new(lease_name, job, cluster.now()))
         return
     holder = node_lock.holder(lease)
     if holder == job:
         return
-    thing = lease_name.replace("-", " ", 1)
     if _at_work(cluster, holder):
         raise HeldError(f"{thing} is locked by job {holder}")
     pending, working = _unfinished(cluster, lease)
     if why := pending or ("" if ends_work else working):
         raise HeldError(f"{thing} is locked by job {holder}, which is over: {why}")
+    _leave_to_others(cluster, lease_name, job)
     kept = labels.WORK_BEGUN if working else ""
     cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now(), but_for=kept))
+
+
+def _leave_to_others(cluster: Cluster, lease_name: str, job: str) -> None:
+    """Raises HeldError: a job that needs this node and others at once has waited longer than this one."""
+    if not lease_name.startswith(node_lock.PREFIX):
+        return
+    node = lease_name.removeprefix(node_lock.PREFIX)
+    if longer := waiting.ahead(cluster, node, job):
+        raise HeldError(f"node {node} is left to job {longer}, which has waited for it and others longer")
 
 
 def _unfinished(cluster: Cluster, lease: Object) -> tuple[str, str]:

@@ -27,6 +27,8 @@ class Node:
     control_plane: bool = False
     #: The job that has locked it or cordoned it; empty: none has.
     worked_on_by: str = ""
+    #: Whether each of its container runtimes can mount a directory read-only with all that is mounted below it.
+    recursive_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

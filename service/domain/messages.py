@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from service.domain.job import NodePhase, PlannedNode
 from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step
+from workflow_templates.protocol import exit_codes
 
 STOPPED = "was stopped while it worked"
 STOPPED_BEFORE = "was stopped before it began"
@@ -41,7 +42,8 @@ def cause(step: Step) -> str:
         return f"ran out of memory (exit code {code}){at_work}"
     if not text:
         return f"failed with exit code {code}"
-    return text if code in (EXIT_WAITING, EXIT_NOT_BEGUN) or "exit code" in text else f"{text} (exit code {code})"
+    without_code = code in (EXIT_WAITING, EXIT_NOT_BEGUN, exit_codes.NOT_STARTED) or "exit code" in text
+    return text if without_code else f"{text} (exit code {code})"
 
 
 def timed_out(message: str) -> bool:

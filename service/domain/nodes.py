@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from service.domain import messages
+from service.domain import messages, shared_checks
 from service.domain.job import NodePhase, Plan, PlannedNode
 from service.domain.outcome import Outcome
 from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step, Workflow
 
 #: Argo numbers attempts at the end of their name: `step(2)`; an item of a loop is `step(2:item)`.
 _ATTEMPT = re.compile(r"\(\d+\)$")
-#: How the reason of a pod begins that was given up (workflow_templates/preflight/watch.py).
+#: How the reason of a pod begins that was given up before it started.
 _NEVER_STARTED = "could not be started"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -21,14 +21,8 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 def observed(plan: Plan, workflow: Workflow) -> tuple[PlannedNode, ...]:
     """The planned nodes as a Workflow shows them; once it completed, each of them is in a final phase."""
     steps = steps_by_node(plan, workflow)
-    nodes = tuple(_observed(_told(node, workflow), steps.get(node.name, ())) for node in plan.nodes)
+    nodes = tuple(_observed(node, steps.get(node.name, ())) for node in plan.nodes)
     return closed(nodes) if workflow.completed else nodes
-
-
-def _told(node: PlannedNode, workflow: Workflow) -> PlannedNode:
-    """With the reason that the job itself found, whatever was last seen of the node."""
-    why = str(workflow.given_up.get(node.name) or "")
-    return replace(node, phase=NodePhase.PENDING, message=why) if why else node
 
 
 def closed(nodes: Iterable[PlannedNode]) -> tuple[PlannedNode, ...]:
@@ -37,10 +31,10 @@ def closed(nodes: Iterable[PlannedNode]) -> tuple[PlannedNode, ...]:
 
 
 def steps_by_node(plan: Plan, workflow: Workflow) -> Mapping[str, Sequence[Step]]:
-    """The steps of each planned node: those whose input parameter or loop item is its name."""
+    """The steps of each planned node: those whose input parameter or loop item is its name; its part of shared ones."""
     names = set(plan.names)
     found: dict[str, list[Step]] = defaultdict(list)
-    for step in workflow.steps:
+    for step in (*workflow.steps, *shared_checks.parts(plan, workflow)):
         if step.node in names and not step.clean_up:
             found[step.node].append(step)
     return found

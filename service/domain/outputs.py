@@ -7,7 +7,7 @@ from service.domain import reboot
 from service.domain.job import Job, JobType, Named, NodePhase, PlannedNode
 from service.domain.nodes import steps_by_node
 from service.domain.outcome import Outcome
-from service.domain.workflow import GIVEN_UP, NOTE, Step, Workflow
+from service.domain.workflow import NOTE, Step, Workflow
 
 
 def outputs(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> tuple[Named, ...]:
@@ -19,7 +19,7 @@ def outputs(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> tuple
         return (*_counts(nodes), Named("report", _report(job, workflow, nodes)))
     if job.type is JobType.REBOOT:
         return (*_counts(nodes), Named("report", reboot.report(job.plan, workflow, nodes)))
-    written = tuple(Named(name, value) for name, value in workflow.outputs if value and name not in (NOTE, GIVEN_UP))
+    written = tuple(Named(name, value) for name, value in workflow.outputs if value and name != NOTE)
     return (*written, *_healthy(nodes)) if job.type is JobType.PREFLIGHT else written
 
 

@@ -1,8 +1,10 @@
-"""What an order of preflight asks of its pods, as Kubernetes reads it, and whether it may (contract: preflight)."""
+"""What an order of preflight asks for its checks, and whether it may (contract: preflight).
+
+The pods are made by the job's own steps (workflow_templates/preflight/check_pod.py), from what is written down here.
+"""
 
 import base64
 import binascii
-import hashlib
 import json
 import posixpath
 import re
@@ -12,43 +14,18 @@ from typing import Any
 
 from service.domain.faults import Fault, FaultCode, shown
 from service.domain.job import ExcludedNode, Plan
+from workflow_templates.protocol import check_pods
 
-#: Argo puts what it knows in the place of `{{…}}`, so no text with braces goes where it looks.
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
-_PATH = re.compile(r"[^{}]*")
+#: What is not the repository of an image's name: the digest, and the tag behind the last slash.
+_TAG = re.compile(r"(:[^/@]*)?(@.*)?$")
 _STORAGE = "ephemeral-storage"
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": _STORAGE}
 
-#: The kubelet holds all volumes of a pod against the limits of its containers together, and one of Argo's volumes holds
-#: its executor, of more than 100 MiB: without room for that a check with a small limit would be evicted for it.
-_STORAGE_OF_ARGO = {"resources": {"requests": {_STORAGE: "0"}, "limits": {_STORAGE: "512Mi"}}}
-
 #: Where the pod of a check has something of its own: a mount there, above or below would hide it or could not be made.
-#: /run, because images mostly have /var/run lead there.
-_TAKEN = ("/etc/opsjob", "/opsjob", "/var/run/argo", "/run/argo", "/dev/termination-log")
+_TAKEN = ("/etc/opsjob", "/opsjob", "/dev/termination-log")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the pod
-
-#: The chart's headless Service, which gives every check a name that the others reach it by.
-_PEERS_SERVICE = "opsjob-peers"
-_PEER_DIGITS = 12
-
-#: Only Argo's own containers get a token, a short-lived one; the container that runs the request's image gets none.
-_TOKEN = {
-    "name": "argo-token",
-    "projected": {
-        "sources": [
-            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
-            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
-        ]
-    },
-}
-_TOKEN_MOUNT = {
-    "name": "argo-token",
-    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
-    "readOnly": True,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +37,15 @@ class Allowed:
     host_paths: Sequence[str] = ()
     host_paths_writable: bool = False
     gpu_resource: str = "nvidia.com/gpu"
+    #: Of pods that ask for GPUs; empty: the cluster's default.
+    runtime_class: str = ""
+    #: Repositories of images, or what their names begin with where it ends with a slash; none: any.
+    images: Sequence[str] = ()
+    pull_policy: str = "Always"
+    #: Names of registry Secrets in the namespace of the checks.
+    pull_secrets: Sequence[str] = ()
+    #: By Kubernetes' names of resources, for what a request does not name.
+    default_limits: Mapping[str, str] = field(default_factory=dict)
     #: Of the container that runs the check.
     security_context: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,6 +55,13 @@ def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:
     if "image" in options and not _IMAGE.fullmatch(options["image"]):
         message = "is not the name of an image, like registry.example.com/tools/check:1.2"
         yield Fault("image", f"{shown(options['image'])} {message}")
+    elif "image" in options and not _is_image_allowed(options["image"], allowed):
+        may = ", ".join(allowed.images)
+        yield Fault(
+            "image",
+            f"{shown(options['image'])} is not of {may} (the chart's value preflight.images)",
+            FaultCode.NOT_ALLOWED,
+        )
     if "entryPoint" in options:
         yield from _script_faults(options["entryPoint"])
     taken = (*_TAKEN, _SHARED_MEMORY) if (options.get("resource") or {}).get("sharedMemory") else _TAKEN
@@ -111,45 +104,68 @@ def narrowed(plan: Plan, replica: int | None) -> Plan:
     return Plan(tuple(nodes[:replica]), (*plan.excluded, *(ExcludedNode(node.name, why) for node in nodes[replica:])))
 
 
-def pod_spec_patch(options: Mapping[str, Any], allowed: Allowed) -> str:
-    """What the pod of a check has beside its template, as JSON for Argo's podSpecPatch."""
+def cannot_mount_below(options: Mapping[str, Any], allowed: Allowed, unable: Sequence[str]) -> Iterator[Fault]:
+    """What may not be mounted on nodes whose runtime leaves writable what is mounted below a read-only directory.
+
+    Another file system there may hold links that one job made for the next (docs/decisions/0031).
+    """
+    for index, path in enumerate(options.get("hostpath") or ()):
+        if unable and _root_of(path, allowed)[1]:
+            nodes = f"node {unable[0]}" + (f" and {len(unable) - 1} more" if unable[1:] else "")
+            yield Fault(
+                f"hostpath[{index}]",
+                f"{path!r} may not be mounted: the container runtime of {nodes} cannot mount recursively read-only, so "
+                f"only {', '.join(allowed.host_paths)} as they are (the chart's value preflight.hostPaths)",
+                FaultCode.NOT_ALLOWED,
+            )
+
+
+def request(
+    options: Mapping[str, Any], allowed: Allowed, *, peers: str, deadline_seconds: int, recursive: bool
+) -> dict[str, Any]:
+    """What the job's steps make its checks' pods from (Request in workflow_templates/preflight/check_pod.py).
+
+    `recursive`: the runtimes of all planned nodes can mount recursively read-only.
+    """
     resource = options.get("resource") or {}
-    paths = list(dict.fromkeys(options.get("hostpath") or ()))
     names = {**_RESOURCES, "gpu": allowed.gpu_resource}
-    limits = {names[key]: value for key, value in resource.items() if key in names}
-    volumes: list[dict[str, Any]] = [
-        {"name": f"host-{number}", "hostPath": {"path": path, "type": "Directory"}} for number, path in enumerate(paths)
-    ]
-    mounts: list[dict[str, Any]] = [
-        {"name": f"host-{number}", "mountPath": path, "readOnly": not allowed.host_paths_writable}
-        for number, path in enumerate(paths)
-    ]
-    if shared := resource.get("sharedMemory"):
-        volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": shared}})
-        mounts.append({"name": "shared-memory", "mountPath": _SHARED_MEMORY})
-    main: dict[str, Any] = {
-        "name": "main",
-        "resources": {"requests": limits, "limits": limits},
-        "securityContext": dict(allowed.security_context),
-        "volumeMounts": mounts,
+    # Zero asks for nothing, and a device plugin would not understand it.
+    asked = {names[key]: value for key, value in resource.items() if key in names and str(value) != "0"}
+    return {
+        "image": options["image"],
+        "peers": peers,
+        "pull_policy": allowed.pull_policy,
+        "pull_secrets": list(allowed.pull_secrets),
+        "limits": {**allowed.default_limits, **asked},
+        "shared_memory": resource.get("sharedMemory") or "",
+        "security_context": dict(allowed.security_context),
+        "runtime_class": allowed.runtime_class if allowed.gpu_resource in asked else "",
+        "deadline_seconds": max(0, deadline_seconds),
+        "host_paths": [
+            {"root": root, "below": below, "write": allowed.host_paths_writable, "recursive": readable and recursive}
+            for root, below in (_root_of(path, allowed) for path in dict.fromkeys(options.get("hostpath") or ()))
+            for readable in (not allowed.host_paths_writable,)
+        ],
     }
-    wait: dict[str, Any] = {"name": "wait", "volumeMounts": [_TOKEN_MOUNT]}
-    if _STORAGE in limits:
-        wait |= _STORAGE_OF_ARGO
-    patch = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "volumes": [_TOKEN, *volumes],
-        "initContainers": [{"name": "init", "volumeMounts": [_TOKEN_MOUNT]}],
-        "containers": [wait, main],
-    }
-    return json.dumps(patch, ensure_ascii=False)
+
+
+def _is_image_allowed(image: str, allowed: Allowed) -> bool:
+    repository = _TAG.sub("", image)
+    return not allowed.images or any(
+        repository == entry or (entry.endswith("/") and repository.startswith(entry)) for entry in allowed.images
+    )
+
+
+def _root_of(path: str, allowed: Allowed) -> tuple[str, str]:
+    """The allowed directory that a path is or is below, the nearest, and the rest of it."""
+    roots = [posixpath.normpath(root) for root in allowed.host_paths if _is_within(path, root)]
+    root = max(roots, key=len)
+    return root, posixpath.relpath(path, root) if path != root else ""
 
 
 def _not_mounted(path: str, allowed: Allowed, taken: Iterable[str]) -> str:
     """Why a host path is not for a check; empty: it is."""
-    # YAML, as which the patch is read, knows no other characters.
-    known = path.isprintable() and _PATH.fullmatch(path)
+    known = path.isprintable() and path == posixpath.normpath(path)
     if not known or not any(_is_allowed(path, root, allowed) for root in allowed.host_paths):
         below = "" if allowed.host_paths_writable else " and what is below"
         may = f"only {', '.join(allowed.host_paths)}{below}" if allowed.host_paths else "no host path"
@@ -166,25 +182,18 @@ def _is_within(path: str, root: str) -> bool:
     return posixpath.commonpath([path, root]) == posixpath.normpath(root)
 
 
-def peer(node: str, job: str) -> str:
-    """The host name of the check on a node; the template makes the same (workflow_templates/preflight/template.py).
-
-    `job` is a word of this job alone: what a name of another job resolved to may still be in a cache.
-    """
-    return f"{job}-{hashlib.sha256(node.encode()).hexdigest()[:_PEER_DIGITS]}"
-
-
-def files(plan: Plan, options: Mapping[str, Any], name: str, script: str, peers: str) -> dict[str, str]:
-    """What the job's pods find under /etc/opsjob (workflow_templates/preflight: run.sh, report.py)."""
+def files(plan: Plan, name: str, script: str, asked: Mapping[str, Any]) -> dict[str, str]:
+    """What the job's pods find under /etc/opsjob (workflow_templates/preflight: run.sh, runner.py, report.py)."""
     noted = {
         "name": name,
-        "image": options["image"],
+        "image": asked["image"],
         "excluded": [{"name": node.name, "reason": node.reason} for node in plan.excluded],
     }
     return {
         "entrypoint": script,
         "nodes": _lines(plan.names),
-        "peers": _lines(f"{peer(node, peers)}.{_PEERS_SERVICE}" for node in plan.names),
+        "peers": _lines(f"{check_pods.peer(node, asked['peers'])}.{check_pods.PEERS_SERVICE}" for node in plan.names),
+        check_pods.REQUEST_FILE: json.dumps(asked, ensure_ascii=False),
         "plan.json": json.dumps(noted, ensure_ascii=False),
     }
 

@@ -1,6 +1,5 @@
 """A Workflow as Argo reports it, read into what the rules ask about. Nothing is decided here."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from workflow_templates.protocol import labels
+from workflow_templates.protocol import exit_codes, labels
 
 #: How step code ends when it touched nothing: the node is busy or leased, or the ratio is out of reach.
 EXIT_WAITING = 75
@@ -20,8 +19,6 @@ REMINDED = "opsjob.io/reminded"
 
 #: The global output parameter by which a step that succeeded says what is still worth knowing.
 NOTE = "note"
-#: And the one by which preflight says why checks were given up before they started, as JSON by node.
-GIVEN_UP = "given-up"
 
 _COMPLETED = ("Succeeded", "Failed", "Error")
 #: Argo shows an item of a loop as `step(3:item)`, an attempt of it as `step(3:item)(1)`.
@@ -60,7 +57,7 @@ class Step:
     @property
     def begun(self) -> bool:
         """Whether its pod certainly started on its work."""
-        if not self.is_pod or self.exit_code in (EXIT_WAITING, EXIT_NOT_BEGUN):
+        if not self.is_pod or self.exit_code in (EXIT_WAITING, EXIT_NOT_BEGUN, exit_codes.NOT_STARTED):
             return False
         return self.phase in ("Running", "Succeeded") or self.exit_code is not None
 
@@ -131,15 +128,6 @@ class Workflow:
     @property
     def note(self) -> str:
         return dict(self.outputs).get(NOTE, "")
-
-    @cached_property
-    def given_up(self) -> Mapping[str, str]:
-        """Node → why its check never started, where Argo itself knows only of a deadline."""
-        try:
-            said = json.loads(dict(self.outputs).get(GIVEN_UP) or "{}")
-        except ValueError:
-            return {}
-        return said if isinstance(said, dict) else {}
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

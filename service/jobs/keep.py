@@ -41,6 +41,7 @@ class Keeper:
                 self._begin_again,
                 self._restore_nodes,
                 self._lose_pods,
+                self._drop_checks,
                 self._drop_secrets,
                 self._forget,
                 self._drop_texts,
@@ -81,6 +82,15 @@ class Keeper:
     async def _lose_pods(self) -> None:
         for node in await self._cluster.lose_pods(self._lost_node_seconds):
             log.warning("gave up the step pods of a node that does not answer", node=node)
+
+    async def _drop_checks(self) -> None:
+        """A job's record is written before its checks have anything, so what was seen first of the two is old."""
+        with_checks = await self._cluster.jobs_with_checks()
+        if not with_checks:
+            return
+        for job_id in set(with_checks) - set(await self._records.unfinished(self._projector.cluster_id)):
+            log.info("dropping what the checks of a job had, whose Workflow is gone", job_id=job_id)
+            await _alone(self._cluster.delete_checks(job_id), job_id=job_id)
 
     async def _drop_secrets(self) -> None:
         """A submission that died, or failed, between the Secret and the record left one that no Workflow will own."""

@@ -175,6 +175,14 @@ class Cluster(Protocol):
         """Absent: nothing."""
         ...
 
+    async def jobs_with_checks(self) -> Sequence[str]:
+        """The ids of jobs that have something in the namespace of the checks."""
+        ...
+
+    async def delete_checks(self, job_id: str) -> None:
+        """All that a job has in the namespace of the checks: its pods, its environment. Absent: nothing."""
+        ...
+
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         """The Workflow object with status.nodes decoded; None: there is none."""
         ...

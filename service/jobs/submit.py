@@ -210,7 +210,8 @@ class Submission:
 
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
         now = datetime.now(UTC)
-        timeout = self.default_timeout_seconds if order.timeout_second is None else order.timeout_second
+        given = resolved.work.timeout_second if order.timeout_second is None else order.timeout_second
+        timeout = self.default_timeout_seconds if given is None else given
         return Job(
             job_id=names.job_id(order.name),
             job_name=order.name,

@@ -27,6 +27,8 @@ class Work:
     parallelism: int = 0
     #: Fewer nodes than were selected; None: all of them.
     plan: Plan | None = None
+    #: The job's limit where its type has a default of its own for it; None: as the order or the installation says.
+    timeout_second: int | None = None
     #: What the system adds to the inputs (contract: inputs).
     inputs: tuple[Named, ...] = ()
     #: What a person should know of it from the start; it is in the first of the job's conditions.

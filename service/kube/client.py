@@ -47,6 +47,7 @@ _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 class KubeSettings:
     namespace: str = "opsjobs"
     jobs_namespace: str = "opsjobs-jobs"
+    checks_namespace: str = "opsjobs-checks"
     #: The audience a caller's token must carry.
     audience: str = "opsjobs"
     #: Label key on nodes and namespaces whose value is the workspace's id.

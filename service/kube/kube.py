@@ -20,11 +20,11 @@ from service.kube import (
     workspaces,
 )
 from service.kube.cache import BriefCache
+from service.kube.check_objects import CheckObjects
 from service.kube.client import Api, KubeSettings
 from service.kube.leader import KubeLeader
 from service.kube.node_locks import NodeLocks
 from service.kube.reviews import KubeReviews
-from service.kube.secrets import JobSecrets
 from service.kube.watch import WorkflowWatch
 from service.kube.workflows import Workflows
 
@@ -39,7 +39,7 @@ class Kube:
         self._api = api
         self._settings = settings
         self._workflows = Workflows(api, settings)
-        self._secrets = JobSecrets(api, settings)
+        self._checks = CheckObjects(api, settings)
         self._locks = NodeLocks(api, settings)
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
@@ -77,13 +77,19 @@ class Kube:
         await self._workflows.create(job)
 
     async def create_secret(self, job: Job, values: Mapping[str, str]) -> None:
-        await self._secrets.create(job, values)
+        await self._checks.create_secret(job, values)
 
     async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
-        return await self._secrets.unowned(older_than_seconds)
+        return await self._checks.unowned_secrets(older_than_seconds)
 
     async def delete_secret(self, job_id: str) -> None:
-        await self._secrets.delete(job_id)
+        await self._checks.delete_secret(job_id)
+
+    async def jobs_with_checks(self) -> Sequence[str]:
+        return await self._checks.jobs()
+
+    async def delete_checks(self, job_id: str) -> None:
+        await self._checks.delete(job_id)
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         return await self._workflows.read(job_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.job import Job, JobType
 from service.kube.client import KubeSettings, Object
+from workflow_templates.protocol import check_pods
 
 FINALIZER = "opsjob.io/record"
 JOB_ID = "opsjob.io/job-id"
@@ -39,9 +40,15 @@ def workflow(job: Job, settings: KubeSettings) -> Object:
     }
 
 
-def files(job: Job, owner_uid: str, settings: KubeSettings) -> Object | None:
-    """The ConfigMap of a job's files, gone with its Workflow; None: the job has no files."""
-    texts = job.work.get("files")
+def files(job: Job, owner_uid: str, settings: KubeSettings, check_owner_uid: str = "") -> Object | None:
+    """The ConfigMap of the files for a job's steps, gone with its Workflow; None: it has none.
+
+    `check_owner_uid`: what is to own the pods that its steps make in the namespace of the checks.
+    """
+    texts = dict(job.work.get("files") or {})
+    if has_checks(job):
+        texts = {name: text for name, text in texts.items() if name not in check_pods.FILES}
+        texts[check_pods.OWNER_FILE] = check_owner_uid
     if not texts:
         return None
     return {
@@ -53,21 +60,47 @@ def files(job: Job, owner_uid: str, settings: KubeSettings) -> Object | None:
             "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
             "ownerReferences": [owner(job, owner_uid)],
         },
-        "data": dict(texts),
+        "data": texts,
         "immutable": True,
     }
 
 
+def has_checks(job: Job) -> bool:
+    """Whether it makes pods in the namespace of the checks."""
+    return check_pods.REQUEST_FILE in (job.work.get("files") or {})
+
+
+def check_files(job: Job, settings: KubeSettings) -> Object:
+    """The ConfigMap of the files for a job's checks."""
+    texts = job.work.get("files") or {}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _of_checks(job, settings),
+        "data": {name: texts[name] for name in check_pods.FILES},
+        "immutable": True,
+    }
+
+
+def check_owner(job: Job, uid: str) -> Object:
+    """What makes Kubernetes delete an object with that ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "name": job.job_id, "uid": uid}
+
+
+def _of_checks(job: Job, settings: KubeSettings) -> Object:
+    return {
+        "name": job.job_id,
+        "namespace": settings.checks_namespace,
+        "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+    }
+
+
 def secret(job: Job, values: Mapping[str, str], settings: KubeSettings) -> Object:
-    """The Secret of a job's environment; it is made before the Workflow that will own it."""
+    """The Secret of a job's environment; it is made before the files that will own it."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {
-            "name": job.job_id,
-            "namespace": settings.jobs_namespace,
-            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
-        },
+        "metadata": _of_checks(job, settings),
         "stringData": dict(values),
         "immutable": True,
     }

@@ -1,4 +1,4 @@
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,14 @@ def node_of(item: Object) -> Node:
         labels=item["metadata"].get("labels", {}),
         control_plane=node_state.is_control_plane(item),
         worked_on_by=node_state.annotations(item).get(labels.CORDONED_BY, ""),
+        recursive_read_only=_mounts_read_only(item.get("status", {}).get("runtimeHandlers") or ()),
     )
+
+
+def _mounts_read_only(handlers: Iterable[Mapping[str, Any]]) -> bool:
+    """Kubelets that do not know say nothing of their runtimes."""
+    able = [bool((handler.get("features") or {}).get("recursiveReadOnlyMounts")) for handler in handlers]
+    return bool(able) and all(able)
 
 
 def readiness(item: Mapping[str, Any]) -> tuple[bool, datetime]:

@@ -6,8 +6,8 @@ from datetime import datetime
 from service.domain.job import Job
 from service.domain.workflow import REMINDED, STOPPED_BY
 from service.kube import manifest, status
+from service.kube.check_objects import CheckObjects
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
-from service.kube.secrets import JobSecrets
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
@@ -21,21 +21,20 @@ class Workflows:
         self._api = api
         self._settings = settings
         self.path = api_path(manifest.API_VERSION, "workflows", namespace=settings.jobs_namespace)
-        self._secrets = JobSecrets(api, settings)
+        self._checks = CheckObjects(api, settings)
         self._files_path = api_path("v1", "configmaps", namespace=settings.jobs_namespace)
 
     async def create(self, job: Job) -> None:
-        """Create the Workflow, then its files, and hand it its Secret; calling it again finishes what was begun.
+        """Create the Workflow, then what its checks need, then its files; calling it again finishes what was begun.
 
         Raises:
             ApiError: the name is taken by a Workflow that is not this job's, or the apiserver refuses the objects.
         """
         uid = await self._create_workflow(job)
-        files = manifest.files(job, uid, self._settings)
+        check_owner = await self._checks.create(job) if manifest.has_checks(job) else ""
+        files = manifest.files(job, uid, self._settings, check_owner)
         if files:
             await self._create_files(files)
-        if job.work.get("secret"):
-            await self._secrets.hand_over(job, uid)
 
     async def read(self, job_id: str) -> Object | None:
         found = await self._api.get(object_path(self.path, job_id))

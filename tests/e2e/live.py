@@ -43,6 +43,11 @@ class Cluster:
         return ssl.create_default_context(cafile=self.facts.get("ca") or None)
 
     @property
+    def checks(self) -> str:
+        """The namespace of preflight's checks, as the chart calls it where no value says otherwise."""
+        return "opsjobs-checks"
+
+    @property
     def image(self) -> str:
         """One with a shell that every node holds: the product's own."""
         (deployment,) = self.items("deployments", "-n", self.facts["namespace"])

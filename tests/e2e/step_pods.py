@@ -1,11 +1,11 @@
 """The pods of steps as Argo makes them, for tests of what is admitted."""
 
 import copy
-import json
 from typing import Any
 
-from service.domain.preflight import Allowed, pod_spec_patch
+from service.domain.preflight import Allowed, request
 from tests.e2e.live import Cluster
+from workflow_templates.preflight.check_pod import Place, Request, manifest
 
 #: Argo's own parts of a pod.
 EXECUTOR = {"image": "quay.io/argoproj/argoexec:v0", "command": ["argoexec"]}
@@ -32,7 +32,7 @@ def pod(cluster: Cluster, account: str, image: str, **labels: str) -> dict[str, 
 
 
 def patched(made: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """The pod with what Argo's podSpecPatch says: lists of things with names are merged by these."""
+    """The pod with what a podSpecPatch says: lists of things with names are merged by these."""
     spec = copy.deepcopy(made["spec"])
     for key, value in patch.items():
         if key not in ("containers", "initContainers", "volumes"):
@@ -50,10 +50,9 @@ def patched(made: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(cluster: Cluster, **options: Any) -> dict[str, Any]:
-    """The pod of a preflight's check, with the service's own patch."""
-    labels = {"opsjob.io/job-id": "job-a1b2c3", "opsjob.io/type": "preflight", "opsjob.io/step": "node"}
-    made = pod(cluster, "opsjob-preflight", "example.com/a-check:1", **labels)
+    """The pod of a preflight's check, as its runner makes it of what the service writes down."""
     allowed = Allowed(host_paths=["/var/log"], security_context={"allowPrivilegeEscalation": False})
-    patch = json.loads(pod_spec_patch(options, allowed))
-    environment = [{"secretRef": {"name": "job-a1b2c3"}}]
-    return patched(patched(made, patch), {"containers": [{"name": "main", "envFrom": environment}]})
+    wanted = {"image": "example.com/a-check:1", **options}
+    asked = request(wanted, allowed, peers="p0", deadline_seconds=60, recursive=False)
+    place = Place(namespace="opsjobs-checks", job="job-a1b2c3", owner_uid="0", runner="r")
+    return manifest(Request(**asked), place, cluster.nodes()[0])

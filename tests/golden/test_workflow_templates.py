@@ -21,9 +21,8 @@ def committed(job_type: str) -> Any:
 
 
 def ours(job_type: str) -> list[Spec]:
-    """The templates of pods that run the product image: all but the one that runs a request's own."""
-    pods = [entry for entry in committed(job_type)["spec"]["templates"] if "container" in entry]
-    return [entry for entry in pods if (job_type, entry["name"]) != ("preflight", "check")]
+    """The templates of pods, all of which run the product image."""
+    return [entry for entry in committed(job_type)["spec"]["templates"] if "container" in entry]
 
 
 def template(job_type: str, name: str) -> Spec:
@@ -117,21 +116,17 @@ def test_an_archive_is_begun_again_where_its_pod_was_lost_but_not_for_ever(job_t
     assert 1 <= retry["limit"] <= 10
 
 
-def test_a_check_runs_the_requests_image_and_fixed_text_alone() -> None:
-    check = template("preflight", "check")
-    container = check["container"]
-    assert container["image"] == "{{workflow.parameters.image}}"
-    assert "imagePullPolicy" not in container, "Kubernetes' own rule: a tag like latest is pulled each time"
-    assert container["command"][:2] == ["/bin/sh", "-c"]
-    assert "{{" not in container["command"][2]
-    assert "args" not in container
-    assert check["podSpecPatch"].splitlines() == [
-        "<<: {{workflow.parameters.pod-spec-patch}}",
-        'hostname: "{{workflow.parameters.peers}}-{{=sprig.trunc(12, sprig.sha256sum(inputs.parameters.node))}}"',
-        "subdomain: opsjob-peers",
-    ]
-    assert check["tolerations"] == [{"operator": "Exists"}]
-    assert {mount["name"] for mount in container["volumeMounts"]} == {"files", "result"}, "no key of the store"
+@pytest.mark.parametrize("name", ["check", "checks"])
+def test_a_runner_is_restricted_and_has_an_account_of_its_own(name: str) -> None:
+    runner = template("preflight", name)
+    assert runner["serviceAccountName"] == "opsjob-check"
+    assert runner["container"]["securityContext"]["runAsNonRoot"]
+    assert {mount["name"] for mount in runner["container"]["volumeMounts"]} == {"files", "scratch"}, (
+        "no key of the store"
+    )
+    assert "podSpecPatch" not in runner
+    retry = runner["retryStrategy"]["expression"]
+    assert retry == "lastRetry.exitCode == '75' || lastRetry.exitCode == '-1'", "a check's own end is not repeated"
 
 
 @pytest.mark.parametrize("kind", ["addon", "preflight", "reboot"])

@@ -1,4 +1,4 @@
-"""How the check of each node ended, from its step in the Workflow and the last lines of its log."""
+"""How the check of each node ended, from what its runner says of it and the last lines of its log."""
 
 import json
 import re
@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from workflow_templates.cluster import Object
+from workflow_templates.preflight.output import NEVER_STARTED, OUTCOME
 from workflow_templates.preflight.text import clean, measured, short
+from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.tail import last_bytes
 
 #: error: nobody knows whether the node is healthy. skip: the node was not in the plan.
 Status = Literal["pass", "fail", "error", "skip"]
-
-#: The only exit code by which a check says that its node is unhealthy. All others but 0 come as well from what is no
-#: fault of the node: a mistake in the check, a command that is not there (64, 126, 127), a signal (137, 143).
-EXIT_UNHEALTHY = 1
 
 #: As run.sh marks them: a line of the result file, that there was more than it hands on, and the end of all.
 _RESULT = "opsjob-result: "
@@ -25,14 +23,7 @@ END = "opsjob-end"
 _LAST_LINES_BYTES = 2_000
 _CHECKS = 200
 #: How a container ended, as Argo words it.
-_ENDED = re.compile(r"^(?:[\w-]+: )?(?P<how>\w+) \(exit code -?\d+\)(?:: (?P<text>.*))?$", re.DOTALL)
-#: The word for one that ended by itself; others are OOMKilled, DeadlineExceeded, ContainerStatusUnknown.
-_BY_ITSELF = "Error"
-#: What Argo and the kubelet say of a pod that was ended from outside, whatever its exit code then is.
-_CUT_OFF = re.compile(
-    r"exceeded its deadline|longer than the specified deadline|shutdown|with strategy|low on resource|[Ee]vict"
-    r"|[Pp]reempt|was given up"
-)
+_ENDED = re.compile(r"^(?:[\w-]+: )?\w+ \(exit code -?\d+\)(?:: (?P<text>.*))?$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +58,29 @@ class Node:
         return (datetime.fromisoformat(self.finished) - datetime.fromisoformat(self.started)).total_seconds()
 
 
-def is_whole(log: str) -> bool:
-    """Whether all that a check wrote is in its log. Argo's executor may have said something of its own after that."""
-    return END in log.split("\n")
-
-
-def of(name: str, step: Object | None, log: str, given_up: str = "") -> Node:
-    """The line of a planned node; `step` is its check's entry in the Workflow, `given_up` why it never started."""
+def of(name: str, step: Object | None, log: str, outcome: CheckOutcome | None = None) -> Node:
+    """The line of a planned node; `step` is its runner's entry in the Workflow, `outcome` what that said in the end."""
     if step is None:
         return Node(name, "error", "not begun")
-    if given_up:
-        return Node(name, "error", short(given_up))
-    code = _whole((step.get("outputs") or {}).get("exitCode"))
-    checks, fault, lines = read(log)
-    status = _status(step, code)
-    reason = "" if status == "pass" else _reason(step, code)
-    return Node(
-        name,
-        status,
-        short("; ".join(filter(None, (reason, fault)))),
-        code,
-        str(step.get("startedAt") or ""),
-        str(step.get("finishedAt") or ""),
-        lines,
-        checks,
-    )
+    found, fault, lines = read(log)
+    if outcome is None:
+        # The step says whether a check passed. That it did not pass may be said of the step alone.
+        healthy = step.get("phase") == "Succeeded"
+        outcome = CheckOutcome(status="pass" if healthy else "error", message=_said(step))
+    status: Status = next(status for status in get_args(Status) if status == outcome.status)
+    reason = "" if status == "pass" else _reason(outcome, step)
+    code = None if outcome.message.startswith(NEVER_STARTED) else outcome.code
+    reasons = short("; ".join(filter(None, (reason, fault))))
+    return Node(name, status, reasons, code, outcome.started, outcome.finished, lines, found)
+
+
+def told(log: str) -> CheckOutcome | None:
+    """How a check ended, from its runner's log; None: it does not say (yet)."""
+    said = [line.removeprefix(OUTCOME) for line in log.split("\n") if line.startswith(OUTCOME)]
+    try:
+        return CheckOutcome.of(json.loads(said[-1])) if said else None
+    except ValueError:
+        return None
 
 
 def read(log: str) -> tuple[tuple[Check, ...], str, str]:
@@ -99,10 +88,10 @@ def read(log: str) -> tuple[tuple[Check, ...], str, str]:
     # Not splitlines: a text of JSON may hold what that takes for the end of a line.
     lines = log.split("\n")
     if END in lines:
-        # What follows is not of the check, but of Argo's executor.
+        # What follows is not of the check, but of its runner and of Argo's executor.
         del lines[-1 - lines[::-1].index(END) :]
     result = "\n".join(line.removeprefix(_RESULT) for line in lines if line.startswith(_RESULT))
-    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT))).strip("\n")
+    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT, OUTCOME))).strip("\n")
     last = last_bytes(clean(rest), _LAST_LINES_BYTES)
     if any(line.startswith(_RESULT_CUT) for line in lines):
         return (), "the result file could not be read: it is over 100 kB", last
@@ -143,33 +132,17 @@ def _check(item: Mapping[str, Any]) -> Check:
     )
 
 
-def _status(step: Object, code: int | None) -> Status:
-    if step.get("phase") == "Succeeded":
-        return "pass"
-    return "fail" if code == EXIT_UNHEALTHY and _ended_by_itself(str(step.get("message") or "")) else "error"
+def _reason(outcome: CheckOutcome, step: Object) -> str:
+    message = (outcome.cut_off and _said(step)) or outcome.message
+    if outcome.code is None or message.startswith(NEVER_STARTED):
+        return message or "did not come to an end"
+    if not message:
+        return f"exit code {outcome.code}"
+    return message if "exit code" in message else f"{message} (exit code {outcome.code})"
 
 
-def _ended_by_itself(message: str) -> bool:
-    """What the check says itself in its message is no sign of anything."""
-    ended = _ENDED.match(message.strip())
-    return ended["how"] == _BY_ITSELF if ended else not _CUT_OFF.search(message)
-
-
-def _reason(step: Object, code: int | None) -> str:
+def _said(step: Object) -> str:
+    """What Argo says of a step that failed, or what the step itself said."""
     message = str(step.get("message") or "").strip()
     ended = _ENDED.match(message)
-    said = (ended["text"] or "").strip() if ended else message
-    if code is None:
-        return said or "did not come to an end"
-    if not said and ended and ended["how"] != _BY_ITSELF:
-        said = ended["how"]
-    if not said:
-        return f"exit code {code}"
-    return said if "exit code" in said else f"{said} (exit code {code})"
-
-
-def _whole(text: Any) -> int | None:
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return None
+    return (ended["text"] or "").strip() or message if ended else message

@@ -4,11 +4,31 @@ while read -r name; do
   if [ "$name" = "$NODE_NAME" ]; then OPSJOB_RANK=$OPSJOB_NODES; fi
   OPSJOB_NODES=$((OPSJOB_NODES + 1))
 done < /etc/opsjob/nodes
-# At the job's timeout or a stop Argo's executor has all of us hear it: this shell goes on when the check has ended.
+# Its #! line is honoured where the image has that program; the file itself cannot be executed.
+first=
+IFS= read -r first < /etc/opsjob/entrypoint
+set -f
+case $first in '#!'*) set -- ${first#??} ;; *) set -- ;; esac
+set +f
+case $1 in */env) shift; if [ "$1" = -S ]; then shift; fi ;; esac
+if [ -z "$1" ]; then set -- /bin/sh; fi
+if ! command -v "$1" > /dev/null 2>&1; then
+  echo "opsjob: this image has no $1, which the first line of entryPoint names: /bin/sh runs it"
+  set -- /bin/sh
+fi
+# At the job's timeout or a stop the kubelet tells only this shell, the first process, which tells all others.
 stopped=
-trap 'stopped=yes' TERM
-/bin/sh /etc/opsjob/entrypoint
+if [ $$ -eq 1 ]; then others=-1; else others=0; fi
+trap 'stopped=yes; if [ $others = 0 ]; then kill -TERM $check; else kill -TERM -1; fi 2> /dev/null' TERM
+"$@" /etc/opsjob/entrypoint &
+check=$!
+wait $check
 code=$?
+# A wait that TERM interrupts is not the check's end.
+while kill -0 $check 2> /dev/null; do
+  wait $check
+  code=$?
+done
 if [ -n "$stopped" ]; then code=143; fi
 if [ -f "$OPSJOB_RESULT" ]; then
   LC_ALL=C
@@ -35,8 +55,6 @@ case $code in
   *) reason="could not be tested: the check ended with exit code $code" ;;
 esac
 if [ -n "$reason" ] && [ ! -s /dev/termination-log ]; then echo "$reason" > /dev/termination-log; fi
-# These two mean to Argo that nothing was begun.
-if [ $code -eq 75 ] || [ $code -eq 76 ]; then code=2; fi
 # By this the report knows that it has read all: a log may end behind the container.
 printf '\nopsjob-end\n'
 exit $code

@@ -1,15 +1,12 @@
 """The WorkflowTemplate of preflight jobs, authored with Hera."""
 
-from pathlib import Path
 from typing import Any
 
 from hera.workflows import (
     Container,
-    Env,
     NoneArchiveStrategy,
     Parameter,
     S3Artifact,
-    SecretEnvFrom,
     Step,
     Steps,
     WorkflowTemplate,
@@ -17,7 +14,6 @@ from hera.workflows import (
 )
 
 from workflow_templates.parts import (
-    NODE_PIN,
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
@@ -25,30 +21,33 @@ from workflow_templates.parts import (
     STORE_PREFIX,
     STORE_SHOWN,
     STORE_VOLUMES,
-    TOLERATE_EVERYTHING,
     container,
     job_id,
     retried,
     scratch,
     scratch_volume,
 )
+from workflow_templates.protocol import check_pods, labels
 
 DESCRIPTION = "Runs a check on every planned node at the same time, and reports which nodes are healthy."
 
 _FILES = models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True)
-#: Fixed text: the request's own is in files.
-_RUN = (Path(__file__).parent / "run.sh").read_text(encoding="utf-8")
-#: What varies with the request is made by the service, as JSON, which is YAML too. What varies with the node is said
-#: here: the name that service.domain.preflight.peer tells the other checks.
-_PATCH = """\
-<<: {{workflow.parameters.pod-spec-patch}}
-hostname: "{{workflow.parameters.peers}}-{{=sprig.trunc(12, sprig.sha256sum(inputs.parameters.node))}}"
-subdomain: opsjob-peers
-"""
+#: A group is called "51 to 100".
+_FIRST, _LAST = (f"int(split(inputs.parameters.{check_pods.GROUP}, ' to ')[{end}])" for end in (0, 1))
+#: The nodes of a runner, as JSON, from its one input.
+_NODES = {
+    "node": "{{=toJSON([inputs.parameters.node])}}",
+    check_pods.GROUP: f"{{{{=toJSON(fromJSON(workflow.parameters.nodes)[{_FIRST} - 1:{_LAST}])}}}}",
+}
+#: The chart puts the namespace of the checks in the place of it.
+_CHECKS_NAMESPACE = "OPSJOBS_CHECKS_NAMESPACE"
 
 
 def build() -> WorkflowTemplate:
-    """Lend all nodes, then one check pod on each, watched over; whatever comes of it, the exit handler reports."""
+    """Lock all nodes, then a runner for the check of each; whatever comes of it, the exit handler reports.
+
+    The checks' own pods are in another namespace (docs/decisions/0031).
+    """
     with WorkflowTemplate(
         name="opsjob-preflight",
         entrypoint="preflight",
@@ -57,16 +56,16 @@ def build() -> WorkflowTemplate:
         artifact_repository_ref=STORE_OF_ARGO,
         arguments=[
             Parameter(name="nodes"),
-            Parameter(name="image"),
-            Parameter(name="pod-spec-patch"),
-            Parameter(name="peers"),
+            # Of these two one is empty: each node with a runner of its own, or groups of nodes with one each.
+            Parameter(name="alone"),
+            Parameter(name="groups"),
             Parameter(name="start-seconds"),
+            Parameter(name="lost-seconds"),
             Parameter(name="mark-taint"),
             Parameter(name="mark-label"),
         ],
         volumes=[
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
-            models.Volume(name="result", empty_dir=models.EmptyDirVolumeSource()),
             scratch_volume(),
             *STORE_VOLUMES,
         ],
@@ -77,11 +76,12 @@ def build() -> WorkflowTemplate:
             label_selector=models.LabelSelector(match_labels={"opsjob.io/job-id": "of-no-job"}),
         ),
     ) as template:
-        lease, check, watch = _lease(), _check(), _watch()
+        lease, check = _lease(), _runner("check", "node")
+        checks = _runner(check_pods.SHARED_STEP, check_pods.GROUP)
         restore = container(
             name="restore",
-            command=["python3", "-m", "workflow_templates.restore"],
-            args=["--job", job_id()],
+            command=["python3", "-m", "workflow_templates.preflight.clean_up"],
+            args=["--job", job_id(), f"--namespace={_CHECKS_NAMESPACE}"],
             retry_strategy=retried(60),
             **RESTRICTED,
         )
@@ -89,13 +89,17 @@ def build() -> WorkflowTemplate:
         with Steps(name="preflight") as steps:
             Step(name="lease", template=lease)
             with steps.parallel():
-                # What cannot start is a result, and is said by one who does not depend on the service.
-                Step(name="watch", template=watch, continue_on=models.ContinueOn(failed=True, error=True))
                 Step(
                     name="check",
                     template=check,
                     arguments=[Parameter(name="node", value="{{item}}")],
-                    with_param="{{workflow.parameters.nodes}}",
+                    with_param="{{workflow.parameters.alone}}",
+                )
+                Step(
+                    name=check_pods.SHARED_STEP,
+                    template=checks,
+                    arguments=[Parameter(name=check_pods.GROUP, value="{{item}}")],
+                    with_param="{{workflow.parameters.groups}}",
                 )
         with Steps(name="finish") as finish:
             with finish.parallel():
@@ -120,54 +124,50 @@ def _lease() -> Container:
     )
 
 
-def _check() -> Container:
-    """The only pod of the request's image."""
-    return Container(
-        name="check",
-        image="{{workflow.parameters.image}}",
-        inputs=[Parameter(name="node")],
-        # With a command Argo need not ask the registry for the image's own.
-        command=["/bin/sh", "-c", _RUN],
-        env=[
-            models.EnvVar(
-                name="NODE_NAME",
-                value_from=models.EnvVarSource(field_ref=models.ObjectFieldSelector(field_path="spec.nodeName")),
-            ),
-            Env(name="OPSJOB_ID", value=job_id()),
-        ],
-        env_from=[SecretEnvFrom(name=job_id())],
-        labels={"opsjob.io/step": "node", "opsjob.io/type": "preflight"},
-        affinity=NODE_PIN,
-        tolerations=TOLERATE_EVERYTHING,
-        volume_mounts=[_FILES, models.VolumeMount(name="result", mount_path="/opsjob")],
-        pod_spec_patch=_PATCH,
-    )
-
-
-def _watch() -> Container:
+def _runner(name: str, what: str) -> Container:
+    """It makes the pods of its checks, and is all that Argo sees of them."""
+    step: dict[str, Any] = {**RESTRICTED, "volume_mounts": [_FILES, scratch()]}
+    path = "/tmp/outcomes"  # noqa: S108 - the pod's own
     return container(
-        name="watch",
-        command=["python3", "-m", "workflow_templates.preflight.watch"],
-        args=["--job", job_id(), "--start-seconds={{workflow.parameters.start-seconds}}"],
-        retry_strategy=retried(60),
-        **RESTRICTED,
+        name=name,
+        service_account_name="opsjob-check",
+        inputs=[Parameter(name=what)],
+        command=["python3", "-m", "workflow_templates.preflight.runner"],
+        args=[
+            f"--job={job_id()}",
+            f"--nodes={_NODES[what]}",
+            f"--namespace={_CHECKS_NAMESPACE}",
+            "--start-seconds={{workflow.parameters.start-seconds}}",
+            "--lost-seconds={{workflow.parameters.lost-seconds}}",
+            "--attempt={{retries}}",
+            f"--outcomes={path}",
+        ],
+        outputs=[Parameter(name=check_pods.OUTCOMES, value_from=models.ValueFrom(path=path, default=""))],
+        labels={labels.STEP: labels.STEP_NODE},
+        # The API was away, or this pod was lost with its node: the next one takes over the pods that are there.
+        retry_strategy=models.RetryStrategy(
+            limit=20,
+            retry_policy="Always",
+            expression="lastRetry.exitCode == '75' || lastRetry.exitCode == '-1'",
+            backoff=models.Backoff(duration="5s", factor=2, cap="60s"),
+        ),
+        **step,
     )
 
 
 def _report() -> Container:
     step: dict[str, Any] = {**RESTRICTED, "volume_mounts": [_FILES, scratch(), *STORE_MOUNTS]}
-    path, given_up = "/tmp/report", "/tmp/given-up"  # noqa: S108 - the pod's own
+    path = "/tmp/report"  # noqa: S108 - the pod's own
     return container(
         name="report",
         command=["python3", "-m", "workflow_templates.preflight.report"],
         args=[
-            *("--job", job_id(), f"--output={path}", f"--given-up={given_up}"),
+            *("--job", job_id(), f"--output={path}"),
             *("--mark-taint={{workflow.parameters.mark-taint}}", "--mark-label={{workflow.parameters.mark-label}}"),
         ],
         env_from=STORE_ENV,
         outputs=[
             Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default="")),
-            Parameter(name="given-up", global_name="given-up", value_from=models.ValueFrom(path=given_up, default="")),
         ],
         # A store that stays away must not keep the job from its end.
         retry_strategy=models.RetryStrategy.model_validate(retried(60).model_dump() | {"limit": 5}),

@@ -8,3 +8,5 @@ MISUSED = 2
 WAITING = 75
 #: It touched nothing and never will: the job has failed too often already.
 NOT_BEGUN = 76
+#: The check that it looks after could not be started on its node in time; the termination message says why.
+NOT_STARTED = 77

@@ -11,6 +11,8 @@ STEP_NODE = "node"
 STEP_NODE_LOG = "node-log"
 #: On a pod: the node that it is for.
 NODE = "opsjob.io/node"
+#: On the pod of a check: which runner of its job looks after it.
+RUNNER = "opsjob.io/runner"
 
 #: The finalizer that keeps a Workflow until its last state is recorded.
 RECORD_FINALIZER = "opsjob.io/record"
@@ -34,6 +36,10 @@ WORK_BEGUN = "opsjob.io/work-begun"
 CORDON_NOTE = "opsjob.io/cordon"
 #: On a node lock: the node waits for its workloads, cordoned.
 WAITS_CORDONED = "opsjob.io/waits-cordoned"
+
+#: On the Lease by which a job says that it waits for several nodes, and their names as JSON.
+WAITING = "opsjob.io/waiting"
+WAITS_FOR = "opsjob.io/waits-for"
 
 #: The label key of a workspace on nodes and namespaces, where the chart says no other.
 WORKSPACE = "opsjob.io/workspace"

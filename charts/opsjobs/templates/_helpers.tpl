@@ -187,3 +187,10 @@ subjects:
     namespace: {{ $namespace }}
 {{- end }}
 {{- end -}}
+
+{{/* The securityContext of the container that runs a check, as JSON. */}}
+{{- define "opsjobs.checkSecurityContext" -}}
+{{- $context := deepCopy .Values.preflight.securityContext -}}
+{{- if .Values.preflight.runAsNonRoot }}{{ $_ := set $context "runAsNonRoot" true }}{{ end -}}
+{{- $context | toJson -}}
+{{- end -}}

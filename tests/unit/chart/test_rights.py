@@ -11,6 +11,7 @@ TABLES = sorted((ROOT / "tests" / "e2e" / "rights").glob("*.txt"))
 JOBS = "opsjobs-jobs"
 PLACES = {
     "jobs": JOBS,
+    "checks": "opsjobs-checks",
     "release": NAMESPACE,
     "elsewhere": "kube-public",
     "default": "default",

@@ -125,21 +125,10 @@ def test_a_check_that_was_given_up_before_it_started_keeps_the_reason() -> None:
     assert observed(Plan(first), again) == first, "and keeps it to the end"
 
 
-@pytest.mark.parametrize(
-    "said", ['{"n1": "could not be started within 60 s: no such image"}', "no JSON", "[1]", '{"n2": "x"}']
-)
-@pytest.mark.parametrize("code", [137, None])
-def test_why_a_check_was_given_up_is_the_jobs_own_word_even_if_nobody_watched_it_wait(
-    said: str, code: int | None
-) -> None:
-    plan = Plan((PlannedNode("n1", NodePhase.RUNNING),))
-    given_up = Pod("Failed", code, "Pod was active on the node longer than the specified deadline", 10, 20)
-    ended = workflow(on("n1", "Failed", given_up), phase="Failed", outputs={"given-up": said})
-    (node,) = again = observed(plan, Workflow(ended))
-    assert observed(Plan(again), Workflow(ended)) == again
-    known = "could not be started within 60 s: no such image"
-    assert node.message == (known if known in said else "was still working when the job's timeout passed")
-    assert node.phase is NodePhase.FAILED
+def test_a_check_that_could_not_be_started_says_so_in_its_runners_words() -> None:
+    why = "could not be started within 60 s: no such image"
+    (node,) = seen(on("n1", "Failed", Pod("Failed", 77, f"main: Error (exit code 77): {why}", 10, 20)))
+    assert (node.phase, node.message, node.start) == (NodePhase.FAILED, why, None)
 
 
 def test_success_is_known_before_argo_concludes_it_as_it_never_does_while_suspended() -> None:

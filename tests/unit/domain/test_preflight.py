@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.job import ExcludedNode, Plan, PlannedNode
-from service.domain.preflight import Allowed, faults, files, narrowed, peer, pod_spec_patch, script
+from service.domain.preflight import Allowed, cannot_mount_below, faults, files, narrowed, request, script
+from workflow_templates.preflight.check_pod import Place, Request, manifest
+from workflow_templates.protocol.check_pods import peer
 
 ALLOWED = Allowed(host_paths=("/var/log", "/nfs_models"), security_context={"allowPrivilegeEscalation": False})
 PLAN = Plan(tuple(PlannedNode(name) for name in ("b", "a", "c")), (ExcludedNode("d", "is NotReady"),))
@@ -25,14 +26,15 @@ def refused(**options: Any) -> dict[str, str]:
     return {fault.path: fault.message for fault in faults(asked(**options), ALLOWED)}
 
 
-def patch(**options: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(pod_spec_patch(asked(**options), ALLOWED))
-    return found
+def pod(options: dict[str, Any], allowed: Allowed = ALLOWED, *, recursive: bool = True, timeout: int = 0) -> Any:
+    """The pod of a check, as the job's steps make it of what the service writes down."""
+    wanted = request(options, allowed, peers="p0", deadline_seconds=timeout, recursive=recursive)
+    place = Place(namespace="checks", job="job-1", owner_uid="u", runner="r")
+    return manifest(Request(**json.loads(json.dumps(wanted))), place, "gpu-1")["spec"]
 
 
-def main(**options: Any) -> dict[str, Any]:
-    found: dict[str, Any] = next(item for item in patch(**options)["containers"] if item["name"] == "main")
-    return found
+def main(*args: Any, **options: Any) -> Any:
+    return pod(*args, **options)["containers"][0]
 
 
 @pytest.mark.parametrize("path", ["/var/log", "/var/log/pods", "/nfs_models/a/b"])
@@ -41,7 +43,7 @@ def test_an_allowed_directory_and_what_is_below_may_be_mounted(path: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/var", "/var/logs", "/etc", "/nfs", "/var/log/{{workflow.name}}", "/var/log/\n"]
+    "path", ["/", "/var", "/var/logs", "/etc", "/nfs", "/var/log/../..", "/var/log/a/", "/var/log/\n"]
 )
 def test_no_other_path_may(path: str) -> None:
     found = refused(hostpath=["/var/log", path])
@@ -49,9 +51,9 @@ def test_no_other_path_may(path: str) -> None:
     assert "/var/log, /nfs_models" in found["hostpath[1]"]
 
 
-@pytest.mark.parametrize("path", ["/etc", "/etc/opsjob", "/etc/opsjob/x", "/opsjob", "/var/run", "/run/argo", "/dev"])
+@pytest.mark.parametrize("path", ["/etc", "/etc/opsjob", "/etc/opsjob/x", "/opsjob", "/dev"])
 def test_what_would_hide_the_pods_own_may_not(path: str) -> None:
-    (fault,) = faults(asked(hostpath=[path]), Allowed(host_paths=("/etc", "/opsjob", "/var/run", "/run", "/dev")))
+    (fault,) = faults(asked(hostpath=[path]), Allowed(host_paths=("/etc", "/opsjob", "/dev")))
     assert fault.path == "hostpath[0]"
     assert repr(path) in fault.message
     assert "the pod of a check has its own" in fault.message
@@ -104,15 +106,13 @@ def test_images_as_they_are_written(image: str) -> None:
     assert refused(image=image) == {}
 
 
-def test_the_users_container_has_no_token_and_argos_have() -> None:
-    found = patch(hostpath=["/var/log"])
+def test_a_check_has_no_token_and_one_container() -> None:
+    found = pod(asked(hostpath=["/var/log"]))
     assert found["automountServiceAccountToken"] is False
-    mounts = {item["name"]: item.get("volumeMounts", []) for item in found["containers"] + found["initContainers"]}
-    token = "/var/run/secrets/kubernetes.io/serviceaccount"
-    assert {name for name, items in mounts.items() if any(item["mountPath"] == token for item in items)} == {
-        "init",
-        "wait",
-    }
+    assert found["serviceAccountName"] == "default"
+    assert [container["name"] for container in found["containers"]] == ["main"]
+    assert "initContainers" not in found
+    assert not [volume for volume in found["volumes"] if "projected" in volume or "secret" in volume]
 
 
 def test_resources_are_requests_and_limits() -> None:
@@ -124,61 +124,88 @@ def test_resources_are_requests_and_limits() -> None:
         "sharedMemory": "4Gi",
         "replica": 3,
     }
-    found = main(resource=resource)
+    found = pod(asked(resource=resource))
     limits = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "1Gi"}
-    assert found["resources"] == {"requests": limits, "limits": limits}
-    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in found["volumeMounts"]  # noqa: S108 - in the pod
-    assert {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "4Gi"}} in patch(resource=resource)[
-        "volumes"
-    ]
+    container = found["containers"][0]
+    assert container["resources"] == {"requests": limits, "limits": limits}
+    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in container["volumeMounts"]  # noqa: S108 - in the pod
+    assert {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "4Gi"}} in found["volumes"]
 
 
-@pytest.mark.parametrize(("resource", "has_room"), [({"ephemeralStorage": "64Mi"}, True), ({"cpu": "1"}, False)])
-def test_a_limit_of_storage_leaves_room_for_argos_executor(resource: dict[str, str], *, has_room: bool) -> None:
-    """It lies in a volume of the pod, and the kubelet evicts a pod whose volumes exceed its containers' limits."""
-    (wait,) = [one for one in patch(resource=resource)["containers"] if one["name"] == "wait"]
-    room = {"requests": {"ephemeral-storage": "0"}, "limits": {"ephemeral-storage": "512Mi"}}
-    assert wait.get("resources") == (room if has_room else None)
+def test_what_a_request_does_not_name_has_the_limits_of_the_chart() -> None:
+    allowed = Allowed(default_limits={"cpu": "4", "memory": "1Gi"})
+    assert main(asked(resource={"cpu": "1", "gpu": "0"}), allowed)["resources"]["limits"] == {
+        "cpu": "1",
+        "memory": "1Gi",
+    }
+    assert main(asked())["resources"] == {}
 
 
-def test_the_gpus_name_is_the_vendors() -> None:
-    found = json.loads(pod_spec_patch(asked(resource={"gpu": "1"}), Allowed(gpu_resource="amd.com/gpu")))
-    assert found["containers"][1]["resources"]["limits"] == {"amd.com/gpu": "1"}
+@pytest.mark.parametrize(("gpus", "runtime"), [({"gpu": "1"}, "nvidia"), ({"gpu": "0"}, None), ({}, None)])
+def test_the_gpus_name_is_the_vendors_and_their_pods_have_its_runtime(
+    gpus: dict[str, str], runtime: str | None
+) -> None:
+    found = pod(asked(resource=gpus), Allowed(gpu_resource="amd.com/gpu", runtime_class="nvidia"))
+    assert ("amd.com/gpu" in found["containers"][0]["resources"].get("limits", {})) is bool(runtime)
+    assert found.get("runtimeClassName") == runtime
 
 
-@pytest.mark.parametrize("writable", [False, True])
-def test_host_paths_are_mounted_where_they_are(writable: bool) -> None:  # noqa: FBT001 - a parameter
-    allowed = Allowed(host_paths=("/var/log",), host_paths_writable=writable)
-    found = json.loads(pod_spec_patch(asked(hostpath=["/var/log/a", "/var/log", "/var/log/a"]), allowed))
-    mounts = found["containers"][1]["volumeMounts"]
-    assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [
-        ("/var/log/a", not writable),
-        ("/var/log", not writable),
+@pytest.mark.parametrize(("recursive", "enabled"), [(True, "Enabled"), (False, None)])
+def test_a_directory_is_mounted_where_it_is_and_one_below_through_it(*, recursive: bool, enabled: str | None) -> None:
+    """The kubelet opens a subPath without following links out of its volume."""
+    found = pod(asked(hostpath=["/var/log/a/b", "/var/log", "/var/log/a/b"]), recursive=recursive)
+    mounts = [mount for mount in found["containers"][0]["volumeMounts"] if mount["name"].startswith("host-")]
+    assert [(mount["mountPath"], mount.get("subPath"), mount["readOnly"]) for mount in mounts] == [
+        ("/var/log/a/b", "a/b", True),
+        ("/var/log", None, True),
     ], "a path twice would not be a pod"
-    assert [volume["hostPath"]["path"] for volume in found["volumes"] if "hostPath" in volume] == [
-        "/var/log/a",
-        "/var/log",
-    ]
+    assert {mount.get("recursiveReadOnly") for mount in mounts} == {enabled}
+    assert [volume["hostPath"]["path"] for volume in found["volumes"] if "hostPath" in volume] == ["/var/log"]
 
 
-def test_nothing_of_the_environment_is_in_the_patch() -> None:
-    assert "sesame" not in pod_spec_patch(asked(env={"A": "sesame"}), ALLOWED)
+def test_a_directory_that_may_be_written_to_is_mounted_so() -> None:
+    allowed = Allowed(host_paths=("/scratch",), host_paths_writable=True)
+    (mount,) = [one for one in main(asked(hostpath=["/scratch"]), allowed)["volumeMounts"] if one["name"] == "host-0"]
+    assert mount == {"name": "host-0", "mountPath": "/scratch"}
 
 
-@given(st.text(), st.text())
-def test_what_passes_holds_nothing_that_argo_would_replace(image: str, path: str) -> None:
-    options = asked(image=image, hostpath=[f"/var/log/{path}"])
-    if not list(faults(options, ALLOWED)):
-        assert "{{" not in pod_spec_patch(options, ALLOWED) + image
+def test_what_is_below_is_refused_where_a_runtime_leaves_other_file_systems_there_writable() -> None:
+    options = asked(hostpath=["/var/log", "/nfs_models/a"])
+    assert not list(cannot_mount_below(options, ALLOWED, []))
+    (fault,) = cannot_mount_below(options, ALLOWED, ["gpu-1", "gpu-2"])
+    assert fault.path == "hostpath[1]"
+    assert "gpu-1 and 1 more cannot mount recursively read-only" in fault.message
+    assert "only /var/log, /nfs_models as they are" in fault.message
 
 
-@given(st.text())
-def test_the_patch_is_the_same_read_as_yaml(path: str) -> None:
-    """As which the template has it, with what varies by node beside it."""
-    options = asked(hostpath=[f"/var/log/{path}"])
-    if not list(faults(options, ALLOWED)):
-        patch = pod_spec_patch(options, ALLOWED)
-        assert yaml.safe_load(f'<<: {patch}\nhostname: "a"\n') == {**json.loads(patch), "hostname": "a"}
+@pytest.mark.parametrize(
+    ("image", "refused"),
+    [
+        ("example.com/tools/check:1.2", False),
+        ("example.com/tools/check@sha256:ab", False),
+        ("example.com/own/a/b", False),
+        ("example.com/tools/checks", True),
+        ("example.com/tools/check/more", True),
+        ("example.com/own", True),
+        ("example.com:5000/tools/check", True),
+        ("check", True),
+    ],
+)
+def test_only_images_of_the_repositories_that_are_named(image: str, *, refused: bool) -> None:
+    allowed = Allowed(images=("example.com/tools/check", "example.com/own/"))
+    found = [fault.message for fault in faults(asked(image=image), allowed)]
+    assert bool(found) is refused
+    assert all("preflight.images" in message for message in found)
+
+
+@pytest.mark.parametrize(("timeout", "deadline"), [(60, 60), (0, None), (-1, None)])
+def test_the_jobs_timeout_is_its_pods_too(timeout: int, deadline: int | None) -> None:
+    assert pod(asked(), timeout=timeout).get("activeDeadlineSeconds") == deadline
+
+
+def test_nothing_of_the_environment_is_in_what_is_written_down() -> None:
+    wanted = request(asked(env={"A": "sesame"}), ALLOWED, peers="p", deadline_seconds=0, recursive=False)
+    assert "sesame" not in json.dumps(wanted)
 
 
 @given(st.text(), st.text(alphabet="0123456789abcdef", min_size=8, max_size=8))
@@ -197,7 +224,8 @@ def test_replica_takes_the_first_by_name(replica: int | None, planned: str) -> N
 
 
 def test_the_pods_files_are_the_text_as_it_was_sent() -> None:
-    found = files(PLAN, asked(), 'a "name"', "echo {{workflow.name}} '\\n", "p0")
+    wanted = request(asked(), ALLOWED, peers="p0", deadline_seconds=0, recursive=False)
+    found = files(PLAN, 'a "name"', "echo {{workflow.name}} '\\n", wanted)
     assert found["entrypoint"] == "echo {{workflow.name}} '\\n"
     assert found["nodes"] == "b\na\nc\n"
     # In the order of ranks; the digits are those of the name's SHA-256.

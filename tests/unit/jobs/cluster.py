@@ -29,6 +29,8 @@ class InMemory:
         #: How far the apiserver's clock is ahead of the service's.
         self.clock_ahead = timedelta()
         self.secrets: dict[str, bool] = {}
+        #: Jobs that have something in the namespace of the checks.
+        self.checks: set[str] = set()
         #: No Workflow is read while this is not set.
         self.answers = asyncio.Event()
         self.answers.set()
@@ -106,6 +108,12 @@ class InMemory:
         if job_id in self.stuck:
             raise UnavailableError(f"Secret {job_id} is refused")
         del self.secrets[job_id]
+
+    async def jobs_with_checks(self) -> Sequence[str]:
+        return sorted(self.checks)
+
+    async def delete_checks(self, job_id: str) -> None:
+        self.checks.remove(job_id)
 
     async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
         assert not_ready_seconds

@@ -88,6 +88,14 @@ async def test_a_node_on_which_the_work_goes_on_stays_locked_and_no_record_is_re
     assert cluster.lent == {}
 
 
+async def test_what_checks_had_goes_with_the_jobs_workflow(records: Records, cluster: InMemory) -> None:
+    for job in (ended("gone"), ended("there", gone=False), a_job("running", phase=Phase.RUNNING)):
+        await records.add(job)
+    cluster.checks = {"gone", "there", "running", "forgotten"}
+    await keeper(records, cluster)[0]._drop_checks()
+    assert cluster.checks == {"there", "running"}
+
+
 async def test_a_node_that_cannot_be_freed_does_not_hold_up_the_next(records: Records, cluster: InMemory) -> None:
     await records.add(ended("ended"))
     cluster.lent = {"node-a": "ended", "node-b": "ended", "node-c": "ended"}

@@ -22,11 +22,14 @@ from service.settings import Settings
 from tests.unit.domain.argo import job
 
 
-async def work(**options: Any) -> Work:
-    kind = kinds(Settings(preflight_parallelism=50), cluster=None, reviews=None)[JobType.PREFLIGHT]  # type: ignore[arg-type]  # not asked
+async def work(*nodes: Node, timeout_second: int | None = None, **options: Any) -> Work:
+    settings = Settings(preflight_parallelism=50, preflight_host_paths=["/nfs"])
+    kind = kinds(settings, cluster=Fleet(nodes), reviews=None)[JobType.PREFLIGHT]  # type: ignore[arg-type]  # not asked
     entry = base64.b64encode(str(options.pop("script", "true")).encode()).decode()
-    order = Order(name="p", type=JobType.PREFLIGHT, inputs=(), options={"image": "i", "entryPoint": entry, **options})
-    return await kind.prepare(order, Selection(plan=Plan((PlannedNode("n-2"), PlannedNode("n-1")))))
+    wanted = {"image": "i", "entryPoint": entry, **options}
+    order = Order(name="p", type=JobType.PREFLIGHT, inputs=(), timeout_second=timeout_second, options=wanted)
+    planned = [node.name for node in nodes] or ["n-2", "n-1"]
+    return await kind.prepare(order, Selection(plan=Plan(tuple(map(PlannedNode, planned)))))
 
 
 async def test_the_environment_is_kept_out_of_the_record() -> None:
@@ -40,14 +43,40 @@ async def test_a_job_without_environment_has_a_secret_too_so_that_one_that_was_l
     assert (await work()).secret == {}
 
 
-async def test_the_watch_has_a_place_of_its_own_beside_the_checks() -> None:
-    assert (await work()).recorded()["parallelism"] == 51
-
-
 async def test_the_charts_parallelism_is_the_workflows() -> None:
     prepared = (await work()).recorded()
     made = workflow(job("n-1", "n-2", job_type=JobType.PREFLIGHT, work=prepared, template="t"), KubeSettings())
-    assert made["spec"]["parallelism"] == 51
+    assert made["spec"]["parallelism"] == 50
+
+
+async def test_up_to_fifty_nodes_have_a_runner_each_and_more_share_theirs() -> None:
+    names = [f"n-{number}" for number in range(101)]
+    few, many = await work(*map(Node, names[:50])), await work(*map(Node, names))
+    assert (json.loads(few.parameters["alone"]), few.parameters["groups"]) == (names[:50], "[]")
+    assert few.recorded()["parallelism"] == 50
+    assert many.parameters["alone"] == "[]"
+    assert json.loads(many.parameters["groups"]) == ["1 to 50", "51 to 100", "101 to 101"]
+    assert many.recorded()["parallelism"] == 1, "so many checks at the same time as the chart says"
+    assert json.loads(many.parameters["nodes"]) == names
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 86_400), (60, 60), (0, 0), (-1, -1)])
+async def test_a_request_that_names_no_timeout_has_one(asked: int | None, given: int) -> None:
+    """One that says that there is none has none."""
+    prepared = await work(timeout_second=asked)
+    assert prepared.timeout_second == given
+    assert json.loads(prepared.files["check.json"])["deadline_seconds"] == max(0, given)
+
+
+async def test_what_is_below_an_allowed_directory_is_for_nodes_that_mount_it_read_only() -> None:
+    able, unable = Node("a", recursive_read_only=True), Node("b")
+    assert not (await work(able, hostpath=["/nfs/models"])).faults
+    (fault,) = (await work(able, unable, hostpath=["/nfs/models"])).faults
+    assert "node b cannot mount recursively read-only" in fault.message
+    exact = await work(able, unable, hostpath=["/nfs"])
+    assert not exact.faults
+    assert "not what is mounted below them" in exact.note
+    assert not (await work(able, hostpath=["/nfs"])).note
 
 
 async def test_replica_narrows_plan_and_parameters_alike() -> None:
@@ -60,12 +89,12 @@ async def test_replica_narrows_plan_and_parameters_alike() -> None:
 
 @dataclass
 class Fleet:
-    """A cluster of so many nodes."""
+    """A cluster of these nodes."""
 
-    size: int
+    every: tuple[Node, ...]
 
     async def nodes(self, _names: object = None) -> tuple[Node, ...]:
-        return tuple(Node(f"n-{number:02}") for number in range(self.size))
+        return self.every
 
 
 async def resolved(replica: int | None) -> Resolved:
@@ -73,7 +102,8 @@ async def resolved(replica: int | None) -> Resolved:
         """Everybody may."""
 
     whole = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
-    submission = replace(whole, cluster=Fleet(20), limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})  # type: ignore[arg-type]
+    fleet: Any = Fleet(tuple(Node(f"n-{number:02}") for number in range(20)))
+    submission = replace(whole, cluster=fleet, limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})
     options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}
     inputs = (Named("cluster", submission.cluster_id),)
     order = Order(name="p", type=JobType.PREFLIGHT, inputs=inputs, options=options)
@@ -89,7 +119,8 @@ async def test_a_jobs_limit_counts_the_nodes_that_replica_leaves() -> None:
 
 async def test_no_two_jobs_share_the_names_of_their_checks() -> None:
     first, second = await work(), await work()
-    assert first.files["peers"].startswith(f"{first.parameters['peers']}-")
+    word = json.loads(first.files["check.json"])["peers"]
+    assert first.files["peers"].startswith(f"{word}-")
     assert set(first.files["peers"].split()).isdisjoint(second.files["peers"].split())
 
 

@@ -197,6 +197,8 @@ def _selected(item: Object, query: dict[str, str]) -> bool:
         "spec.nodeName": item.get("spec", {}).get("nodeName"),
         "status.phase": item.get("status", {}).get("phase"),
         "involvedObject.uid": item.get("involvedObject", {}).get("uid"),
+        "involvedObject.name": item.get("involvedObject", {}).get("name"),
+        "reason": item.get("reason"),
     }
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         key, value = term.replace("!=", "=").split("=", 1)

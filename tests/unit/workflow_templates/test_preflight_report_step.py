@@ -14,12 +14,20 @@ from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, 
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.cluster import Cluster
 from workflow_templates.objects import Place, Store
-from workflow_templates.preflight import checks, report
-from workflow_templates.preflight.watch import NEVER_STARTED
+from workflow_templates.preflight import checks, report, runners
+from workflow_templates.protocol import check_outcome
+from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.sigv4 import Signer
 
 JOB = "job-1"
 FOUND = 'opsjob-result: {"checks": [{"name": "disk", "ok": true}]}\n'
+STATUS = {0: "pass", 1: "fail"}
+
+
+def log_of(code: int | None) -> bytes:
+    """A runner's log: what the check wrote, and then how it ended, if it has."""
+    outcome = {"status": STATUS.get(code or 0, "error") if code else "pass", "code": code, "message": ""}
+    return f"{FOUND}{'' if code is None else f'opsjob-outcome: {json.dumps(outcome)}'}\n".encode()
 
 
 @dataclass
@@ -49,10 +57,11 @@ def ready(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "plan.json").write_text(json.dumps({"name": "p", "image": "i", "excluded": []}))
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
     arguments = ["report", f"--job={JOB}", f"--plan={tmp_path}/plan.json"]
-    monkeypatch.setattr("sys.argv", [*arguments, f"--output={tmp_path}/report", f"--given-up={tmp_path}/given-up"])
+    monkeypatch.setattr("sys.argv", [*arguments, f"--output={tmp_path}/report"])
     monkeypatch.setattr(report, "_STORE_PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(report, "_LAST_WORD_SECONDS", 0.3)
-    monkeypatch.setattr(report, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(runners, "_LAST_WORD_SECONDS", 0.3)
+    monkeypatch.setattr(runners, "_WHOLE_LOG_SECONDS", 0.1)
+    monkeypatch.setattr(runners, "_LOOK_SECONDS", 0.01)
     cluster.patience = 0.3
     with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False) as http:
         place = Place(endpoint=objects.url, bucket="ops")
@@ -76,25 +85,25 @@ def job(server: ApiServer, **codes: int | None) -> None:
             "inputs": {"parameters": [{"name": "node", "value": name}]},
             "outputs": {} if code is None else {"exitCode": str(code)},
         }
-        pod(server, name, running=code is None)
+        pod(server, name, code)
     value = json.dumps(list(codes))
     arguments = {"parameters": [{"name": "nodes", "value": value}]}
     server.put(f"{WORKFLOWS}/{JOB}", {"spec": {"arguments": arguments}, "status": {"nodes": nodes}})
 
 
-def pod(server: ApiServer, name: str, *, running: bool = False, annotations: dict[str, str] | None = None) -> None:
+def pod(server: ApiServer, name: str, code: int | None = 0) -> None:
     labels = {"workflows.argoproj.io/workflow": JOB, "opsjob.io/step": "node"}
-    state: dict[str, Any] = {"running": {}} if running else {"terminated": {}}
+    state: dict[str, Any] = {"running": {}} if code is None else {"terminated": {}}
     server.add_pod(
         f"pod-{name}",
         node=name,
         metadata={
             "labels": labels,
-            "annotations": {"workflows.argoproj.io/node-id": f"id-{name}", **(annotations or {})},
+            "annotations": {"workflows.argoproj.io/node-id": f"id-{name}"},
         },
         status={"phase": "Running", "containerStatuses": [{"name": "main", "state": state}]},
     )
-    server.logs[f"opsjobs-jobs/pod-{name}/main"] = ServedLog(FOUND.encode())
+    server.logs[f"opsjobs-jobs/pod-{name}/main"] = ServedLog(log_of(code))
 
 
 def test_all_three_files_are_written_and_the_address_is_answered(ready: Step) -> None:
@@ -131,20 +140,26 @@ def test_what_nobody_thought_of_in_one_node_is_its_own_error(ready: Step, monkey
     assert "KeyError" in ready.nodes["b"]["reason"]
 
 
-def test_a_log_that_cannot_be_read_leaves_the_exit_code(ready: Step) -> None:
-    job(ready.server, a=1, b=0)
-    ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(status=500, message="its node does not answer")
+def test_a_log_that_cannot_be_read_leaves_what_the_runner_says_beside_it(ready: Step) -> None:
+    job(ready.server, a=1, b=0, c=1)
+    for name in ("a", "c"):
+        ready.server.logs[f"opsjobs-jobs/pod-{name}/main"] = ServedLog(status=500, message="its node does not answer")
+    found = ready.server.objects[f"{WORKFLOWS}/{JOB}"]
+    said = check_outcome.written({"a": CheckOutcome(status="fail", code=1)})
+    found["status"]["nodes"]["a"]["outputs"]["parameters"] = [{"name": "outcomes", "value": said}]
     assert ready.main() == 0
     assert (ready.nodes["a"]["status"], ready.nodes["a"]["checks"]) == ("fail", [])
     assert len(ready.nodes["b"]["checks"]) == 1
+    assert ready.nodes["c"]["status"] == "error", "its runner's own exit code says nothing of the node"
 
 
 def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "_WHOLE_LOG_SECONDS", 60)
     job(ready.server, a=0)
-    ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"hello\n")
     # Argo's executor has the last word.
-    whole = ServedLog(f'hello\n{FOUND}\nopsjob-end\ntime=2026-11-25 msg="sub-process exited" argo=true\n'.encode())
+    rest = log_of(0).decode().replace("opsjob-outcome", "\nopsjob-end\nopsjob-outcome")
+    whole = ServedLog(f'hello\n{rest}time=2026-11-25 msg="sub-process exited" argo=true\n'.encode())
     waits = []
 
     def comes(seconds: float) -> None:
@@ -158,75 +173,58 @@ def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeyp
     assert ready.nodes["a"]["lastLines"] == "hello"
 
 
-def test_a_log_that_has_no_end_is_taken_as_it_is(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_WHOLE_LOG_SECONDS", 0.1)
+def test_a_log_that_has_no_end_is_taken_as_it_is(ready: Step) -> None:
     job(ready.server, a=0)
-    ready.server.objects[f"{PODS}/pod-a"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
+    ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(FOUND.encode())
     assert ready.main() == 0
     assert [check["name"] for check in ready.nodes["a"]["checks"]] == ["disk"]
 
 
-def test_the_patience_for_logs_without_an_end_is_one_for_all_of_them(
-    ready: Step, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a thousand nodes whose kubelets died none costs the report time of its own."""
-    names = [f"n{number:02}" for number in range(48)]
-    job(ready.server, **dict.fromkeys(names, 0))
-    for name in names:
-        status = ready.server.objects[f"{PODS}/pod-{name}"]["status"]
-        status["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 0
-    reads: list[str] = []
-
-    def unreadable(_cluster: object, pod: dict[str, Any]) -> str:
-        reads.append(pod["metadata"]["name"])
-        return ""
-
-    monkeypatch.setattr(report, "_read", unreadable)
-    monkeypatch.setattr(report, "_WHOLE_LOG_SECONDS", 0.5)
-    monkeypatch.setattr(report, "_LOOK_SECONDS", 0.1)
+def test_of_several_attempts_the_last_counts(ready: Step) -> None:
+    job(ready.server, a=0)
+    nodes = ready.server.objects[f"{WORKFLOWS}/{JOB}"]["status"]["nodes"]
+    nodes["a"] |= {"name": "check(0:a)(1)", "startedAt": "2026-01-02T03:05:00Z"}
+    earlier = {"id": "lost", "name": "check(0:a)(0)", "phase": "Error", "startedAt": "2026-01-02T03:04:00Z"}
+    nodes["lost"] = {**nodes["a"], **earlier}
     assert ready.main() == 0
-    assert set(reads) == {f"pod-{name}" for name in names}
-    assert len(reads) <= len(names) + 6 * report._READERS
+    assert ready.nodes["a"]["status"] == "pass"
 
 
-def test_a_node_that_is_lost_is_not_asked_for_its_log(ready: Step) -> None:
-    job(ready.server, a=255, b=0)
-    lost = ready.server.objects[f"{PODS}/pod-a"]
-    lost["status"] |= {"phase": "Failed", "reason": "NodeLost"}
+def test_checks_that_share_a_runner_have_a_line_each(ready: Step) -> None:
+    job(ready.server, a=0, b=1, c=0, d=None)
+    nodes = ready.server.objects[f"{WORKFLOWS}/{JOB}"]["status"]["nodes"]
+    group = {"parameters": [{"name": "group", "value": "1 to 3"}]}
+    nodes["group"] = {**nodes["a"], "id": "id-a", "templateName": "checks", "phase": "Failed", "inputs": group}
+    for name in "abcd":
+        del nodes[name]
+    log = b"".join(b"a: " + line + b"\n" for line in log_of(0).splitlines())
+    log += b"".join(b"b: " + line + b"\n" for line in log_of(1).splitlines())
+    ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(log)
+    ready.server.objects.pop(f"{PODS}/pod-d")
     assert ready.main() == 0
-    assert ready.nodes["a"]["status"] == "error"
-    assert [len(ready.nodes[name]["checks"]) for name in ("a", "b")] == [0, 1]
-
-
-def test_one_that_was_given_up_says_why_to_the_record_too(ready: Step) -> None:
-    job(ready.server, a=137, b=0)
-    pod(ready.server, "a", annotations={"opsjob.io/given-up": f"{NEVER_STARTED} within 20 s: no image"})
-    assert ready.main() == 0
-    assert ready.nodes["a"]["status"] == "error"
-    assert ready.nodes["a"]["reason"] == f"{NEVER_STARTED} within 20 s: no image"
-    assert json.loads((ready.folder / "given-up").read_text()) == {"a": f"{NEVER_STARTED} within 20 s: no image"}
-
-
-def test_a_pod_that_is_gone_leaves_what_argo_knows(ready: Step) -> None:
-    job(ready.server, a=1)
-    del ready.server.objects[f"{PODS}/pod-a"]
-    assert ready.main() == 0
-    assert (ready.nodes["a"]["status"], ready.nodes["a"]["reason"]) == ("fail", "exit code 1")
+    assert {name: node["status"] for name, node in ready.nodes.items()} == {
+        "a": "pass",
+        "b": "fail",
+        "c": "error",
+        "d": "error",
+    }
+    assert [check["name"] for check in ready.nodes["b"]["checks"]] == ["disk"]
+    assert ready.nodes["d"]["reason"] == "not begun"
 
 
 def test_one_that_was_told_to_end_has_the_time_for_a_last_word(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """Argo calls its step failed before its containers have ended."""
-    monkeypatch.setattr(report, "_LAST_WORD_SECONDS", 60)
+    monkeypatch.setattr(runners, "_LAST_WORD_SECONDS", 60)
     job(ready.server, a=None)
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"not yet")
     looked = 0
 
-    def ends() -> None:
+    def ends(_seconds: float) -> None:
         nonlocal looked
         looked += 1
-        pod(ready.server, "a")
+        pod(ready.server, "a", 143)
 
-    monkeypatch.setattr(time, "sleep", lambda _: ends())
+    monkeypatch.setattr(time, "sleep", ends)
     assert ready.main() == 0
     assert looked == 1
     assert ready.nodes["a"]["status"] == "error"

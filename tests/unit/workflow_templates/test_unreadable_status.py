@@ -7,7 +7,7 @@ import pytest
 from tests.unit.workflow_templates.apiserver import WORKFLOWS, ApiServer
 from workflow_templates.addon import evaluate, ratio
 from workflow_templates.cluster import Cluster, ClusterError
-from workflow_templates.preflight import report, watch
+from workflow_templates.preflight import report
 
 OFFLOADED: dict[str, Any] = {
     "metadata": {"name": "job-1"},
@@ -26,9 +26,7 @@ def test_nodes_are_not_counted_as_failed(server: ApiServer, cluster: Cluster) ->
 
 
 def test_preflight_ends(server: ApiServer, cluster: Cluster) -> None:
-    """Its watch looked for checks that had ended, and found none, for ever."""
+    """Nor is a report written of checks that nobody can see."""
     server.put(f"{WORKFLOWS}/job-1", OFFLOADED)
-    with pytest.raises(ClusterError, match="nodeStatusOffLoad"):
-        watch.watch(cluster, "job-1", 600)
     with pytest.raises(ClusterError, match="nodeStatusOffLoad"):
         report.tested(cluster, "job-1")

@@ -1,0 +1,60 @@
+"""The end of a preflight job: its checks end, whatever they do about it, and its nodes are given back.
+
+It runs after success, failure, stop and timeout, as a part of the Workflow's exit handler.
+"""
+
+import argparse
+import sys
+import time
+
+from workflow_templates import restore, say, waiting
+from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
+from workflow_templates.protocol import exit_codes, labels
+
+#: A check has 15 s to end, and then the kubelet needs a moment to say so.
+_END_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--namespace", required=True, help="of the checks' pods")
+    arguments = parser.parse_args()
+    try:
+        cluster = Cluster.in_pod()
+        end_checks(cluster, arguments.namespace, arguments.job)
+        waiting.is_over(cluster, arguments.job)
+        restore.restore(cluster, arguments.job)
+    except UnavailableError as fault:
+        say.last_word(f"the nodes of job {arguments.job} are given back later: {fault}")
+        return exit_codes.WAITING
+    except ClusterError as fault:
+        say.last_word(f"not every node of job {arguments.job} could be given back: {fault}")
+        return exit_codes.FAILED
+    return 0
+
+
+def end_checks(cluster: Cluster, namespace: str, job: str) -> None:
+    """Delete the pods of the job's checks and wait until they are gone. One whose node is gone is not waited for long.
+
+    Raises ClusterError.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    until = time.monotonic() + _END_SECONDS
+    while True:
+        left = list(cluster.list(path, labelSelector=f"{labels.JOB_ID}={job}"))
+        if not left:
+            return
+        for pod in left:
+            if not pod["metadata"].get("deletionTimestamp"):
+                cluster.remove(f"{path}/{pod['metadata']['name']}")
+        if time.monotonic() > until:
+            names = ", ".join(pod["metadata"]["name"] for pod in left)
+            say.log(f"the nodes of these checks do not say that they have ended: {names}")
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
