@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from http import HTTPStatus
@@ -12,6 +13,8 @@ from fastapi import Request
 
 from service.api.problems import Problem, invalid, refused
 from service.domain.faults import MAX_FAULTS, Fault, FaultCode, cut
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 #: Values in one body: a job of every input and excluded node that may be named has fewer, and each may be a fault.
 MAX_VALUES = 30_000
@@ -58,7 +61,8 @@ def parse(body: bytes) -> dict[str, Any]:
         value = json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
         if _count(value) > MAX_VALUES:
             raise invalid("", f"the body holds more than {MAX_VALUES} values", FaultCode.LIMIT_EXCEEDED)
-        unstorable = list(islice(_unstorable(value), MAX_FAULTS + 1))
+        # In valid JSON such a character can only be an escape.
+        unstorable = list(islice(_unstorable(value), MAX_FAULTS + 1)) if b"\\u" in body else []
     except RecursionError as error:
         raise invalid("", "the body is nested too deep", FaultCode.INVALID_JSON) from error
     except ValueError as error:
@@ -97,7 +101,7 @@ def _refuse_constant(name: str) -> None:
 def _unstorable(value: Any, path: str = "") -> Iterator[str]:
     match value:
         case str():
-            if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            if _UNSTORABLE.search(value):
                 yield path or "/"
         case dict():
             for key, item in value.items():

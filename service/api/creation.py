@@ -1,5 +1,6 @@
 """POST /api/v1/opsjobs: the form, then the rights, then the plan; all faults that can be known at once."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from service.jobs.submit import Resolved
 
 log = structlog.get_logger()
 
+#: Bytes of a body that take more than a few milliseconds to look through.
+MUCH = 64 * 1024
 #: Contract: Idempotency-Key.
 MAX_KEY = 255
 
@@ -56,15 +59,27 @@ class Creating:
         audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
         await require_create_anything(services, self.who)
         async with services.room.take(self.who.user_id, body.declared(self.request) or services.max_body_bytes):
-            content = body.parse(await body.read(self.request, services.max_body_bytes, services.body_seconds))
+            sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
             await still(self.request, services, self.who)
-            order = await self._order(content, [*asked.faults, *_key_faults(key_text)])
+            content, form = await self._read(sent)
+            order = await self._order(form, [*asked.faults, *_key_faults(key_text)])
             if asked.dry_run:
                 return Created(shown=await self._expected(order, asked))
             return Created(job_id=await self._submit(order, asked, _key(key_text, self.who.user_id, content)))
 
-    async def _order(self, content: dict[str, Any], faults: Sequence[Fault]) -> Order:
-        form = requests.form(content)
+    async def _read(self, sent: bytes) -> tuple[dict[str, Any], requests.Form]:
+        """What was sent; much of it in a thread, one at a time, so that it holds up nobody else's request."""
+
+        def read() -> tuple[dict[str, Any], requests.Form]:
+            content = body.parse(sent)
+            return content, requests.form(content)
+
+        if len(sent) <= MUCH:
+            return read()
+        async with self.services.reading:
+            return await asyncio.to_thread(read)
+
+    async def _order(self, form: requests.Form, faults: Sequence[Fault]) -> Order:
         order = replace(form.order, caller=self.who) if form.order else None
         if order:
             audit.note(self.request, type=order.type)

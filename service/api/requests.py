@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.api.models import MODELS, JobRequest, MaskedValueError, fields
-from service.api.spellings import Spelled, spelled
+from service.api.models import ALL_FIELDS, MODELS, JobRequest, MaskedValueError, fields
+from service.api.spellings import OTHER_SPELLINGS, Spelled, spelled
 from service.domain.faults import MAX_FAULTS, Fault, FaultCode, cut, shown
 from service.domain.job import JobType, Named
 from service.jobs.order import Order
@@ -35,7 +35,7 @@ def form(body: Mapping[str, Any]) -> Form:
     known = isinstance(kind, str) and kind in list(JobType)
     model = MODELS[JobType(str(kind))] if known else JobRequest
     # While the type is unknown nobody can say which fields are another type's.
-    request = spelled(body, fields(model))
+    request = spelled(_thinned(body), fields(model))
     try:
         order = _order(model.model_validate(request.body))
     except ValidationError as error:
@@ -45,6 +45,13 @@ def form(body: Mapping[str, Any]) -> Form:
         faulty = {str(item["loc"][0]) for item in found if item["loc"]}
         return Form(_incomplete(model, request.body, faulty), (*request.faults, *stated))
     return Form(order, request.faults)
+
+
+def _thinned(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without most of the fields that nobody knows: each takes time, and no more of them are named."""
+    strange = [name for name in body if name not in ALL_FIELDS and name not in OTHER_SPELLINGS]
+    left_out = set(strange[MAX_FAULTS + 1 :])
+    return {name: value for name, value in body.items() if name not in left_out} if left_out else body
 
 
 def _incomplete(model: type[JobRequest], body: Mapping[str, Any], faulty: set[str]) -> Order | None:

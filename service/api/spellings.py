@@ -11,6 +11,8 @@ from service.api.models import ALL_FIELDS
 from service.domain.faults import Fault, FaultCode, shown
 from service.domain.quantities import is_zero
 
+#: Fields that no model has.
+OTHER_SPELLINGS = frozenset({"securityOperation", "replica"})
 #: Resources of which none asks for nothing.
 _NONE_IS_NOTHING = ("gpu", "ephemeralStorage", "sharedMemory")
 

@@ -1,6 +1,7 @@
 """What the routes work with; main puts it together once."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -30,6 +31,8 @@ class Wiring:
     room: Room
     #: Seconds that a client has to send the body of a request.
     body_seconds: float = 30.0
+    #: Held while a large body is looked through.
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     async def may(self, who: Caller, verb: str, job: Job) -> bool:
         """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -33,6 +34,9 @@ _KNOWN_CALLERS = 2_000
 _KNOWN_TOKENS_EACH = 8
 #: Questions under way at one time for one caller's rights in many namespaces.
 _AT_ONCE = 16
+#: Such questions of all callers together: of those who had a right before, and of the others, who may be any number.
+_KNOWN_RIGHTS_AT_ONCE = 16
+_OTHER_RIGHTS_AT_ONCE = 8
 #: The same where nobody waits for the answers, only for the processor that they take from everybody else's requests.
 _RENEWED_AT_ONCE = 2
 #: So they are begun to be renewed earlier: for 100 workspaces that is 500 questions.
@@ -55,6 +59,9 @@ class KubeReviews:
         self._strangers = 0
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
         self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS, _RIPE_GRANTS)
+        self._had_rights: OrderedDict[tuple[object, ...], None] = OrderedDict()
+        self._asking_rights = asyncio.Semaphore(_KNOWN_RIGHTS_AT_ONCE)
+        self._asking_other_rights = asyncio.Semaphore(_OTHER_RIGHTS_AT_ONCE)
         self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _GRANTS)
 
     async def caller(self, token: str) -> Caller | None:
@@ -112,7 +119,9 @@ class KubeReviews:
     async def _ask_granted(
         self, caller: Caller, verb: str, types: tuple[str, ...], places: tuple[str, ...], at_once: int
     ) -> frozenset[tuple[str, str | None]]:
-        busy = asyncio.Semaphore(at_once)
+        busy, who = asyncio.Semaphore(at_once), _identity(caller)
+        # Hundreds of callers without any right, each with hundreds of questions, do not hold up those who have one.
+        lane = self._asking_rights if who in self._had_rights else self._asking_other_rights
 
         async def those_of(asked: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
             pairs = tuple(asked)
@@ -120,12 +129,21 @@ class KubeReviews:
             return {pair for pair, answer in zip(pairs, answers, strict=True) if answer}
 
         async def allowed(job_type: str, namespace: str | None) -> bool:
-            async with busy:
+            async with busy, lane:
                 return await self._ask_may(caller, _on_jobs(verb, job_type, namespace))
 
         everywhere = await those_of((job_type, None) for job_type in types)
         rest = [job_type for job_type in types if (job_type, None) not in everywhere]
-        return frozenset(everywhere | await those_of(itertools.product(rest, places)))
+        granted = frozenset(everywhere | await those_of(itertools.product(rest, places)))
+        self._note_rights(who, had=bool(granted))
+        return granted
+
+    def _note_rights(self, who: tuple[object, ...], *, had: bool) -> None:
+        if had:
+            self._had_rights[who] = None
+            self._had_rights.move_to_end(who)
+            if len(self._had_rights) > _GRANTS:
+                self._had_rights.popitem(last=False)
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         """Contract: the caller's own right to get `pods` or `pods/log` there."""

@@ -16,7 +16,7 @@ from service.api.examples import ADDON, PREFLIGHT
 from service.domain.job import JobType
 from tests.attacks.listening import answer, is_cut_off, listening, until, wires
 from tests.unit.api.test_app import is_problem
-from tests.unit.api.wired import app_of, client_of
+from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS, REBOOT, World
 
 #: Bytes of the largest answer to a wrong request: 50 faults, each three times, with 100 characters of what was sent.
@@ -134,23 +134,13 @@ async def test_a_body_that_does_not_say_its_length_counts_as_the_largest() -> No
         assert (await under_way).status_code == 200
 
 
-class Much:
-    """Records with a job that is much to read."""
-
-    def __init__(self, job: Any) -> None:
-        self._job = job
-
-    async def get(self, _job_id: str) -> Any:
-        return self._job
-
-
 async def test_a_reader_who_does_not_read_is_not_waited_for() -> None:
     """Variant: what is written for them would stay in memory as long as they like, with every connection again."""
     world = World()
     made = await post(world, json.dumps(REBOOT))
     job = world.jobs[made.json()["jobId"]]
     object.__setattr__(job, "options", {"env": {f"N{number}": "x" * 100_000 for number in range(100)}})
-    app = app_of(records=Much(job), reviews=world, cluster=world)
+    app = world.app()
     request = f"GET {JOBS}/{job.job_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alice\r\n\r\n".encode()
     async with listening(app) as port, wires(port) as [(reader, writer)]:
         reader._transport.pause_reading()  # type: ignore[attr-defined]  # as who never calls recv

@@ -102,3 +102,31 @@ async def test_a_token_that_was_good_once_is_a_strangers_when_it_is_not_any_more
         accepted = False
         assert await asking.caller("good") is None
         assert len(asking._known) == 0
+
+
+async def test_callers_without_a_right_do_not_hold_up_those_who_have_one() -> None:
+    """Variant: accounts that exist but may do nothing, each of which takes hundreds of questions to find that out."""
+    gate, came = asyncio.Event(), asyncio.Event()
+
+    async def apiserver(request: web.Request) -> web.StreamResponse:
+        spec = (await request.json())["spec"]
+        if spec["user"] != "alice":
+            came.set()
+            await gate.wait()
+        return web.json_response({"status": {"allowed": spec["user"] == "alice"}}, status=201)
+
+    async with serve(apiserver) as api:
+        asking, places = KubeReviews(api, KubeSettings(), seconds=0), [f"team-{number}" for number in range(100)]
+        alice = Caller("alice", "alice")
+        assert await asking.granted(alice, "list", ["addon"], places)
+        flood = [
+            asyncio.create_task(asking.granted(Caller(f"m{number}", "mallory"), "create", ["addon"], places))
+            for number in range(100)
+        ]
+        await came.wait()
+        async with asyncio.timeout(30):
+            assert await asking.granted(alice, "list", ["addon"], places)
+        for task in flood:
+            task.cancel()
+        gate.set()
+        await asyncio.gather(*flood, return_exceptions=True)

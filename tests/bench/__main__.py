@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import listing, live, scale
+from tests.bench import flood, listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
@@ -14,7 +14,7 @@ TYPES = ("addon", "preflight")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", choices=[listing.PART, live.PART, scale.PART], help="one part")
+    parser.add_argument("--only", choices=[listing.PART, live.PART, scale.PART, flood.PART], help="one part")
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
     parser.add_argument("--requests", type=int, default=listing.Size.requests, help="list: requests of each case")
@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=scale.Size.batch, help="scale: the job's batchCount")
     parser.add_argument("--seconds", type=float, nargs="+", default=(10, 2), help="scale: how long a step takes")
     parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES, help="scale: which job types")
+    parser.add_argument("--callers", type=int, default=flood.Size.callers, help="flood: callers that send bodies")
+    parser.add_argument("--flood-seconds", type=float, default=flood.Size.seconds, help="flood: how long they do")
     given = parser.parse_args()
     # Whatever ends it, what it made is taken away.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
@@ -35,6 +37,7 @@ def main() -> None:
             with_argo=not given.no_argo,
         ),
         live.PART: lambda: live.run(live.Size(given.jobs)),
+        flood.PART: lambda: flood.run(flood.Size(given.callers, given.flood_seconds)),
         scale.PART: lambda: scale.run(
             [
                 scale.Size(given.nodes, given.batch, seconds, job_type)
