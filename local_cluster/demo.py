@@ -13,6 +13,8 @@ from local_cluster.settings import RELEASE_NAMESPACE
 from local_cluster.stages import Stage, StageError, spoken
 
 ACCOUNT = "opsjobs-demo"
+#: The role that lets the demo's account read pods and their logs.
+READER = "opsjobs-demo-reader"
 TEMPLATE = "opsjobs-demo"
 AUDIENCE = "opsjobs"
 WRITTEN = "/run/opsjobs-demo"
@@ -28,12 +30,14 @@ def prepare(kubectl: Kubectl, stage: Stage) -> str:
         stage,
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": RELEASE_NAMESPACE}},
         {
+            # Of their own: nobody reads through dumplog and exportimage what they may not read themselves.
             "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": ACCOUNT},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "opsjobs-admin"},
-            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": RELEASE_NAMESPACE}],
+            "kind": "ClusterRole",
+            "metadata": {"name": READER},
+            "rules": [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get"]}],
         },
+        _bound(ACCOUNT, "opsjobs-admin"),
+        _bound(READER, READER),
         {
             "apiVersion": "opsjob.io/v1alpha1",
             "kind": "AddonTemplate",
@@ -45,6 +49,16 @@ def prepare(kubectl: Kubectl, stage: Stage) -> str:
         },
     )
     return token(kubectl, stage)
+
+
+def _bound(name: str, role: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": RELEASE_NAMESPACE}],
+    }
 
 
 def token(kubectl: Kubectl, stage: Stage) -> str:
