@@ -5,11 +5,12 @@ What a test needs to know of it:
 - Whatever a job works on is a node of the test's own: `node`, `two_nodes`, or `nodes(3)` where it takes more. Nobody
   else's job works on it meanwhile. `cluster.nodes()[0]` is another test's node.
 - `idle_node` (`idle_nodes(2)`) is one on which no workload runs: for jobs that wait for that (securityUpgrade).
-- Pods that a test runs by itself are workloads. They go to `workload_nodes` (pin them there; many tests may at once),
-  or to a node of the test's own, and are gone when the test gives it back.
+- Pods that a test runs by itself are workloads. They go to `workload_nodes` (a nodeSelector of live.WORKLOADS has them
+  scheduled there; many tests may at once), or to a node of the test's own, and are gone when the test gives it back.
+- What a test cordons, taints, labels or restarts is an `idle_node`.
 - What needs no node (dry runs, admission, rights, dumplog, exportimage) takes none and waits for none.
-- `@pytest.mark.alone` is for what nothing may run beside: it kills the service or Argo, restarts a node or a daemon,
-  changes settings that all steps read, needs to know all jobs there are, or measures time.
+- `@pytest.mark.alone` is for what nothing may run beside: it kills the service or Argo, stops a kubelet, restarts a
+  node that is not its own, changes settings that all steps read, needs to know all jobs there are, or measures time.
 - Names that a test makes are its own (`secrets.token_hex(3)`); it finds its jobs by id or by such a name; it never
   counts what there is in the whole cluster, and never expects a list to hold nothing else.
 - Tests of one module that share an expensive fixture stay in one process: `pytestmark = pytest.mark.xdist_group("x")`.
@@ -19,7 +20,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.live import Api, Cluster, wait_for
+from tests.e2e.live import WORKLOADS, Api, Cluster, wait_for
 from tests.node_pool import locked, taken
 
 BUILD = Path(__file__).parents[1] / "build"
@@ -41,7 +42,7 @@ Take = Callable[[int], list[str]]
 
 @dataclass
 class Held:
-    """What one test holds; all of it is taken at once, since whoever takes more later may wait for ever."""
+    """What one test, or fixture, holds; all of it is taken at once: whoever takes more later may wait for ever."""
 
     cluster: Cluster
     until: ExitStack
@@ -49,16 +50,8 @@ class Held:
 
     def take(self, names: list[str], count: int) -> list[str]:
         assert not self.names, f"this test has nodes {self.names} already: take all of them at once"
-        self.names = self.until.enter_context(taken(names, count, LOCKS, seconds=NODES_WITHIN))
-        for name in self.names:
-            self._make_ready(name)
+        self.names = self.until.enter_context(lent(self.cluster, names, count))
         return self.names
-
-    def _make_ready(self, name: str) -> None:
-        wait_for(f"{name} to be Ready", lambda: name in self.cluster.nodes())
-        wait_for(f"{name} to be locked by no job", lambda: self.cluster.lease_of(name) is None)
-        if self.cluster.cordon_of(name)[0]:  # of a test that failed
-            self.cluster.kubectl("uncordon", name)
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +93,11 @@ def _clear(cluster: Cluster) -> None:
             "subjects": [{"kind": "ServiceAccount", "name": ADMIN, "namespace": namespace}],
         },
     )
+    cluster.kubectl("label", "node", "--all", "--overwrite", *(f"{key}={value}" for key, value in WORKLOADS.items()))
+    cluster.kubectl("label", "node", *_quiet(cluster), *(f"{key}-" for key in WORKLOADS))
+    # No pod is kept away by it, nor a node left out of a plan; steps that may run anywhere run on the others, so that a
+    # test may restart these.
+    cluster.kubectl("taint", "node", *_quiet(cluster), "opsjob-e2e=quiet:PreferNoSchedule", "--overwrite")
     with _client(cluster) as client:
         api = Api(client)
         for phase in ("Pending", "Running"):
@@ -149,23 +147,48 @@ def api(session: httpx.Client, held: Held) -> Iterator[Api]:  # noqa: ARG001 - g
             service.finished(job_id)
 
 
+@contextmanager
+def lent(cluster: Cluster, names: list[str], count: int) -> Iterator[list[str]]:
+    """Nodes of a fixture's own, `count` of these, for the length of the block."""
+    with taken(names, count, LOCKS, seconds=NODES_WITHIN) as mine:
+        for name in mine:
+            wait_for(f"{name} to be Ready", lambda: name in cluster.nodes())  # noqa: B023
+            wait_for(f"{name} to be locked by no job", lambda: cluster.lease_of(name) is None)  # noqa: B023
+            _tidy(cluster, name)
+        yield mine
+        for name in mine:
+            _tidy(cluster, name)
+
+
+def _tidy(cluster: Cluster, name: str) -> None:
+    """Take off what a test that failed, or a check that did, has left on a node."""
+    node = cluster.get("node", name)
+    if node["spec"].get("unschedulable"):
+        cluster.kubectl("uncordon", name)
+    if any(taint["key"] == "opsjob.io/unhealthy" for taint in node["spec"].get("taints", ())):
+        cluster.kubectl("taint", "node", name, "opsjob.io/unhealthy-")
+        cluster.kubectl("label", "node", name, "opsjob.io/preflight-")
+
+
 @pytest.fixture
 def nodes(cluster: Cluster, held: Held) -> Take:
-    """Take so many nodes for this test, once, in the order of their names; they are free again after it."""
-    # Those that are also good for idle_nodes last.
+    """Take so many nodes for this test, once, in the order of their names; they are free again after it.
+
+    Tests of many nodes would keep those of one waiting: tests/conftest.py has them run in a row, at the beginning.
+    """
     return lambda count: held.take(_workers(cluster)[::-1], count)
 
 
 @pytest.fixture
-def node(nodes: Take) -> str:
+def node(cluster: Cluster, held: Held) -> str:
     """A node of this test's own."""
-    return nodes(1)[0]
+    return held.take(_workers(cluster)[::-1], 1)[0]
 
 
 @pytest.fixture
-def two_nodes(nodes: Take) -> list[str]:
+def two_nodes(cluster: Cluster, held: Held) -> list[str]:
     """Two nodes of this test's own."""
-    return nodes(2)
+    return held.take(_workers(cluster)[::-1], 2)
 
 
 @pytest.fixture
@@ -173,7 +196,7 @@ def idle_nodes(cluster: Cluster, held: Held) -> Take:
     """As `nodes`, of those on which nothing runs that a securityUpgrade would wait for: two at most."""
 
     def take(count: int) -> list[str]:
-        mine = held.take(_workers(cluster)[:2], count)
+        mine = held.take(_quiet(cluster), count)
         for name in mine:
             wait_for(f"the end of what runs on {name}", lambda: not cluster.workloads_on(name))  # noqa: B023
         return mine
@@ -188,8 +211,17 @@ def idle_node(idle_nodes: Take) -> str:
 
 @pytest.fixture
 def workload_nodes(cluster: Cluster) -> list[str]:
-    """Two nodes for pods that tests run by themselves: any number of tests at a time, and never one of idle_nodes."""
+    """For pods that tests run by themselves: any number of tests at a time. Never one of idle_nodes."""
+    return workers_for_workloads(cluster)
+
+
+def workers_for_workloads(cluster: Cluster) -> list[str]:
     return _workers(cluster)[2:]
+
+
+def _quiet(cluster: Cluster) -> list[str]:
+    """Nodes to which no pod comes that may as well go elsewhere."""
+    return _workers(cluster)[:2]
 
 
 @pytest.fixture

@@ -12,12 +12,35 @@ pytest_plugins = ["tests.cluster_fixtures"]
 TESTS = Path(__file__).parent
 #: In these folders, what asks for the fixture `cluster` works on the real one.
 ON_THE_CLUSTER = {TESTS / "e2e", TESTS / "attacks", TESTS / "kube", TESTS / "faults"}
+#: The group of tests that take more than two nodes.
+MANY_NODES = "many-nodes"
+#: Fixtures that wait for a node or two.
+ONE_NODE = {"node", "two_nodes", "idle_node", "idle_nodes"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if ON_THE_CLUSTER & set(item.path.parents) and "cluster" in getattr(item, "fixturenames", ()):
+        asked = set(getattr(item, "fixturenames", ()))
+        if ON_THE_CLUSTER & set(item.path.parents) and "cluster" in asked:
             item.add_marker(pytest.mark.e2e)
+            if not item.get_closest_marker("xdist_group") and (group := _group(item.path, asked)):
+                item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _group(path: Path, asked: set[str]) -> str:
+    if {TESTS / "kube", TESTS / "faults"} & set(path.parents):
+        return "kube"  # they share two namespaces
+    return MANY_NODES if "nodes" in asked else ""
+
+
+def _turn(item: pytest.Item) -> int:
+    """Groups first, which run in one process each, and whoever waits for nothing last: they fill the gaps."""
+    if item.get_closest_marker("e2e") is None:
+        return 0
+    if group := item.get_closest_marker("xdist_group"):
+        return 1 if group.args[0] == MANY_NODES else 2
+    return 3 if ONE_NODE & set(getattr(item, "fixturenames", ())) else 4
 
 
 @pytest.hookimpl(trylast=True)

@@ -29,6 +29,10 @@ SLEEPER = {
 }
 
 
+#: A nodeSelector of nodes for pods that tests run by themselves. Not for the first two workers, which are kept idle.
+WORKLOADS = {"opsjob-e2e": "workloads"}
+
+
 @dataclass
 class Cluster:
     facts: dict[str, Any]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cluster.registries import CONFIG_MAP, DOCKER_HUB, HARBOR, PASSWORD, USER, Registry
-from tests.e2e.live import SLEEPER, Cluster, wait_for
+from tests.e2e.live import SLEEPER, WORKLOADS, Cluster, wait_for
 
 #: Label of the namespaces made here.
 OURS = "opsjobs-e2e-registries"
@@ -118,7 +118,7 @@ class Space:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": name, "namespace": self.name},
-            "spec": {"terminationGracePeriodSeconds": 0, **spec},
+            "spec": {"terminationGracePeriodSeconds": 0, "nodeSelector": WORKLOADS, **spec},
         }
 
     def image_id(self, name: str) -> str:

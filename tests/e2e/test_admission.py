@@ -259,16 +259,20 @@ def test_who_may_edit_the_namespace_changes_no_template(
     ids=["owner", "finalizer", "label", "annotation", "taint", "field"],
 )
 @pytest.mark.parametrize("account", ["opsjobs", "opsjob-addon"])
-def test_of_a_node_only_the_cordon_and_our_marks_change(cluster: Cluster, account: str, patch: dict[str, Any]) -> None:
+def test_of_a_node_only_the_cordon_and_our_marks_change(
+    cluster: Cluster, account: str, patch: dict[str, Any], workload_nodes: list[str]
+) -> None:
     thief = Apiserver(cluster, account, cluster.jobs if account.startswith("opsjob-") else cluster.facts["namespace"])
-    node = f"/api/v1/nodes/{cluster.nodes()[0]}"
+    node = f"/api/v1/nodes/{workload_nodes[0]}"
     assert "ValidatingAdmissionPolicy" in refusal(thief.patch(node, patch))
     thief.close()
 
 
-def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(cluster: Cluster) -> None:
+def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(
+    cluster: Cluster, workload_nodes: list[str]
+) -> None:
     step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
-    node = f"/api/v1/nodes/{cluster.nodes()[0]}"
+    node = f"/api/v1/nodes/{workload_nodes[0]}"
     mark = {"key": "opsjob.io/unhealthy", "value": "preflight", "effect": "PreferNoSchedule"}
     label = {"metadata": {"labels": {"opsjob.io/preflight": "failed"}}}
     try:

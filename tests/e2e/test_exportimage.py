@@ -15,6 +15,8 @@ from local_cluster.registries import CONFIG_MAP, DOCKER_HUB, HARBOR, PASSWORD, S
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
 from tests.e2e.registries import Registries, Space, changed, docker_config, workspace
 
+pytestmark = pytest.mark.xdist_group("exportimage")
+
 TARGET = HARBOR.names[0]
 PRIVATE = HARBOR.names[1]
 
@@ -231,13 +233,13 @@ def test_the_other_containers_are_named(api: Api, space: Space, registries: Regi
     assert "of container 'train' of pod 'two', not those of its others: busybox:opsjobs (sidecar)" in message
 
 
-def test_what_was_exported_is_an_image_like_any(
-    api: Api, space: Space, registries: Registries, repository: str, tmp_path: Path
+def test_what_was_exported_is_an_image_like_any(  # noqa: PLR0913, PLR0917 - fixtures
+    api: Api, space: Space, registries: Registries, repository: str, tmp_path: Path, workload_nodes: list[str]
 ) -> None:
     """Another client pulls it, and a node runs it."""
     digest = registries.push(f"{repository}:1")
     # A node that has one content under two names says only one of them.
-    here, there, *_ = space.cluster.nodes()
+    here, there = workload_nodes
     space.run("origin", f"docker.io/{repository}:1", nodeName=here)
     exported = outputs(api.finished(export(api, "origin")))
     space.pull_secret("harbor", TARGET)

@@ -11,7 +11,10 @@ import pytest
 
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
-pytestmark = pytest.mark.usefixtures("nothing_ends")
+
+@pytest.fixture
+def node(idle_node: str) -> str:
+    return idle_node
 
 
 def serves(api: Api) -> bool:
@@ -27,10 +30,10 @@ def gated(node: str, cluster: Cluster, mark: str) -> str:
     return f"echo run >> /run/{mark}-runs; until test -e /run/{mark}-go; do sleep 0.2; done"
 
 
+@pytest.mark.alone
 def test_the_service_killed_in_mid_job_loses_nothing_and_repeats_nothing(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[0]
     template = addon(gated(node, cluster, "e2e-svc"))
     job_id = api.create(name="survives", inputs=inputs(template, nodes=[node]), securityUpgrade=True)
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-svc-runs"))
@@ -51,10 +54,10 @@ def test_the_service_killed_in_mid_job_loses_nothing_and_repeats_nothing(
     cluster.assert_given_back(job_id, node)
 
 
+@pytest.mark.alone
 def test_the_argo_controller_killed_in_mid_job_repeats_nothing(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[0]
     template = addon(gated(node, cluster, "e2e-ctl"))
     job_id = api.create(name="controller", inputs=inputs(template, nodes=[node]), securityUpgrade=True)
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-ctl-runs"))
@@ -69,9 +72,8 @@ def test_the_argo_controller_killed_in_mid_job_repeats_nothing(
 
 
 def test_a_lost_step_pod_is_a_failed_node_that_is_free_again(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[0]
     template = addon(gated(node, cluster, "e2e-pod"))
     job_id = api.create(name="lost", inputs=inputs(template, nodes=[node]), securityUpgrade=True)
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-pod-runs"))
@@ -87,10 +89,10 @@ def test_a_lost_step_pod_is_a_failed_node_that_is_free_again(
     cluster.assert_given_back(job_id, node)
 
 
+@pytest.mark.alone
 def test_a_node_rebooted_in_mid_script_fails_with_that_reason(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[-1]
     before = cluster.get("node", node)["status"]["nodeInfo"]["bootID"]
     cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-boot*")
     script = "touch /run/e2e-boot; until test -e /run/e2e-boot-go; do sleep 0.2; done; systemctl reboot; sleep 3000"
@@ -129,6 +131,7 @@ def without_the_service(cluster: Cluster, api: Api) -> Iterator[None]:
         wait_for("it to serve", lambda: serves(api))
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_jobs_end_as_they_must_while_there_is_no_service(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
     good, bad, spared = cluster.nodes()[:3]
@@ -180,11 +183,11 @@ def full_node(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("delete", "node", name, "--ignore-not-found")
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_node_that_leaves_before_its_turn_gives_its_place_to_the_next(
-    cluster: Cluster, api: Api, addon: Callable[..., str], full_node: str
+    cluster: Cluster, api: Api, addon: Callable[..., str], full_node: str, node: str
 ) -> None:
-    node = cluster.nodes()[0]
     # The taint of a node that is new goes by itself, the plan need not wait for that.
     body: dict[str, Any] = {"batchCount": 1, "availableRatio": 0.5, "isTolerateAll": True}
     job_id = api.create(name="leaves", inputs=inputs(addon("true"), nodes=[full_node, node]), **body)

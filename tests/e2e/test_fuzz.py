@@ -25,10 +25,10 @@ def token(cluster: Cluster, admin: str) -> str:
 
 
 @pytest.fixture
-def accepted(cluster: Cluster, token: str, addon: Callable[..., str]) -> Iterator[str]:
+def accepted(cluster: Cluster, token: str, addon: Callable[..., str], node: str) -> Iterator[str]:
     """Orders that can run, as the hooks of schemathesis take them; what became of them is deleted."""
     name = f"fuzz-{secrets.token_hex(3)}"
-    body = {"name": name, "type": "addon", "inputs": inputs(addon("true"), nodes=cluster.nodes()[:1])}
+    body = {"name": name, "type": "addon", "inputs": inputs(addon("true"), nodes=[node])}
     yield json.dumps([{"key": f"{name}-{number}", "body": {**body, "timeoutSecond": number}} for number in (100, 101)])
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=cluster.facts["url"], headers=headers, timeout=60, verify=cluster.trust) as api:

@@ -156,10 +156,10 @@ def quoted(text: bytes) -> str:
 
 
 def test_a_hostile_name_runs_as_text_and_is_kept_as_it_was(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
     """In the record, in the Workflow and on the node."""
-    node, proof = cluster.nodes()[0], f"/run/pwned-{secrets.token_hex(4)}"
+    proof = f"/run/pwned-{secrets.token_hex(4)}"
     name = f"{{{{workflow.uid}}}} $(touch {proof}) `touch {proof}` ../ \u202e <b>{{{{=1+1}}}}</b>"
     template = addon(f"echo '{{{{workflow.name}}}}'; test ! -e {proof}")
     job_id = api.create(name=name, inputs=inputs(template, nodes=[node]), excludedNodes=["{{workflow.name}}"])
@@ -175,9 +175,9 @@ def test_a_hostile_name_runs_as_text_and_is_kept_as_it_was(
 
 
 @pytest.mark.long
-def test_a_hostile_check_is_handed_its_text_as_it_was(cluster: Cluster, api: Api) -> None:
+def test_a_hostile_check_is_handed_its_text_as_it_was(cluster: Cluster, api: Api, node: str) -> None:
     """What a preflight job is given reaches its script byte for byte, and nothing of it is run on the way."""
-    node, proof = cluster.nodes()[0], f"pwned-{secrets.token_hex(4)}"
+    proof = f"pwned-{secrets.token_hex(4)}"
     evil = f"{{{{workflow.uid}}}} $(touch /tmp/{proof}) `touch /tmp/{proof}` '\"; {{{{=1+1}}}} <b>\\n"
     wanted = base64.b64encode(evil.encode()).decode()
     compare = f'import base64, os, sys; sys.exit(base64.b64encode(os.environ["EVIL"].encode()).decode() != "{wanted}")'

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.cluster_fixtures import Take
 from tests.e2e.live import SLEEPER, Api, Cluster, inputs, wait_for
-
-pytestmark = pytest.mark.usefixtures("nothing_ends")
 
 
 @pytest.fixture
@@ -41,9 +40,8 @@ def workload(cluster: Cluster) -> Iterator[Callable[[str], str]]:
 
 
 def test_a_second_job_on_the_same_node_waits_and_says_for_whom(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[0]
     cluster.on_host(node, "rm", "-f", "/run/opsjobs-e2e-go", "/run/opsjobs-e2e-first")
     first_addon = addon("touch /run/opsjobs-e2e-first; until test -e /run/opsjobs-e2e-go; do sleep 0.2; done")
     first = api.create(name="first", inputs=inputs(first_addon, nodes=[node]))
@@ -64,16 +62,13 @@ def test_a_second_job_on_the_same_node_waits_and_says_for_whom(
 
 
 def test_a_busy_node_waits_cordoned_and_holds_up_no_idle_node(
-    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str], idle_nodes: Take
 ) -> None:
-    nodes = cluster.nodes()[:3]
-    busy, idle = nodes[0], nodes[1:]
+    busy, idle = mine = idle_nodes(2)
     pod = workload(busy)
-    job_id = api.create(name="upgrade", inputs=inputs(addon("true"), nodes=nodes), batchCount=1, securityUpgrade=True)
+    job_id = api.create(name="upgrade", inputs=inputs(addon("true"), nodes=mine), batchCount=1, securityUpgrade=True)
 
-    job = api.until(
-        job_id, "the idle nodes", lambda job: all(api.node(job, name)["phase"] == "Succeeded" for name in idle)
-    )
+    job = api.until(job_id, "the idle node", lambda job: api.node(job, idle)["phase"] == "Succeeded")
 
     assert api.node(job, busy)["phase"] == "Waiting"
     assert pod in api.node(job, busy)["message"]
@@ -82,44 +77,41 @@ def test_a_busy_node_waits_cordoned_and_holds_up_no_idle_node(
     assert marks["opsjob.io/cordoned-by"] == job_id
     cluster.kubectl("delete", "pod", pod, "-n", "default")
     assert api.finished(job_id)["phase"] == "Succeeded"
-    assert [cluster.cordon_of(name) for name in nodes] == [(False, {})] * 3
+    assert [cluster.cordon_of(name) for name in mine] == [(False, {})] * 2
 
 
 def test_a_stop_while_a_node_waits_puts_its_cordon_back(
-    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str], idle_node: str
 ) -> None:
-    node = cluster.nodes()[0]
-    workload(node)
-    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[node]), securityUpgrade=True)
-    wait_for("the cordon", lambda: cluster.cordon_of(node)[0])
+    workload(idle_node)
+    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[idle_node]), securityUpgrade=True)
+    wait_for("the cordon", lambda: cluster.cordon_of(idle_node)[0])
     api.stop(job_id)
     job = api.finished(job_id)
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Stopped")
-    assert cluster.cordon_of(node) == (False, {})
-    assert cluster.lease_of(node) is None
+    assert cluster.cordon_of(idle_node) == (False, {})
+    assert cluster.lease_of(idle_node) is None
 
 
 @pytest.mark.long
 def test_a_timeout_while_a_node_waits_puts_its_cordon_back(
-    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], workload: Callable[[str], str], idle_node: str
 ) -> None:
-    node = cluster.nodes()[0]
-    pod = workload(node)
+    pod = workload(idle_node)
     body: dict[str, Any] = {"securityUpgrade": True, "timeoutSecond": 40}
-    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[node]), **body)
-    wait_for("the cordon", lambda: cluster.cordon_of(node)[0])
-    cluster.assert_cordoned_by(job_id, node)
+    job_id = api.create(name="waits", inputs=inputs(addon("true"), nodes=[idle_node]), **body)
+    wait_for("the cordon", lambda: cluster.cordon_of(idle_node)[0])
+    cluster.assert_cordoned_by(job_id, idle_node)
     job = api.finished(job_id)
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
-    assert api.node(job, node)["phase"] == "Skipped"
-    assert pod in api.node(job, node)["message"]
-    cluster.assert_given_back(job_id, node)
+    assert api.node(job, idle_node)["phase"] == "Skipped"
+    assert pod in api.node(job, idle_node)["message"]
+    cluster.assert_given_back(job_id, idle_node)
 
 
 def test_a_reboot_waits_for_the_addon_job_that_has_the_node(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
-    node = cluster.nodes()[0]
     cluster.on_host(node, "sh", "-c", "rm -f /run/opsjobs-e2e-go /run/opsjobs-e2e-first")
     script = "touch /run/opsjobs-e2e-first; until test -e /run/opsjobs-e2e-go; do sleep 0.2; done"
     first = api.create(name="first", inputs=inputs(addon(script), nodes=[node]))
@@ -138,34 +130,34 @@ def test_a_reboot_waits_for_the_addon_job_that_has_the_node(
     cluster.assert_given_back(first, node)
 
 
-def test_a_node_that_a_person_cordoned_stays_cordoned(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
-    node = cluster.nodes()[0]
-    cluster.kubectl("cordon", node)
+def test_a_node_that_a_person_cordoned_stays_cordoned(
+    cluster: Cluster, api: Api, addon: Callable[..., str], idle_node: str
+) -> None:
+    cluster.kubectl("cordon", idle_node)
     try:
-        body: dict[str, Any] = {"name": "cordoned", "inputs": inputs(addon("true"), nodes=[node])}
+        body: dict[str, Any] = {"name": "cordoned", "inputs": inputs(addon("true"), nodes=[idle_node])}
         refused = api.client.post("/api/v1/opsjobs", json={"type": "addon", **body})
         assert refused.status_code == 400
         assert "cordoned" in refused.json()["errorMessage"]
         job = api.finished(api.create(**body, isTolerateAll=True, securityUpgrade=True))
         assert job["phase"] == "Succeeded"
-        assert cluster.cordon_of(node) == (True, {})
+        assert cluster.cordon_of(idle_node) == (True, {})
     finally:
-        cluster.kubectl("uncordon", node)
+        cluster.kubectl("uncordon", idle_node)
 
 
 @pytest.mark.long
 def test_a_tainted_node_is_left_out_unless_all_is_tolerated(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], two_nodes: list[str]
 ) -> None:
-    nodes = cluster.nodes()[:2]
-    cluster.kubectl("taint", "node", nodes[0], "e2e=yes:NoSchedule")
+    cluster.kubectl("taint", "node", two_nodes[0], "e2e=yes:NoSchedule")
     try:
-        body: dict[str, Any] = {"name": "tainted", "inputs": inputs(addon("true"), nodes=nodes)}
+        body: dict[str, Any] = {"name": "tainted", "inputs": inputs(addon("true"), nodes=two_nodes)}
         without = api.finished(api.create(**body))
-        assert [node["name"] for node in without["plan"]["nodes"]] == [nodes[1]]
-        assert without["plan"]["excluded"][0]["name"] == nodes[0]
+        assert [node["name"] for node in without["plan"]["nodes"]] == [two_nodes[1]]
+        assert without["plan"]["excluded"][0]["name"] == two_nodes[0]
         assert "e2e=yes:NoSchedule" in without["plan"]["excluded"][0]["reason"]
         with_all = api.finished(api.create(**body, isTolerateAll=True))
         assert [node["phase"] for node in with_all["plan"]["nodes"]] == ["Succeeded", "Succeeded"]
     finally:
-        cluster.kubectl("taint", "node", nodes[0], "e2e-")
+        cluster.kubectl("taint", "node", two_nodes[0], "e2e-")

@@ -11,10 +11,8 @@ NAME = "e2e-greeter"
 
 
 @pytest.fixture
-def node(cluster: Cluster) -> str:
-    if not cluster.facts["containers"]:
-        pytest.skip("the nodes of a cluster that is not ours are not rebooted from below")
-    return cluster.nodes()[-1]
+def node(idle_node: str) -> str:
+    return idle_node
 
 
 @pytest.fixture
@@ -45,10 +43,10 @@ def greeter(cluster: Cluster, node: str) -> Any:
     cluster.kubectl("delete", "pod,service", NAME, "-n", NAMESPACE, "--wait=false")
 
 
-def greeting(cluster: Cluster, address: str) -> str:
+def greeting(cluster: Cluster, address: str, asking: str) -> str:
     """What the service answers, asked from another node through kube-proxy and the routes between nodes."""
     ask = f"exec 3<>/dev/tcp/{address}/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
-    return cluster.on_host(cluster.nodes()[0], "timeout", "2", "bash", "-c", ask, check=False)
+    return cluster.on_host(asking, "timeout", "2", "bash", "-c", ask, check=False)
 
 
 def boot_id(cluster: Cluster, node: str) -> str:
@@ -60,8 +58,11 @@ def ready(cluster: Cluster, node: str) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def test_a_rebooted_node_comes_back_with_its_pods_and_its_routes(cluster: Cluster, node: str, greeter: str) -> None:
-    wait_for("an answer before the reboot", lambda: "hello" in greeting(cluster, greeter))
+def test_a_rebooted_node_comes_back_with_its_pods_and_its_routes(
+    cluster: Cluster, node: str, greeter: str, workload_nodes: list[str]
+) -> None:
+    asking = workload_nodes[0]
+    wait_for("an answer before the reboot", lambda: "hello" in greeting(cluster, greeter, asking))
     before = boot_id(cluster, node)
 
     cluster.on_host(node, "systemctl", "reboot")
@@ -69,7 +70,7 @@ def test_a_rebooted_node_comes_back_with_its_pods_and_its_routes(cluster: Cluste
     wait_for("another boot id", lambda: boot_id(cluster, node) != before and ready(cluster, node))
     pod = wait_for("the pod to have started again", lambda: restarted(cluster))
     assert pod["spec"]["nodeName"] == node
-    wait_for("an answer after the reboot", lambda: "hello" in greeting(cluster, greeter))
+    wait_for("an answer after the reboot", lambda: "hello" in greeting(cluster, greeter, asking))
     assert cluster.on_host(node, "systemctl", "is-system-running").strip() == "running"
 
 

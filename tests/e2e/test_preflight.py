@@ -14,7 +14,8 @@ import jsonschema_rs
 import pytest
 
 from service.api.examples import PREFLIGHT
-from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, wait_for
+from tests.cluster_fixtures import Take
+from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, inputs, wait_for
 from workflow_templates.objects import Place, Store
 from workflow_templates.sigv4 import Signer
 
@@ -45,9 +46,10 @@ def store(cluster: Cluster) -> Iterator[Store]:
         yield Store(http, place, Signer(access_key, secret_key, "us-east-1"))
 
 
-def check(api: Api, image: str, script: str, **body: Any) -> str:
+def check(api: Api, image: str, script: str, nodes: list[str], **body: Any) -> str:
+    """Begin a script on nodes of the test's own; answers the job's id."""
     entry_point = base64.b64encode(script.encode()).decode()
-    defaults = {"name": "e2e preflight", "type": "preflight", "inputs": IN_THE_CLUSTER}
+    defaults = {"name": "e2e preflight", "type": "preflight", "inputs": inputs(nodes=nodes)}
     return api.create(**(defaults | {"image": image, "entryPoint": entry_point} | body))
 
 
@@ -82,8 +84,9 @@ def given_back(cluster: Cluster, *nodes: str) -> bool:
     return all(cluster.cordon_of(node) == (False, {}) and cluster.lease_of(node) is None for node in nodes)
 
 
-def test_the_documents_example(cluster: Cluster, api: Api, image: str) -> None:
+def test_the_documents_example(cluster: Cluster, api: Api, image: str, store: Store, nodes: Take) -> None:
     """As it is, but for its image and its cluster: it asks for more than these nodes have."""
+    mine = nodes(4)
     body = PREFLIGHT | {"image": image, "inputs": IN_THE_CLUSTER, "excludedNodes": ["control-plane"]}
     job = api.finished(api.create(**body))
     assert set(job) >= DOCUMENTED
@@ -91,19 +94,20 @@ def test_the_documents_example(cluster: Cluster, api: Api, image: str) -> None:
         name: PREFLIGHT[name] for name in ("env", "resource", "entryPoint", "isTolerateAll", "hostpath")
     }
     assert job["phase"] == "Failed"
-    for node in cluster.nodes():
+    for node in mine:
         message = api.node(job, node)["message"]
         assert "could not be started within" in message
         assert "Insufficient" in message
-    assert json.loads(outputs(job)["failedNodes"]) == cluster.nodes()
-    wait_for("the nodes to be given back", lambda: given_back(cluster, *cluster.nodes()))
+    assert json.loads(outputs(job)["failedNodes"]) == mine
+    assert report(store, job)["control-plane"]["status"] == "skip"
+    wait_for("the nodes to be given back", lambda: given_back(cluster, *mine))
 
 
 @pytest.mark.long
-def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: Api, image: str) -> None:
+def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: Api, image: str, nodes: Take) -> None:
     """It asks for less, its directory is made, and the quote is closed that its command leaves open."""
-    nodes = cluster.nodes()
-    for node in nodes:
+    mine = nodes(4)
+    for node in mine:
         cluster.on_host(node, "mkdir", "-p", "/nfs_models")
     lowered = {"cpu": "50m", "memory": "32Mi"}
     command = base64.b64encode(b"sh -c 'echo '").decode()
@@ -111,7 +115,7 @@ def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: 
     try:
         job = api.finished(api.create(**(PREFLIGHT | body | {"excludedNodes": ["control-plane"]})))
     finally:
-        for node in nodes:
+        for node in mine:
             cluster.on_host(node, "rmdir", "/nfs_models", check=False)
     assert set(job) >= DOCUMENTED
     assert job["phase"] == "Succeeded", job
@@ -136,8 +140,9 @@ def test_the_documents_example_with_what_nodes_here_have(cluster: Cluster, api: 
     assert outputs(job)["report"] == f"s3://{BUCKET}/preflight/{job['jobId']}/report.json"
 
 
-def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    nodes = cluster.nodes()
+def test_all_healthy_with_everything_a_check_may_use(
+    cluster: Cluster, api: Api, image: str, store: Store, two_nodes: list[str]
+) -> None:
     script = """
         set -eu
         test "$GREETING" = '{{workflow.name}} "$HOME" it'"'"'s'
@@ -151,14 +156,14 @@ def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api,
     """
     env = {"GREETING": '{{workflow.name}} "$HOME" it\'s', "API_TOKEN": "sesame"}
     resource = {"cpu": "50m", "memory": "64Mi", "sharedMemory": "16Mi", "ephemeralStorage": "64Mi"}
-    job_id = check(api, image, script, env=env, resource=resource, hostpath=["/var/log"])
+    job_id = check(api, image, script, two_nodes, env=env, resource=resource, hostpath=["/var/log"])
     job = api.finished(job_id)
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Succeeded", "Succeed"), job
     assert job["env"] == env | {"API_TOKEN": "***"}
-    assert json.loads(outputs(job)["healthyNodes"]) == nodes
+    assert json.loads(outputs(job)["healthyNodes"]) == two_nodes
     assert json.loads(outputs(job)["failedNodes"]) == []
     found = report(store, job)
-    for rank, node in enumerate(nodes):
+    for rank, node in enumerate(two_nodes):
         assert (found[node]["status"], found[node]["exitCode"]) == ("pass", 0)
         assert found[node]["checks"][0] | {"value": 12.5} == {
             "name": "disk",
@@ -169,15 +174,14 @@ def test_all_healthy_with_everything_a_check_may_use(cluster: Cluster, api: Api,
             "suggestedAction": "",
         }
         assert f"{node} is number {rank} of {job_id}" in found[node]["lastLines"]
-    assert found["control-plane"]["status"] == "skip"
     assert len(ET.fromstring(stored(store, job, "junit.xml"))) == len(found)  # noqa: S314 - our own report
     assert ET.fromstring(stored(store, job, "matrix.svg")).tag.endswith("svg")  # noqa: S314 - our own report
     assert shown_by_argo(cluster, job["jobId"]) == stored(store, job, "matrix.svg")
-    wait_for("the nodes to be given back", lambda: given_back(cluster, *nodes))
+    wait_for("the nodes to be given back", lambda: given_back(cluster, *two_nodes))
 
 
-def test_unhealthy_nodes_are_named_with_their_reasons(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    bad, unsure, *good = cluster.nodes()
+def test_unhealthy_nodes_are_named_with_their_reasons(api: Api, image: str, store: Store, nodes: Take) -> None:
+    bad, unsure, *good = mine = nodes(3)
     found_bad = json.dumps({"checks": [{"name": "xid", "ok": False, "reason": "<79>", "action": "reboot"}]})
     script = f"""
         case $NODE_NAME in
@@ -185,7 +189,7 @@ def test_unhealthy_nodes_are_named_with_their_reasons(cluster: Cluster, api: Api
         {unsure}) exit 2 ;;
         esac
     """
-    job = api.finished(check(api, image, script, resource={"cpu": "20m"}))
+    job = api.finished(check(api, image, script, mine, resource={"cpu": "20m"}))
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Failed")
     for part in (bad, "the GPU fell off the bus", unsure, "could not be tested"):
         assert part in job["conditions"][-1]["message"]
@@ -205,21 +209,22 @@ def marks_of(cluster: Cluster, node: str) -> tuple[bool, bool]:
     return "opsjob.io/unhealthy" in keys, found["metadata"]["labels"].get("opsjob.io/preflight") == "failed"
 
 
-def test_a_node_that_failed_is_marked_until_it_passes(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    bad, unsure, good, *_ = cluster.nodes()
+def test_a_node_that_failed_is_marked_until_it_passes(
+    cluster: Cluster, api: Api, image: str, store: Store, nodes: Take
+) -> None:
+    bad, unsure, good = mine = nodes(3)
     other = {"key": "e2e", "value": "other", "effect": "PreferNoSchedule"}
     cluster.kubectl("taint", "node", bad, "e2e=other:PreferNoSchedule", "--overwrite")
-    here = [{"name": "node", "value": node} for node in (bad, unsure, good)]
     try:
         script = f"case $NODE_NAME in {bad}) exit 1 ;; {unsure}) no-such-tool ;; esac"
-        job = api.finished(check(api, image, script, inputs=here))
+        job = api.finished(check(api, image, script, mine))
         assert job["phase"] == "Failed"
         assert "exit code 127" in api.node(job, unsure)["message"]
         found = report(store, job)
         assert [found[node]["status"] for node in (bad, unsure, good)] == ["fail", "error", "pass"]
         assert [marks_of(cluster, node) for node in (bad, good)] == [(True, True), (False, False)]
         unknown = marks_of(cluster, unsure)
-        assert api.finished(check(api, image, "true", inputs=here[:1]))["phase"] == "Succeeded"
+        assert api.finished(check(api, image, "true", [bad]))["phase"] == "Succeeded"
         assert marks_of(cluster, bad) == (False, False)
         assert marks_of(cluster, unsure) == unknown, "nobody knows more of it than before"
         assert other in cluster.get("node", bad)["spec"]["taints"], "another's taint stays"
@@ -262,46 +267,46 @@ END
 """
 
 
-def test_checks_find_each_other_by_name(cluster: Cluster, api: Api, image: str, store: Store) -> None:
-    job = api.finished(check(api, image, AMONG_PEERS, timeoutSecond=240))
+def test_checks_find_each_other_by_name(api: Api, image: str, store: Store, nodes: Take) -> None:
+    mine = nodes(3)
+    job = api.finished(check(api, image, AMONG_PEERS, mine, timeoutSecond=240))
     assert job["phase"] == "Succeeded", job
     found = report(store, job)
-    for node in cluster.nodes():
-        assert f"reached {' '.join(cluster.nodes())}" in found[node]["lastLines"]
+    for node in mine:
+        assert f"reached {' '.join(mine)}" in found[node]["lastLines"]
 
 
 GPU = "nvidia.com/gpu"
 
 
 @pytest.fixture
-def gpus(cluster: Cluster) -> Iterator[tuple[str, str]]:
+def gpus(cluster: Cluster, two_nodes: list[str]) -> Iterator[list[str]]:
     """Two nodes that say that they have two GPUs each, which nobody hands out."""
-    chosen = cluster.nodes()[0], cluster.nodes()[1]
 
     def change(node: str, operation: dict[str, str]) -> None:
         path = f"/status/capacity/{GPU.replace('/', '~1')}"
         patch = json.dumps([operation | {"path": path}])
         cluster.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", patch)
 
-    for node in chosen:
+    for node in two_nodes:
         change(node, {"op": "add", "value": "2"})
 
     def offered() -> bool:
         """The kubelet makes what can be given out of it at its next report."""
-        return all(cluster.get("node", node)["status"]["allocatable"].get(GPU) == "2" for node in chosen)
+        return all(cluster.get("node", node)["status"]["allocatable"].get(GPU) == "2" for node in two_nodes)
 
     wait_for("the GPUs to be offered", offered)
-    yield chosen
-    for node in chosen:
+    yield two_nodes
+    for node in two_nodes:
         change(node, {"op": "remove"})
 
 
 def test_gpus_are_asked_for_by_the_name_of_their_vendor(
-    cluster: Cluster, api: Api, image: str, store: Store, gpus: tuple[str, str]
+    cluster: Cluster, api: Api, image: str, store: Store, gpus: list[str]
 ) -> None:
     one, other = gpus
-    few = check(api, image, "true", inputs=[{"name": "node", "value": one}], resource={"gpu": "1"})
-    many = check(api, image, "true", inputs=[{"name": "node", "value": other}], resource={"gpu": "9"})
+    few = check(api, image, "true", [one], resource={"gpu": "1"})
+    many = check(api, image, "true", [other], resource={"gpu": "9"})
     assert api.finished(few)["phase"] == "Succeeded"
     job = api.finished(many)
     assert job["phase"] == "Failed"
@@ -312,9 +317,9 @@ def test_gpus_are_asked_for_by_the_name_of_their_vendor(
 
 
 @pytest.fixture
-def workspace(cluster: Cluster) -> Iterator[tuple[str, str]]:
+def workspace(cluster: Cluster, two_nodes: list[str]) -> Iterator[tuple[str, str]]:
     """A workspace of two nodes, and a workload in it on the second of them."""
-    name, (one, other) = f"e2e-{uuid.uuid4().hex[:6]}", cluster.nodes()[:2]
+    name, (one, other) = f"e2e-{uuid.uuid4().hex[:6]}", two_nodes
     label = f"opsjob.io/workspace={name}"
     pod = {"nodeName": other, "terminationGracePeriodSeconds": 0, "containers": [SLEEPER]}
     cluster.apply(
@@ -330,12 +335,12 @@ def workspace(cluster: Cluster) -> Iterator[tuple[str, str]]:
 
 
 def test_in_a_workspace_and_where_a_workload_runs(
-    cluster: Cluster, api: Api, image: str, store: Store, workspace: tuple[str, str]
+    api: Api, image: str, store: Store, workspace: tuple[str, str], two_nodes: list[str]
 ) -> None:
-    one, other, *_ = cluster.nodes()
+    one, other = two_nodes
     space, workload = workspace
-    first = check(api, image, "true", inputs=[{"name": "workspace", "value": space}], resource={"replica": 1})
-    second = check(api, image, "true", inputs=[{"name": "workload", "value": workload}])
+    first = check(api, image, "true", [], inputs=[{"name": "workspace", "value": space}], resource={"replica": 1})
+    second = check(api, image, "true", [], inputs=[{"name": "workload", "value": workload}])
     job = api.finished(first)
     assert (job["phase"], job["workspaceId"]) == ("Succeeded", space), job
     found = report(store, job)
@@ -346,7 +351,9 @@ def test_in_a_workspace_and_where_a_workload_runs(
     assert json.loads(outputs(job)["healthyNodes"]) == [other]
 
 
-def test_a_node_that_is_not_ready_is_left_out_and_said_so(cluster: Cluster, api: Api, image: str) -> None:
+def test_a_node_that_is_not_ready_is_left_out_and_said_so(
+    cluster: Cluster, api: Api, image: str, two_nodes: list[str]
+) -> None:
     ghost = f"ghost-{uuid.uuid4().hex[:6]}"
     cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": ghost}})
     try:
@@ -364,9 +371,9 @@ def test_a_node_that_is_not_ready_is_left_out_and_said_so(cluster: Cluster, api:
     assert answer.status_code == 200, answer.text
     plan = answer.json()["plan"]
     reasons = {node["name"]: node["reason"] for node in plan["excluded"]}
-    assert [node["name"] for node in plan["nodes"]] == cluster.nodes()[:1]
+    (chosen,) = [node["name"] for node in plan["nodes"]]
     assert "is NotReady" in reasons[ghost]
-    assert "resource.replica" in reasons[cluster.nodes()[1]]
+    assert {chosen} | {name for name, why in reasons.items() if "resource.replica" in why} >= set(two_nodes)
 
 
 def test_every_fault_of_a_request_is_named_in_one_answer(api: Api) -> None:
@@ -380,13 +387,13 @@ def test_every_fault_of_a_request_is_named_in_one_answer(api: Api) -> None:
 
 
 @pytest.mark.long  # as with addon jobs, which test_lent_nodes.py watches each time
-def test_a_second_job_on_the_same_node_waits_and_says_for_whom(cluster: Cluster, api: Api, image: str) -> None:
-    node = cluster.nodes()[0]
-    here = [{"name": "node", "value": node}]
-    first = check(api, image, "while [ ! -e /var/log/e2e-go ]; do sleep 1; done", inputs=here, hostpath=["/var/log"])
+def test_a_second_job_on_the_same_node_waits_and_says_for_whom(
+    cluster: Cluster, api: Api, image: str, node: str
+) -> None:
+    first = check(api, image, "while [ ! -e /var/log/e2e-go ]; do sleep 1; done", [node], hostpath=["/var/log"])
     try:
         api.until(first, "the first at work", lambda job: api.node(job, node)["phase"] == "Running")
-        second = check(api, image, "true", inputs=here)
+        second = check(api, image, "true", [node])
         api.until(second, "to be told whom it waits for", lambda job: first in job["conditions"][-1]["message"])
     finally:
         cluster.on_host(node, "touch", "/var/log/e2e-go")

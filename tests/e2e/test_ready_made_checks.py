@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster_fixtures import Take
 from tests.e2e.live import Api, Cluster
 from tests.e2e.test_preflight import check, image, outputs, report, store
 from workflow_templates.objects import Store
@@ -29,8 +30,8 @@ XID = "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus."
 Nodes = dict[str, dict[str, Any]]
 
 
-def begin(api: Api, image: str, script: str, **env: str) -> str:
-    return check(api, image, script, env=env, resource=SMALL, hostpath=["/var/log"], timeoutSecond=240)
+def begin(api: Api, image: str, script: str, nodes: list[str], **env: str) -> str:
+    return check(api, image, script, nodes, env=env, resource=SMALL, hostpath=["/var/log"], timeoutSecond=240)
 
 
 def values(node: dict[str, Any]) -> dict[str, Any]:
@@ -41,20 +42,20 @@ def ready_made(name: str) -> str:
     return (CHECKS / f"{name}.sh").read_text()
 
 
-def passed(cluster: Cluster, store: Store, job: dict[str, Any]) -> list[dict[str, Any]]:
+def passed(store: Store, job: dict[str, Any], nodes: list[str]) -> list[dict[str, Any]]:
     """Each node's line of a report in which all are healthy."""
     found = report(store, job)
     assert job["phase"] == "Succeeded", (job["conditions"][-1]["message"], found)
-    return [found[node] for node in cluster.nodes()]
+    return [found[node] for node in nodes]
 
 
 def test_a_disk_with_too_little_room_is_unhealthy_with_the_reason(
-    cluster: Cluster, api: Api, image: str, store: Store
+    api: Api, image: str, store: Store, two_nodes: list[str]
 ) -> None:
-    job = api.finished(begin(api, image, ready_made("disk"), DISK_MIN_FREE_GIB="1000000000"))
+    job = api.finished(begin(api, image, ready_made("disk"), two_nodes, DISK_MIN_FREE_GIB="1000000000"))
     assert job["phase"] == "Failed"
     assert "GiB free, less than 1000000000 GiB" in job["conditions"][-1]["message"]
-    for node in cluster.nodes():
+    for node in two_nodes:
         found = report(store, job)[node]
         assert (found["status"], found["exitCode"]) == ("fail", 1)
         assert "disk: disk /var/log: " in found["reason"]
@@ -63,20 +64,20 @@ def test_a_disk_with_too_little_room_is_unhealthy_with_the_reason(
 
 
 @pytest.fixture
-def log(cluster: Cluster) -> Iterator[str]:
-    """A kernel log on every node, with an Xid on the first."""
+def log(cluster: Cluster, two_nodes: list[str]) -> Iterator[str]:
+    """A kernel log on both nodes, with an Xid on the first."""
     stamp = datetime.now(UTC).isoformat()
-    for node in cluster.nodes():
-        said = XID if node == cluster.nodes()[0] else "Linux version 6.1.0"
+    for node in two_nodes:
+        said = XID if node == two_nodes[0] else "Linux version 6.1.0"
         cluster.on_host(node, "sh", "-c", f"echo '{stamp} {node} kernel: [  1.0] {said}' > {LOG}")
     yield LOG
-    for node in cluster.nodes():
+    for node in two_nodes:
         cluster.on_host(node, "rm", "-f", LOG)
 
 
-def test_kernel(cluster: Cluster, api: Api, image: str, store: Store, log: str) -> None:
-    job = api.finished(begin(api, image, ready_made("kernel"), KERNEL_LOGS=log))
-    bad, *good = cluster.nodes()
+def test_kernel(api: Api, image: str, store: Store, log: str, two_nodes: list[str]) -> None:
+    job = api.finished(begin(api, image, ready_made("kernel"), two_nodes, KERNEL_LOGS=log))
+    bad, *good = two_nodes
     assert outputs(job)["failedNodes"] == f'["{bad}"]'
     found = report(store, job)
     assert values(found[bad])["kernel-xid"] == 1
@@ -85,14 +86,14 @@ def test_kernel(cluster: Cluster, api: Api, image: str, store: Store, log: str) 
         assert values(found[node]) == {name: 1 if name == "kernel-log" else 0 for name in values(found[bad])}
 
 
-def test_those_that_need_one_node_in_one_job(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+def test_those_that_need_one_node_in_one_job(api: Api, image: str, store: Store, node: str) -> None:
     """All nodes here have one clock, and the server that the clock's check asks is the API server on it."""
     paths = [str(CHECKS / f"{name}.sh") for name in ("disk", "clock", "memory", "cpu")]
     made = subprocess.run(["/bin/sh", CHECKS / "combine.sh", *paths], capture_output=True, text=True, check=True)
     room = {"DISK_MIN_FREE_GIB": "0.01", "DISK_MIN_FREE_PERCENT": "0"}
-    job = api.finished(begin(api, image, made.stdout, **LITTLE_MEMORY, **SHORT_CPU, **room))
-    for node in passed(cluster, store, job):
-        measured = values(node)
+    job = api.finished(begin(api, image, made.stdout, [node], **LITTLE_MEMORY, **SHORT_CPU, **room))
+    for found in passed(store, job, [node]):
+        measured = values(found)
         # It found the host directory by itself, and that one alone.
         assert {name for name in measured if name.startswith(("disk", "inodes"))} == {
             "disk /var/log",
@@ -108,11 +109,12 @@ def test_those_that_need_one_node_in_one_job(cluster: Cluster, api: Api, image: 
         assert 0 < measured["cpu-evenness"] <= 100
 
 
-def test_network(cluster: Cluster, api: Api, image: str, store: Store) -> None:
+def test_network(api: Api, image: str, store: Store, nodes: Take) -> None:
+    mine = nodes(3)
     env = {"NETWORK_MAX_MS": "5000", "NETWORK_MIN_MIBS": "0.1", "NETWORK_WAIT_SECONDS": "120"}
-    job = api.finished(begin(api, image, ready_made("network"), **env))
-    for node in passed(cluster, store, job):
-        others = {f"to {other}" for other in cluster.nodes() if other != node["name"]}
+    job = api.finished(begin(api, image, ready_made("network"), mine, **env))
+    for node in passed(store, job, mine):
+        others = {f"to {other}" for other in mine if other != node["name"]}
         assert {"peers", "latency", "throughput"} | others == set(values(node))
         assert values(node)["peers"] == len(others)
         assert values(node)["latency"] > 0

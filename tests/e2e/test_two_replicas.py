@@ -11,7 +11,7 @@ import pytest
 from tests import postgresql
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), pytest.mark.usefixtures("two")]
+pytestmark = [pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(1800), pytest.mark.usefixtures("two")]
 
 SECRET = "e2e-database"
 CHART = "charts/opsjobs"
@@ -53,11 +53,10 @@ def leader(cluster: Cluster) -> str:
 
 
 def test_the_leader_is_killed_in_mid_job_and_the_other_goes_on(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
     wait_for("two services", lambda: len(cluster.ready_services()) == 2)
     wait_for("a leader", lambda: leader(cluster))
-    node = cluster.nodes()[0]
     cluster.on_host(node, "sh", "-c", "rm -f /run/e2e-two*")
     script = "echo run >> /run/e2e-two-runs; until test -e /run/e2e-two-go; do sleep 0.2; done"
     job_id = api.create(name="two replicas", inputs=inputs(addon(script), nodes=[node]))
@@ -73,10 +72,10 @@ def test_the_leader_is_killed_in_mid_job_and_the_other_goes_on(
 
 
 def test_one_key_sent_to_both_is_one_job_and_both_answer_alike(
-    cluster: Cluster, api: Api, addon: Callable[..., str]
+    cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
     wait_for("two services", lambda: len(cluster.ready_services()) == 2)
-    template, node = addon("true"), cluster.nodes()[0]
+    template = addon("true")
     key = {"Idempotency-Key": f"two-{template}"}
     # Each request is a connection of its own, and the Service spreads them.
     ids = {api.create(name="once", inputs=inputs(template, nodes=[node]), headers=key) for _ in range(12)}

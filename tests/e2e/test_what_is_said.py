@@ -22,8 +22,8 @@ def audited(cluster: Cluster, request_id: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_each_change_is_one_audit_line(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
-    node, ticket = cluster.nodes()[0], f"ticket-{secrets.token_hex(4)}"
+def test_each_change_is_one_audit_line(cluster: Cluster, api: Api, addon: Callable[..., str], node: str) -> None:
+    ticket = f"ticket-{secrets.token_hex(4)}"
     body = {"type": "addon", "name": "audited", "inputs": inputs(addon("true"), nodes=[node])}
     headers = {"X-Request-Id": ticket}
     api.client.post(JOBS, params={"dryRun": "true"}, headers=headers, json=body)
@@ -58,14 +58,14 @@ def test_no_token_is_in_the_log(cluster: Cluster, api: Api, where: str) -> None:
     assert not [part for part in token.split(".") if len(part) > 16 and part in log]
 
 
-def test_a_seeded_secret_is_nowhere_but_in_its_pod(cluster: Cluster, api: Api) -> None:
+def test_a_seeded_secret_is_nowhere_but_in_its_pod(cluster: Cluster, api: Api, node: str) -> None:
     """Neither in an answer, the log, the Workflow, a ConfigMap, an Event, nor in the records' own file."""
     seed = f"seed{secrets.token_hex(12)}"
     env = {"HF_TOKEN": f"{seed}a", "DB_PASSWORD": f"{seed}b", "API_KEY": f"{seed}c", "CHECK_DISK": "plain"}
     body = {
         "type": "preflight",
         "name": "keeps a secret",
-        "inputs": [{"name": "node", "value": cluster.nodes()[0]}],
+        "inputs": [{"name": "node", "value": node}],
         "image": cluster.image,
         "entryPoint": "dGVzdCAtbiAiJEhGX1RPS0VOIiAmJiB0ZXN0ICIkQ0hFQ0tfRElTSyIgPSBwbGFpbg==",
         "env": env,

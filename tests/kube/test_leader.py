@@ -11,6 +11,8 @@ from service.kube.client import Api, KubeSettings, connect
 from service.kube.leader import KubeLeader, Terms
 from tests.e2e.live import Cluster, wait_for
 
+pytestmark = pytest.mark.alone  # its leases last three seconds
+
 BRISK = Terms(lease=3, renewal=1.5, retry=0.3, request=1, ending=1)
 
 

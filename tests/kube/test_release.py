@@ -14,6 +14,8 @@ from tests.kube.conftest import WAITING_TEMPLATE, namespace, remove, waiting_tem
 from tests.kube.jobs import a_job
 from tests.kube.test_nodes import lend, mark
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def installed(cluster: Cluster, settings: KubeSettings) -> Iterator[KubeSettings]:

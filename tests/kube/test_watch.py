@@ -61,6 +61,7 @@ async def quiet(api: Api, workflows: Workflows, settings: KubeSettings, label: s
     return job.job_id
 
 
+@pytest.mark.alone
 async def test_what_exists_is_listed_and_what_happens_is_seen_at_once(
     api: Api, settings: KubeSettings, workflows: Workflows
 ) -> None:

@@ -49,12 +49,16 @@ def store(cluster: Cluster) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def spread(cluster: Cluster, workspace: str) -> dict[str, str]:
-    """A Deployment over three nodes whose containers have all been restarted; the nodes by pod."""
+    """A Deployment over three nodes, that of the control plane too; its containers have all been restarted.
+
+    The nodes by pod.
+    """
     apart = {"labelSelector": {"matchLabels": {"app": "spread"}}, "topologyKey": "kubernetes.io/hostname"}
     spec = pod_spec(
         shell("main", TWO_LIVES, volumeMounts=[{"name": "lives", "mountPath": "/lives"}]),
         initContainers=[shell("sidecar", "echo beside; sleep 3600", restartPolicy="Always")],
         volumes=[{"name": "lives", "emptyDir": {}}],
+        tolerations=[{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
         affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}},
     )
     cluster.apply(deployment(workspace, "spread", 3, spec))

@@ -24,6 +24,8 @@ from tests.e2e.dumplog.workloads import (
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
 from workflow_templates.objects import Store
 
+pytestmark = pytest.mark.xdist_group("dumplog")
+
 
 def test_the_document_s_example_as_it_is(cluster: Cluster, api: Api, workspace: str) -> None:
     """A Job whose only pod failed after its init container; the link gives all there is of it."""
@@ -124,13 +126,15 @@ def test_an_owner_chain_that_ends_in_a_custom_resource(cluster: Cluster, api: Ap
         cluster.kubectl("delete", "crd", definition, "--wait=false")
 
 
-def test_every_controller_of_kubernetes_leads_to_its_pods(cluster: Cluster, api: Api, workspace: str) -> None:
+def test_every_controller_of_kubernetes_leads_to_its_pods(
+    cluster: Cluster, api: Api, workspace: str, workload_nodes: list[str]
+) -> None:
     """A StatefulSet, a DaemonSet, and a CronJob by way of the Job that it made."""
     names = ["stateful", "daemon", "cron"]
     pods = {
         name: pod_spec(shell("main", f"echo said by {name}; sleep 3600"), restartPolicy="Always") for name in names[:2]
     }
-    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": cluster.nodes()[:1]}]}]
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": workload_nodes[:1]}]}]
     pods["daemon"]["affinity"] = {
         "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     }
@@ -242,9 +246,11 @@ def test_callers_read_through_a_job_only_what_they_may_read_themselves(
     wait_for("the right to be seen", lambda: ask().status_code == 200)
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_node_that_is_down_costs_only_its_own_logs(cluster: Cluster, api: Api, spread: dict[str, str]) -> None:
-    (lost, node), *others = spread.items()
+    lost, node = next(item for item in spread.items() if item[1] != "control-plane")
+    others = [item for item in spread.items() if item[0] != lost]
     with node_down(cluster, node):
         job = dumped(api, "spread")
     message = job["conditions"][-1]["message"]

@@ -21,6 +21,8 @@ from tests.e2e.dumplog.workloads import (
 )
 from tests.e2e.live import Api, Cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("dumplog")
+
 RBAC = "rbac.authorization.k8s.io"
 NO_RIGHT = "whoever submitted the job may not get nodes/log of it"
 
@@ -153,6 +155,7 @@ def test_a_right_to_one_node_is_a_right_to_that_one(
     assert [pod["spec"]["nodeName"] for pod in node_steps(cluster, job["jobId"])] == [mine]
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_node_that_is_known_to_be_down_is_not_waited_for(cluster: Cluster, reader: Api, pair: dict[str, str]) -> None:
     down, up = sorted(set(pair.values()))
@@ -164,6 +167,7 @@ def test_a_node_that_is_known_to_be_down_is_not_waited_for(cluster: Cluster, rea
     assert [pod["spec"]["nodeName"] for pod in node_steps(cluster, job["jobId"])] == [up]
 
 
+@pytest.mark.alone
 @pytest.mark.long  # until a lost node is given up
 def test_a_node_that_goes_down_meanwhile_holds_the_job_up_until_it_is_given_up_and_does_not_fail_it(
     cluster: Cluster, reader: Api, pair: dict[str, str]

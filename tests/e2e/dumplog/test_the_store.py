@@ -1,4 +1,7 @@
-"""Everything that can go wrong on the way to the store, and that nothing is left of it."""
+"""Everything that can go wrong on the way to the store, and that nothing is left of it.
+
+The settings of the store are those of every step: who changes them is alone.
+"""
 
 import json
 import secrets
@@ -12,6 +15,7 @@ from tests.e2e.proxy import Proxy
 from workflow_templates.objects import Store
 
 
+@pytest.mark.alone
 def test_an_upload_that_is_cut_is_taken_up_again(api: Api, noisy: str, bad_way: Proxy) -> None:
     bad_way.cuts = 2
     files = opened(dumped(api, noisy))
@@ -19,6 +23,7 @@ def test_an_upload_that_is_cut_is_taken_up_again(api: Api, noisy: str, bad_way: 
     assert len(files["noisy/main.log"]) > 4_000_000
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_store_that_is_slow_but_answers_in_time_is_waited_for(
     api: Api, noisy: str, bad_way: Proxy, store: Store
@@ -31,6 +36,7 @@ def test_a_store_that_is_slow_but_answers_in_time_is_waited_for(
     assert len(opened(job)["noisy/main.log"]) > 4_000_000
 
 
+@pytest.mark.alone
 def test_a_store_that_cuts_every_upload_fails_the_job_with_the_cause_and_no_half_object(
     api: Api, noisy: str, bad_way: Proxy, store: Store
 ) -> None:
@@ -43,6 +49,7 @@ def test_a_store_that_cuts_every_upload_fails_the_job_with_the_cause_and_no_half
     assert left_of(store, job["jobId"]) == []
 
 
+@pytest.mark.alone
 def test_a_store_that_refuses_fails_the_job_at_once_and_says_what_to_look_at(
     cluster: Cluster, api: Api, noisy: str, store: Store
 ) -> None:
@@ -73,6 +80,7 @@ def test_a_link_works_until_it_expires(store: Store) -> None:
         store.request("DELETE", store.place.url(key))
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
     cluster: Cluster, api: Api, noisy: str, bad_way: Proxy, store: Store
@@ -91,6 +99,7 @@ def test_a_step_whose_pod_is_lost_in_mid_upload_begins_again(
     assert len(left_of(store, job_id)) == 1, "the object, and no upload"
 
 
+@pytest.mark.alone
 def test_a_job_that_is_stopped_in_mid_upload_leaves_nothing(api: Api, noisy: str, bad_way: Proxy, store: Store) -> None:
     """The store takes half a part and no more; what came in of the upload goes all the same."""
     bad_way.stalls = True

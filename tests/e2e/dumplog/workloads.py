@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
+from tests.e2e.live import SLEEPER, WORKLOADS, Api, Cluster, wait_for
 from workflow_templates.objects import Store
 
 BUSYBOX = {"image": SLEEPER["image"], "imagePullPolicy": "Never"}
@@ -27,7 +27,12 @@ def shell(name: str, script: str, **fields: Any) -> dict[str, Any]:
 
 
 def pod_spec(*containers: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"containers": list(containers), "terminationGracePeriodSeconds": 0, **fields}
+    return {
+        "containers": list(containers),
+        "terminationGracePeriodSeconds": 0,
+        "nodeSelector": WORKLOADS,
+        **fields,
+    }
 
 
 def bare(workspace: str, name: str, *containers: dict[str, Any], **fields: Any) -> dict[str, Any]:

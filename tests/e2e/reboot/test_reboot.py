@@ -21,11 +21,13 @@ from tests.e2e.reboot.machines import (
     told,
 )
 
+pytestmark = pytest.mark.xdist_group("reboot")
+
 
 def test_the_documents_example_reboots_a_node_and_proves_it(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
-    guests()
+    guests(node)
     agent, web = running(cluster, node)["agent"]["metadata"], running(cluster, node)["web"]["metadata"]
     before = boot_id(cluster, node)
     example = REBOOT | {"inputs": [{"name": "node", "value": node}]}
@@ -59,7 +61,7 @@ def test_the_documents_example_reboots_a_node_and_proves_it(
 def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_reboots_and_stays_so(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
-    guests(budget=True)
+    guests(node, budget=True)
     web = running(cluster, node)["web"]["metadata"]["name"]
     cluster.kubectl("cordon", node)
     before = boot_id(cluster, node)
@@ -89,7 +91,7 @@ def test_a_budget_blocks_is_named_and_once_it_is_gone_a_node_that_was_cordoned_r
 def test_a_pod_that_nobody_makes_again_is_not_evicted_and_the_node_not_rebooted(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
-    guests()
+    guests(node)
     web = running(cluster, node)["web"]["metadata"]["uid"]
     lonely = {"name": "lonely", "namespace": NAMESPACE}
     spec = {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [SLEEPER]}
@@ -122,24 +124,25 @@ def names(planned: Any) -> list[str]:
     return [found["name"] for found in planned["nodes"]]
 
 
-def test_a_control_plane_node_is_refused_unless_it_is_named(api: Api, workers: list[str]) -> None:
+def test_a_control_plane_node_is_refused_unless_it_is_named(api: Api, node: str) -> None:
     whole = plan(api, ("cluster", "local"))
-    assert names(whole)[: len(workers)] == workers
+    assert node in names(whole)
+    assert "control-plane" not in names(whole)
     assert "control-plane" in [excluded["name"] for excluded in whole["excluded"]]
     assert names(plan(api, ("cluster", "local"), ("node", "control-plane"))) == ["control-plane"]
 
 
 def test_a_workspace_and_a_workload_select_their_nodes(
-    cluster: Cluster, api: Api, workers: list[str], node: str, guests: Callable[..., None]
+    cluster: Cluster, api: Api, pair: list[str], guests: Callable[..., None]
 ) -> None:
-    guests()
+    node, other = pair
+    guests(node)
     label = f"opsjob.io/workspace={NAMESPACE}"
     cluster.kubectl("label", "namespace", NAMESPACE, label, "--overwrite")
-    others = [name for name in workers if name != node][:1]
-    cluster.kubectl("label", "node", node, *others, label, "--overwrite")
+    cluster.kubectl("label", "node", node, other, label, "--overwrite")
     try:
         workspace = ("workspace", NAMESPACE)
-        assert names(plan(api, workspace)) == sorted([node, *others])
+        assert names(plan(api, workspace)) == sorted([node, other])
         assert names(plan(api, workspace, ("workload", "web"))) == [node]
     finally:
-        cluster.kubectl("label", "node", node, *others, "opsjob.io/workspace-")
+        cluster.kubectl("label", "node", node, other, "opsjob.io/workspace-")

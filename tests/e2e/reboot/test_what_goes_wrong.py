@@ -26,6 +26,8 @@ from tests.e2e.reboot.machines import (
     told,
 )
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.long
 def test_a_node_that_is_not_ready_is_rebooted_and_well_again(cluster: Cluster, api: Api, node: str) -> None:
@@ -77,7 +79,7 @@ def test_three_nodes_reboot_one_after_another(cluster: Cluster, api: Api, free: 
 def test_a_budget_that_stays_fails_the_node_before_its_reboot(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None], *, cordoned: bool
 ) -> None:
-    guests(budget=True)
+    guests(node, budget=True)
     web = running(cluster, node)["web"]["metadata"]["name"]
     if cordoned:
         cluster.kubectl("cordon", node)
@@ -176,7 +178,7 @@ def test_a_stop_at_any_stage_gives_the_node_back(cluster: Cluster, api: Api, nod
 def test_a_stop_while_a_budget_blocks_leaves_a_persons_cordon(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
-    guests(budget=True)
+    guests(node, budget=True)
     web = running(cluster, node)["web"]["metadata"]["uid"]
     cluster.kubectl("cordon", node)
     before = boot_id(cluster, node)
@@ -197,7 +199,7 @@ def test_a_stop_while_a_budget_blocks_leaves_a_persons_cordon(
 def test_a_timeout_while_a_pod_is_in_the_way_gives_the_node_back(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]
 ) -> None:
-    guests(budget=True)
+    guests(node, budget=True)
     before = boot_id(cluster, node)
     job = api.finished(reboot(api, node, timeoutSecond=30), PATIENCE)
     assert (job["phase"], job["conditions"][-1]["reason"]) == ("Failed", "Timeout")
@@ -247,15 +249,15 @@ def test_a_signalling_pod_that_is_lost_signals_once_and_does_not_decide(cluster:
 
 
 @pytest.mark.long
-def test_the_node_of_the_control_plane_and_of_argo_reboots_too(cluster: Cluster, api: Api) -> None:
-    before, started = boot_id(cluster, "control-plane"), starts(cluster, "control-plane")
-    job_id = reboot(api, "control-plane")
+def test_the_node_of_the_control_plane_and_of_argo_reboots_too(cluster: Cluster, api: Api, control_plane: str) -> None:
+    before, started = boot_id(cluster, control_plane), starts(cluster, control_plane)
+    job_id = reboot(api, control_plane)
 
-    wait_for("the machine to go down", lambda: starts(cluster, "control-plane") > started, PATIENCE)
+    wait_for("the machine to go down", lambda: starts(cluster, control_plane) > started, PATIENCE)
     wait_for("the end of the job", lambda: phase(api, job_id) in ("Succeeded", "Failed"), PATIENCE)
 
     job = api.job(job_id)
     assert job["phase"] == "Succeeded", job["conditions"]
-    assert boot_id(cluster, "control-plane") != before
-    assert starts(cluster, "control-plane") == started + 1
-    assert as_it_was(cluster, "control-plane")
+    assert boot_id(cluster, control_plane) != before
+    assert starts(cluster, control_plane) == started + 1
+    assert as_it_was(cluster, control_plane)
