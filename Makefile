@@ -11,6 +11,10 @@ RUN := $(UV) run --frozen
 K ?=
 SELECT := $(if $(K),-k '$(K)',)
 
+# Python keeps what it compiled, also where the machine says that it must not: every test starts processes.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+
 .PHONY: help up down test test-long unit lint bench image render setup
 
 help: ## Explain each word
@@ -31,11 +35,10 @@ down: setup ## Remove all that `make up` made (the cache of built binaries stays
 	@$(RUN) python -m local_cluster down
 
 unit: setup ## The quick loop: pure logic and the embedded store, no cluster, under a minute
-	@$(RUN) pytest tests/unit tests/golden -n 2 -m 'not e2e and not slow' $(SELECT)
+	@$(RUN) pytest tests/unit tests/golden -n 2 -m 'not e2e and not slow and not programs' $(SELECT)
 
 test: setup ## Everything, on the real cluster (K=addon: only tests whose names match)
-	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
-	@$(RUN) pytest -m 'not long' $(SELECT)
+	@$(RUN) python -m tests.run $(SELECT) $(if $(DURATIONS),--durations $(DURATIONS),)
 
 test-long: setup ## What takes longer than `make test` may
 	@$(RUN) python -m local_cluster up --nodes 4 --no-demo

@@ -1,4 +1,4 @@
-"""`python -m local_cluster up|down|image|chart-lint`: what `make up` and its kin call."""
+"""`python -m local_cluster prepare|up|down|image|chart-lint`: what `make up` and its kin call."""
 
 import argparse
 import os
@@ -26,6 +26,8 @@ def _obey(arguments: argparse.Namespace, stages: Stages) -> None:
     kubeconfig = os.environ.get("KUBECONFIG")
     if arguments.command == "chart-lint":
         chart_lint.lint(settings, stages)
+    elif arguments.command == "prepare":
+        bring_up.prepare(settings, stages)
     elif arguments.command == "down":
         bring_up.down(settings, stages)
     elif arguments.command == "image":
@@ -44,6 +46,7 @@ def _is_ours(kubeconfig: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local_cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare", help="the packages and programs that up needs, without a cluster")
     up = commands.add_parser("up", help="a real cluster, OpsJobs on it, and a first job through it")
     up.add_argument("--nodes", type=int, default=Settings.nodes, help="beside the control plane (default %(default)s)")
     up.add_argument("--no-demo", dest="demo", action="store_false", help="without the first job")

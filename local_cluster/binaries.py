@@ -94,13 +94,19 @@ def build(program: Program, cache: Path, stage: Stage) -> None:
 
 
 def link_all(cache: Path, folder: Path) -> None:
-    """Make `folder` hold a link to every program, so that one PATH entry finds them all."""
+    """Make `folder` hold a link to every program, so that one PATH entry finds them all; no link that is right goes."""
+    wanted = {
+        folder / binary.name: binary
+        for program in PROGRAMS
+        for binary in program.folder(cache).iterdir()
+        if binary.is_file()
+    }
+    if {link: link.readlink() for link in folder.glob("*") if link.is_symlink()} == wanted:
+        return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for program in PROGRAMS:
-        for binary in program.folder(cache).iterdir():
-            if binary.is_file():
-                (folder / binary.name).symlink_to(binary)
+    for link, binary in wanted.items():
+        link.symlink_to(binary)
 
 
 def _go_environment(target: Path) -> dict[str, str]:

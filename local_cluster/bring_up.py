@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_cluster import argo, certificate, cluster, daemon, first_job, machine, object_store, product, registries
+from local_cluster import (
+    argo, binaries, certificate, cluster, daemon, first_job, machine, object_store, product, registries
+)
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover
 from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, STORE_NODE_PORT, Settings
@@ -34,6 +36,14 @@ def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
     stages.say(f"Up after {spoken(time.monotonic() - begun)}: {handover.url}")
     if with_demo:
         first_job.show(stages, local.kubectl, handover, local.nodes())
+
+
+def prepare(settings: Settings, stages: Stages) -> None:
+    """Install the packages and build the programs that a cluster and its tests need."""
+    with alone(settings, stages):
+        machine.prepare(settings, stages)
+        binaries.build_all(stages, settings.cache)
+        binaries.link_all(settings.cache, BIN)
 
 
 def image(settings: Settings, stages: Stages) -> None:

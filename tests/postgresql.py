@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.node_pool import locked
+
 _INSTALLED = Path("/usr/lib/postgresql")
 _SETTINGS = {
     "max_connections": "60",
@@ -110,10 +112,12 @@ def _newest() -> Path | None:
 
 
 def install(package: str, is_there: Callable[[], bool]) -> None:
-    """One of Debian's packages, where it is missing."""
-    if not is_there():
-        subprocess.run(["apt-get", "update", "-q"], check=True)
-        subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], check=True)
+    """One of Debian's packages, where it is missing; once, whichever process of a test run comes first."""
+    with locked(Path(tempfile.gettempdir()) / "opsjobs-tests-apt.lock"):
+        if not is_there():
+            apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
+            subprocess.run([*apt, "update"], check=True)
+            subprocess.run([*apt, "install", "-y", "--no-install-recommends", package], check=True)
 
 
 def free_port() -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.chart.rendering import Object, Rendered, refusal, render
 
-pytestmark = pytest.mark.e2e  # needs helm, not the cluster
+pytestmark = pytest.mark.programs
 
 STORE: Object = {"objectStore": {"endpoint": "https://s3", "bucket": "ops", "existingSecret": "keys"}}
 EXECUTORS = {("workflowtaskresults", "create"), ("workflowtaskresults", "patch")}

@@ -10,7 +10,7 @@ import yaml
 
 from tests.unit.chart.rendering import CHART, NAMESPACE, SCENARIOS, Object, Rendered, refusal, render
 
-pytestmark = pytest.mark.e2e  # needs helm, not the cluster
+pytestmark = pytest.mark.programs
 
 POSTGRES: Object = {"database": {"existingSecret": "records"}}
 

@@ -1,0 +1,97 @@
+"""`make test`: the whole suite, beside the cluster's coming up and on it (docs/decisions/0030).
+
+What needs no cluster runs while that comes up; then what shares the cluster, several tests at a time; then what nothing
+may run beside, one after another. Whatever fails, the rest is run.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOG = ROOT / "build" / "logs" / "tests-without-the-cluster.log"
+#: pytest's exit status where it found nothing to run: with -k that may be so in any part.
+NOTHING = 5
+
+PYTEST = (sys.executable, "-m", "pytest")
+WITHOUT_THE_CLUSTER = ("-m", "not e2e and not long", "-n", "2")
+SHARING_IT = ("-m", "e2e and not alone and not long", "-n", "5", "--dist", "loadgroup", "--no-loadscope-reorder")
+ALONE_ON_IT = ("-m", "e2e and alone and not long")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One pytest of the run, and how it ended."""
+
+    name: str
+    status: int
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in (0, NOTHING)
+
+
+def main() -> int:
+    options = _options()
+    began = time.monotonic()
+    local_cluster("prepare")
+    with LOG.open("wb") as log:
+        beside = subprocess.Popen(
+            [*PYTEST, *WITHOUT_THE_CLUSTER, *options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
+        started = time.monotonic()
+        try:
+            local_cluster("up", "--nodes", "4", "--no-demo")
+            parts = [
+                part("sharing the cluster", SHARING_IT, options),
+                part("alone on the cluster", ALONE_ON_IT, options),
+            ]
+            parts.insert(0, Part("without the cluster", beside.wait(), time.monotonic() - started))
+        finally:
+            beside.kill()
+    say("without the cluster")
+    print(LOG.read_text(errors="replace"), flush=True)
+    say("all of it")
+    for one in parts:
+        print(f"{'FAILED' if one.failed else 'passed'}  {one.name}, after {one.seconds:.0f} s")
+    print(f"The whole run took {time.monotonic() - began:.0f} s.", flush=True)
+    return int(any(one.failed for one in parts))
+
+
+def local_cluster(*command: str) -> None:
+    """What `make up` does; where that fails there is nothing to test on."""
+    done = subprocess.run([sys.executable, "-m", "local_cluster", *command], cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def part(name: str, choice: Sequence[str], options: Sequence[str]) -> Part:
+    say(name)
+    started = time.monotonic()
+    done = subprocess.run([*PYTEST, *choice, *options], cwd=ROOT, check=False)
+    return Part(name, done.returncode, time.monotonic() - started)
+
+
+def say(name: str) -> None:
+    print(f"\n──── {name}", flush=True)
+
+
+def _options() -> list[str]:
+    """What every pytest of the run is given, beside the choice of its own tests."""
+    parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
+    parser.add_argument("-k", default="", help="only tests whose names match")
+    parser.add_argument("--durations", metavar="N", help="list the N slowest tests of each part")
+    chosen = parser.parse_args()
+    return [
+        *(["-k", chosen.k] if chosen.k else []),
+        *(["--durations", chosen.durations] if chosen.durations else []),
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
