@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster_fixtures import Take
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
 
@@ -133,8 +134,10 @@ def without_the_service(cluster: Cluster, api: Api) -> Iterator[None]:
 
 @pytest.mark.alone
 @pytest.mark.long
-def test_jobs_end_as_they_must_while_there_is_no_service(cluster: Cluster, api: Api, addon: Callable[..., str]) -> None:
-    good, bad, spared = cluster.nodes()[:3]
+def test_jobs_end_as_they_must_while_there_is_no_service(
+    cluster: Cluster, api: Api, addon: Callable[..., str], nodes: Take
+) -> None:
+    good, bad, spared = nodes(3)
     scripts = {node: gated(node, cluster, "e2e-alone") for node in (good, bad)}
     cluster.on_host(spared, "sh", "-c", "rm -f /run/e2e-alone*")
     works = api.create(name="alone", inputs=inputs(addon(scripts[good]), nodes=[good]), securityUpgrade=True)

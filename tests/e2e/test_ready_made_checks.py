@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_fixtures import Take
 from tests.e2e.live import Api, Cluster
 from tests.e2e.test_preflight import check, image, outputs, report, store
 from workflow_templates.objects import Store
@@ -109,12 +108,11 @@ def test_those_that_need_one_node_in_one_job(api: Api, image: str, store: Store,
         assert 0 < measured["cpu-evenness"] <= 100
 
 
-def test_network(api: Api, image: str, store: Store, nodes: Take) -> None:
-    mine = nodes(3)
+def test_network(api: Api, image: str, store: Store, two_nodes: list[str]) -> None:
     env = {"NETWORK_MAX_MS": "5000", "NETWORK_MIN_MIBS": "0.1", "NETWORK_WAIT_SECONDS": "120"}
-    job = api.finished(begin(api, image, ready_made("network"), mine, **env))
-    for node in passed(store, job, mine):
-        others = {f"to {other}" for other in mine if other != node["name"]}
+    job = api.finished(begin(api, image, ready_made("network"), two_nodes, **env))
+    for node in passed(store, job, two_nodes):
+        others = {f"to {other}" for other in two_nodes if other != node["name"]}
         assert {"peers", "latency", "throughput"} | others == set(values(node))
         assert values(node)["peers"] == len(others)
         assert values(node)["latency"] > 0
