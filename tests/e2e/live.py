@@ -1,5 +1,6 @@
 """The real cluster, as tests use it: `make up` made it, or KUBECONFIG named it."""
 
+import functools
 import json
 import os
 import ssl
@@ -7,10 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from tests.e2e.reading import Reader
 from workflow_templates.idle import workload
 
 T = TypeVar("T")
@@ -77,12 +80,19 @@ class Cluster:
 
     def get(self, *arguments: str) -> Any:
         """One object, or None where there is none."""
-        output = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
-        return json.loads(output) if output.strip() else None
+        try:
+            return self._reader.get(*arguments)
+        except LookupError:
+            output = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
+            return json.loads(output) if output.strip() else None
 
     def items(self, *arguments: str) -> list[Any]:
-        found: list[Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))["items"]
+        found: list[Any] = self.get(*arguments)["items"]
         return found
+
+    @functools.cached_property
+    def _reader(self) -> Reader:
+        return Reader(Path(self.facts["kubeconfig"]))
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         self.kubectl(
@@ -158,11 +168,13 @@ def wait_for(what: str, check: Callable[[], T], seconds: float = PATIENCE) -> T:
     """The first truthy answer of `check`, which is asked until then; fails naming what did not come."""
     until = time.monotonic() + seconds
     last: T | None = None
+    pause = 0.2
     while time.monotonic() < until:
         last = check()
         if last:
             return last
-        time.sleep(0.3)
+        time.sleep(pause)
+        pause = min(1.0, 1.1 * pause)  # what takes long anyway is asked for less often: other tests need the processor
     raise AssertionError(f"did not come within {seconds} s: {what}; last seen: {last!r}")
 
 
