@@ -38,9 +38,10 @@ def _turn(item: pytest.Item) -> int:
     """Groups first, which run in one process each, and whoever waits for nothing last: they fill the gaps."""
     if item.get_closest_marker("e2e") is None:
         return 0
+    asked = set(getattr(item, "fixturenames", ()))
     if group := item.get_closest_marker("xdist_group"):
-        return 1 if group.args[0] == MANY_NODES else 2
-    return 3 if ONE_NODE & set(getattr(item, "fixturenames", ())) else 4
+        return 1 if group.args[0] == MANY_NODES else 3 if ONE_NODE & asked else 2
+    return 4 if ONE_NODE & asked else 5
 
 
 @pytest.hookimpl(trylast=True)
