@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local_cluster import (
-    argo, binaries, certificate, cluster, daemon, first_job, machine, object_store, product, registries
+    argo,
+    binaries,
+    certificate,
+    cluster,
+    daemon,
+    first_job,
+    machine,
+    object_store,
+    product,
+    registries,
 )
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
 from local_cluster.handover import Handover

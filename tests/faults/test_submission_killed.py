@@ -135,7 +135,7 @@ async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
 
 
 async def test_what_the_apiserver_refuses_is_said_in_the_job_s_history(records: SqlRecords, kube: Kube) -> None:
-    job = a_job(WAITING_TEMPLATE, job_id="No_Name_For_Kubernetes")
+    job = a_job(WAITING_TEMPLATE, job_id="a" * 70)
     await records.add(job)
     for _ in range(2):
         await Projector(records, kube, "local").project(job.job_id)

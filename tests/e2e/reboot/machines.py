@@ -84,7 +84,13 @@ def as_it_was(cluster: Cluster, node: str, *, cordoned: bool = False) -> bool:
 
 
 def owner(kind: str, name: str, node_affinity: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    pod = {"terminationGracePeriodSeconds": 0, "affinity": {"nodeAffinity": node_affinity}, "containers": [SLEEPER]}
+    pod = {
+        "terminationGracePeriodSeconds": 0,
+        "affinity": {"nodeAffinity": node_affinity},
+        # What keeps other tests' pods away (tests/cluster_fixtures.py).
+        "tolerations": [{"key": "opsjob-e2e", "operator": "Exists"}],
+        "containers": [SLEEPER],
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
