@@ -4,6 +4,7 @@ import base64
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,13 @@ def test_the_most_telling_answer_of_each_source_is_told(
     assert str(raised.value).startswith(sentences[0])
     assert all(sentence in str(raised.value) for sentence in sentences)
     assert str(raised.value).count("the source registry") == len(sentences)
+
+
+@pytest.mark.parametrize("name", ["../../other/secrets/theirs", "..", "a/b", "theirs?watch=true", ""])
+def test_a_pull_secret_that_is_no_name_is_asked_for_nowhere(exporter: MakeExporter, name: str) -> None:
+    """Whoever makes a pod writes its imagePullSecrets; the name was put into a path as it stood."""
+    made = exporter({"r.example.com/a": {"": [""]}})
+    made.export = replace(made.export, pull_secrets=(name,))
+    found, lacking = made._pull_secrets()
+    assert not found
+    assert lacking == [f"{name!r} is no name in the Kubernetes API"]
