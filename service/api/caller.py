@@ -92,13 +92,13 @@ async def require_create_anything(services: Services, who: Caller) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
-async def create_reach(services: Services, who: Caller, kind: JobType) -> Reach:
-    """Where the caller may create jobs of that type.
+async def create_reach(services: Services, who: Caller, kind: JobType, *, fresh: bool) -> Reach:
+    """Where the caller may create jobs of that type; `fresh`: also in workspaces that were made a moment ago.
 
     Raises:
         Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and tells what there is.
     """
-    workspaces = await services.homes.workspaces()
+    workspaces = await services.homes.workspaces(fresh=fresh)
     namespaces = [namespace for workspace in workspaces for namespace in workspace.namespaces]
     granted = await services.reviews.granted(who, "create", [kind], namespaces)
     if not granted:

@@ -105,7 +105,8 @@ class Creating:
         await require_create(self.services, self.who, order.type, selection)
 
     async def _resolve(self, order: Order) -> Resolved:
-        reach = await create_reach(self.services, self.who, order.type)
+        # Of a named workspace it is asked by itself; a workload is looked for in all.
+        reach = await create_reach(self.services, self.who, order.type, fresh=bool(order.values("workload")))
         return await self.services.submission.resolve(order, reach, lambda selection: self._permit(order, selection))
 
     async def _expected(self, order: Order, asked: Creation) -> Resolved:

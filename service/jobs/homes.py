@@ -28,9 +28,9 @@ class Homes:
         known = {found.id: await self._home(found) for found in await self.workspaces()}
         return {workspace_id: namespace for workspace_id, namespace in known.items() if namespace}
 
-    async def workspaces(self) -> Sequence[Workspace]:
+    async def workspaces(self, *, fresh: bool = False) -> Sequence[Workspace]:
         """Every workspace, with each namespace that claims it; the log has those that several do."""
-        found = list((await self.cluster.workspaces()).values())
+        found = list((await self.cluster.workspaces(fresh=fresh)).values())
         for workspace in found:
             if len(workspace.namespaces) > 1:
                 self._warn(workspace)

@@ -139,8 +139,8 @@ class Cluster(Protocol):
 
     async def workspace(self, workspace_id: str) -> Workspace | None: ...
 
-    async def workspaces(self) -> Mapping[str, Workspace]:
-        """Every workspace by its id, as they were a few seconds ago at most."""
+    async def workspaces(self, *, fresh: bool = False) -> Mapping[str, Workspace]:
+        """Every workspace by its id, as they were a few seconds ago at most; `fresh`: as they are."""
         ...
 
     async def workloads(self, names: Iterable[str], within: Mapping[str, str]) -> Mapping[str, Sequence[Workload]]:

@@ -57,8 +57,10 @@ class Kube:
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)
 
-    async def workspaces(self) -> Mapping[str, Workspace]:
+    async def workspaces(self, *, fresh: bool = False) -> Mapping[str, Workspace]:
         label = self._settings.workspace_label
+        if fresh:
+            self._workspaces.keep(label, await workspaces.by_id(self._api, label))
         return await self._workspaces.get(label, lambda: workspaces.by_id(self._api, label))
 
     async def workloads(self, names: Iterable[str], within: Mapping[str, str]) -> Mapping[str, Sequence[Workload]]:

@@ -46,7 +46,7 @@ class World:
     async def may(self, *_asked: Any) -> bool:
         return True
 
-    async def workspaces(self) -> dict[str, Workspace]:
+    async def workspaces(self, **_how: bool) -> dict[str, Workspace]:
         return {"team-a": Workspace("team-a", ("ns-a",))}
 
     async def workspace(self, workspace_id: str) -> Workspace | None:

@@ -20,7 +20,7 @@ class Reviews:
     async def caller(self, token: str) -> Caller | None:
         return Caller("u-1", "alice", ("ops", "oncall")) if token == TOKEN else None
 
-    async def workspaces(self) -> dict[str, str]:
+    async def workspaces(self, **_how: bool) -> dict[str, str]:
         return {}
 
     async def granted(self, _who: Caller, _verb: str, kinds: Any, _namespaces: Any) -> frozenset[Any]:

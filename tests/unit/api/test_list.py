@@ -35,7 +35,7 @@ class Alice:
     async def granted(self, _who: Caller, verb: str, kinds: Any, _namespaces: Any) -> frozenset[Any]:
         return frozenset((kind, None) for kind in kinds) if verb == "create" else frozenset()
 
-    async def workspaces(self) -> dict[str, Workspace]:
+    async def workspaces(self, **_how: bool) -> dict[str, Workspace]:
         return {}
 
     def now(self) -> datetime:

@@ -67,7 +67,7 @@ class World:
     async def caller(self, token: str) -> Caller:
         return Caller(token, token)
 
-    async def workspaces(self) -> dict[str, str]:
+    async def workspaces(self, **_how: bool) -> dict[str, str]:
         return {}
 
     async def granted(self, _who: Caller, _verb: str, kinds: Iterable[JobType], _places: Any) -> frozenset[Any]:

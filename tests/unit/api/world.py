@@ -60,7 +60,7 @@ class World:
             await self.gate.wait()
         return self.node_list
 
-    async def workspaces(self) -> Mapping[str, Workspace]:
+    async def workspaces(self, **_how: bool) -> Mapping[str, Workspace]:
         return {"team": Workspace("team", ("team-ns",))}
 
     async def workspace(self, workspace_id: str) -> Workspace | None:

@@ -15,7 +15,7 @@ class World:
         self.recorded = recorded
         self.known = {key: Workspace(key, names) for key, names in namespaces.items()}
 
-    async def workspaces(self) -> dict[str, Workspace]:
+    async def workspaces(self, **_how: bool) -> dict[str, Workspace]:
         return self.known
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
