@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from service.domain.job import Plan
 from service.domain.workflow import Step, Workflow, moment
-from workflow_templates.protocol import check_outcome, check_pods
+from workflow_templates.protocol import check_outcome, check_pods, exit_codes
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
 
@@ -22,16 +22,17 @@ def parts(plan: Plan, workflow: Workflow) -> Iterator[Step]:
 
 
 def _ended(step: Step, node: str, outcome: CheckOutcome) -> Step:
+    code = exit_codes.NOT_STARTED if outcome.never_started else outcome.code
     ended = replace(
         step,
         node=node,
         outputs={},
         phase="Succeeded" if outcome.status == "pass" else "Failed",
-        exit_code=outcome.code,
+        exit_code=code,
         started=moment(outcome.started) or step.started,
         finished=moment(outcome.finished) or step.finished,
     )
     if outcome.cut_off or outcome.status == "pass":
         return ended
-    message = outcome.message if outcome.code is None else f"main: Error (exit code {outcome.code}): {outcome.message}"
+    message = outcome.message if code is None else f"main: Error (exit code {code}): {outcome.message}"
     return replace(ended, message=message or step.message)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from workflow_templates.cluster import Object
-from workflow_templates.preflight.output import NEVER_STARTED, OUTCOME
+from workflow_templates.preflight.output import OUTCOME
 from workflow_templates.preflight.text import clean, measured, short
 from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.tail import last_bytes
@@ -69,9 +69,8 @@ def of(name: str, step: Object | None, log: str, outcome: CheckOutcome | None = 
         outcome = CheckOutcome(status="pass" if healthy else "error", message=_said(step))
     status: Status = next(status for status in get_args(Status) if status == outcome.status)
     reason = "" if status == "pass" else _reason(outcome, step)
-    code = None if outcome.message.startswith(NEVER_STARTED) else outcome.code
     reasons = short("; ".join(filter(None, (reason, fault))))
-    return Node(name, status, reasons, code, outcome.started, outcome.finished, lines, found)
+    return Node(name, status, reasons, outcome.code, outcome.started, outcome.finished, lines, found)
 
 
 def told(log: str) -> CheckOutcome | None:
@@ -134,7 +133,7 @@ def _check(item: Mapping[str, Any]) -> Check:
 
 def _reason(outcome: CheckOutcome, step: Object) -> str:
     message = (outcome.cut_off and _said(step)) or outcome.message
-    if outcome.code is None or message.startswith(NEVER_STARTED):
+    if outcome.code is None:
         return message or "did not come to an end"
     if not message:
         return f"exit code {outcome.code}"

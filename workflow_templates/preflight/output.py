@@ -10,8 +10,6 @@ from workflow_templates.protocol.check_outcome import CheckOutcome
 
 #: How the line begins that says how a check ended; a check's own line is never one.
 OUTCOME = "opsjob-outcome: "
-#: How the reason of a check begins that was given up before it started.
-NEVER_STARTED = "could not be started"
 #: Bytes of a check's output that are written as they come: where it has a runner of its own, and where it shares one,
 #: whose log a node keeps 10 MiB of. Of what follows, only the end is written.
 ALONE_BYTES = 8_000_000

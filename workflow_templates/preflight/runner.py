@@ -19,7 +19,7 @@ from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Una
 from workflow_templates.preflight import check_pod, ending
 from workflow_templates.preflight.check_pod import Place, Request
 from workflow_templates.preflight.follow import Follower
-from workflow_templates.preflight.output import ALONE_BYTES, NEVER_STARTED, SHARED_BYTES, Output
+from workflow_templates.preflight.output import ALONE_BYTES, SHARED_BYTES, Output
 from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
@@ -184,8 +184,8 @@ class Runner:
         return CheckOutcome(status="error", message=message, started=started)
 
     def _not_started(self, why: str) -> CheckOutcome:
-        message = f"{NEVER_STARTED} within {self._limits.start} s: {why}"
-        return CheckOutcome(status="error", message=message, code=exit_codes.NOT_STARTED)
+        message = f"could not be started within {self._limits.start} s: {why}"
+        return CheckOutcome(status="error", message=message, never_started=True)
 
     def _conclude(self, check: _Check, outcome: CheckOutcome) -> None:
         check.outcome = outcome
@@ -243,7 +243,7 @@ def _code(outcome: CheckOutcome) -> int:
         return 0
     if outcome.status == "fail":
         return ending.EXIT_UNHEALTHY
-    if outcome.message.startswith(NEVER_STARTED):
+    if outcome.never_started:
         return exit_codes.NOT_STARTED
     reserved = (None, 0, ending.EXIT_UNHEALTHY, *_NOT_A_CHECKS)
     return 2 if outcome.code in reserved else int(outcome.code or 2)

@@ -20,6 +20,8 @@ class CheckOutcome:
     finished: str = ""
     #: It was ended with its job, at a stop or the job's timeout, which the runner cannot tell apart.
     cut_off: bool = False
+    #: It was given up before it started; the message says why.
+    never_started: bool = False
 
     @classmethod
     def of(cls, value: Any) -> Self | None:

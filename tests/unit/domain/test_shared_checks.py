@@ -14,7 +14,9 @@ PASS = CheckOutcome(status="pass", code=0, started="2026-01-02T03:04:05Z", finis
 OUTCOMES = {
     "a": PASS,
     "b": replace(PASS, status="fail", code=1, message="the disk is full"),
-    "c": replace(PASS, status="error", code=77, message="could not be started within 60 s: no", started=""),
+    "c": replace(
+        PASS, status="error", code=None, message="could not be started within 60 s: no", started="", never_started=True
+    ),
 }
 
 

@@ -53,8 +53,8 @@ def step(phase: str, message: str = "", code: str | None = None) -> dict[str, An
 
 
 def ended(status: str, message: str = "", code: int | None = None, *, cut_off: bool = False) -> CheckOutcome:
-    times = {"started": "2026-01-02T03:04:05Z", "finished": "2026-01-02T03:04:35Z"}
-    return CheckOutcome(status=status, message=message, code=code, cut_off=cut_off, **times)
+    begun, end = "2026-01-02T03:04:05Z", "2026-01-02T03:04:35Z"
+    return CheckOutcome(status=status, message=message, code=code, cut_off=cut_off, started=begun, finished=end)
 
 
 STOPPED = "workflow shutdown with strategy:  Stop"
@@ -70,7 +70,7 @@ STOPPED = "workflow shutdown with strategy:  Stop"
         (step("Failed"), ended("error", "its pod was deleted"), "error", "its pod was deleted"),
         (
             step("Failed"),
-            ended("error", "could not be started within 20 s: no", 77),
+            ended("error", "could not be started within 20 s: no"),
             "error",
             "could not be started within 20 s: no",
         ),

@@ -12,7 +12,7 @@ STEPS = [
     "workflow_templates.addon.evaluate",
     "workflow_templates.dumplog.dump",
     "workflow_templates.restore",
-    *(f"workflow_templates.preflight.{step}" for step in ("lease", "watch", "report", "picture")),
+    *(f"workflow_templates.preflight.{step}" for step in ("lease", "runner", "clean_up", "report", "picture")),
     *(f"workflow_templates.reboot.{stage}" for stage in ("lease", "cordon", "evict", "note_boot_id", "reboot", "wait")),
     *(f"workflow_templates.reboot.{stage}" for stage in ("restore", "release", "clean_up")),
 ]
