@@ -230,7 +230,7 @@ def test_who_may_edit_the_namespace_still_starts_nothing(
 ) -> None:
     made = workflow(cluster, templates["addon"])
     assert "only the OpsJobs service" in refusal(editor.create(f"{ARGO}/{cluster.jobs}/workflows", made))
-    own = pod(cluster, "opsjob-addon", cluster.image)
+    own = pod(cluster, "addon/node")
     assert "only Argo's controller" in refusal(editor.create(f"/api/v1/namespaces/{cluster.jobs}/pods", own))
 
 

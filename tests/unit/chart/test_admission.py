@@ -18,6 +18,7 @@ def admission(values: Object) -> dict[str, list[str]]:
     }
 
 
+DEFAULT_CONTEXT = ("allowPrivilegeEscalation", "capabilities", "seccompProfile")
 IN_THE_JOBS_NAMESPACE = (
     "workflows",
     "finished-workflows",
@@ -78,9 +79,12 @@ def test_steps_run_images_of_the_repositories_that_the_chart_names(image: str, *
         "image": {"repository": "registry.example.com/ops/opsjobs"},
         "admission": {"stepImages": ["mirror.example.com/argoproj/argoexec"]},
     }
-    (rule,) = (rule for rule in admission(values)["opsjobs-pods"] if "container.?image" in rule)
-    pattern = json.loads(rule[rule.index("matches(") + len("matches(") : rule.rindex('")') + 1])
-    assert (re.fullmatch(pattern, image) is not None) == runs
+    (rule,) = (
+        rule for rule in admission(values)["opsjobs-pods"] if "variables.main.all(container, container.image" in rule
+    )
+    product, executor = (json.loads(text) for text in re.findall(r'matches\(("[^"]*")\)', rule))
+    assert (re.fullmatch(product, image) is not None) == runs
+    assert (re.fullmatch(executor, image) is not None) == (runs and "argoexec" in image)
 
 
 def test_admission_can_be_left_out() -> None:
@@ -112,8 +116,50 @@ def test_a_controller_for_one_namespace_runs_in_another_than_the_steps() -> None
     assert 'request.userInfo.username == "system:serviceaccount:argo-of-jobs:argo"' in rules
 
 
-@pytest.mark.parametrize(("writable", "below"), [(False, True), (True, False)])
-def test_what_a_check_may_write_to_is_mounted_exactly(*, writable: bool, below: bool) -> None:
-    rules = admission({"preflight": {"hostPaths": ["/scratch"], "hostPathsWritable": writable}})["opsjobs-pods"]
-    (mounts,) = (rule for rule in rules if "hostPath.path" in rule and "/scratch" in rule)
-    assert ('startsWith(allowed + "/")' in mounts) is below
+@pytest.mark.parametrize(
+    ("context", "demanded"),
+    [
+        # Dropping all has once let any be added (issue 16, row 13).
+        ({"capabilities": {"drop": ["ALL"]}}, ["name in [])", '["ALL"].all(name']),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}}, ['name in ["NET_RAW"])']),
+        ({"privileged": True}, ["context.?privileged == optional.of(true)", 'key in ["privileged","runAsNonRoot"]']),
+        ({"runAsUser": 1000}, ["context.?runAsUser == optional.of(1000)"]),
+        (
+            {"seccompProfile": {"type": "RuntimeDefault"}},
+            ['context.?seccompProfile.?type.orValue("") == "RuntimeDefault"'],
+        ),
+        ({}, ['key in ["runAsNonRoot"]']),
+    ],
+)
+def test_a_check_asks_no_more_than_the_values_give(context: Object, demanded: list[str]) -> None:
+    # Helm merges a map with the default: only null takes a key away.
+    values = {"preflight": {"securityContext": dict.fromkeys(DEFAULT_CONTEXT) | context}}
+    (rule,) = (rule for rule in admission(values)["opsjobs-check-pods"] if rule.startswith("variables.context.all("))
+    for text in demanded:
+        assert text in rule
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_below_a_host_directory_only_reading_is_admitted(*, writable: bool) -> None:
+    rules = admission({"preflight": {"hostPaths": ["/scratch"], "hostPathsWritable": writable}})["opsjobs-check-pods"]
+    (mounts,) = (rule for rule in rules if "subPathExpr" in rule)
+    assert ("hostDirectories && false" in mounts) is writable
+    assert bool([rule for rule in rules if "readOnly" in rule and "subPathExpr" not in rule]) is not writable
+    (paths,) = (rule for rule in rules if "hostPath.path" in rule)
+    assert 'hostPath.path in ["/scratch"]' in paths
+
+
+def test_images_of_checks_are_those_that_the_values_name() -> None:
+    named = {"preflight": {"images": ["registry.example.com/tools/", "example.com/check"]}}
+    (rule,) = (rule for rule in admission(named)["opsjobs-check-pods"] if "container.image" in rule)
+    pattern = json.loads(rule[rule.index("matches(") + len("matches(") : rule.rindex('")') + 1])
+    for image in ("registry.example.com/tools/a/b:1", "example.com/check", f"example.com/check@sha256:{'a' * 64}"):
+        assert re.fullmatch(pattern, image), image
+    for image in (
+        "registry.example.com/tools/",
+        "registry.example.com/other/a",
+        "example.com/checks",
+        "evil/example.com/check",
+    ):
+        assert not re.fullmatch(pattern, image), image
+    assert not [rule for rule in admission({})["opsjobs-check-pods"] if "container.image" in rule]
