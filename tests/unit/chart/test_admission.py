@@ -27,6 +27,7 @@ IN_THE_JOBS_NAMESPACE = (
     "pod-changes",
     "pod-bindings",
     "pod-entry",
+    "results",
 )
 AMONG_CHECKS = ("check-pods", "check-changes", "check-entry")
 EVERYWHERE = ("nodes", "secrets")
