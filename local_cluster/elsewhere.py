@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from local_cluster import first_job, product
 from local_cluster.binaries import PROGRAMS
@@ -27,8 +28,11 @@ def up(settings: Settings, stages: Stages, kubeconfig: Path, *, with_demo: bool)
         kubectl.run(stage, "get", "--raw", "/readyz")
         if "workflows.argoproj.io" not in kubectl.run(stage, "get", "crds", "-o", "name"):
             raise StageError(f"the cluster of {kubeconfig} has no Argo Workflows; install it there first")
+        controllers = kubectl.get(stage, "pods", "--all-namespaces", "-l", "app=workflow-controller")["items"]
     values = os.environ.get("OPSJOBS_VALUES")
     chosen = image_values(os.environ.get("OPSJOBS_IMAGE", ""))
+    if not values:
+        chosen |= controller_values(controllers)
     with stages.stage("Installing the chart") as stage:
         product.install(kubectl, tool("helm", settings), chosen, Path(values) if values else None, stage)
         port = kubectl.get(stage, "service", "opsjobs", "-n", RELEASE_NAMESPACE)["spec"]["ports"][0]
@@ -52,6 +56,12 @@ def image_values(image: str) -> dict[str, str]:
     if not colon or "/" in tag:
         return {"image.repository": image} if image else {}
     return {"image.repository": repository, "image.tag": tag}
+
+
+def controller_values(pods: list[dict[str, Any]]) -> dict[str, str]:
+    """Say as the chart's value which ServiceAccount Argo's controller runs as; empty: there is not exactly one."""
+    accounts = {f"{pod['metadata']['namespace']}:{pod['spec'].get('serviceAccountName', 'default')}" for pod in pods}
+    return {"argo.controller": accounts.pop()} if len(accounts) == 1 else {}
 
 
 def tool(name: str, settings: Settings) -> str:
