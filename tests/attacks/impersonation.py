@@ -63,6 +63,9 @@ class User:
         headers = [*self._headers, *PATCH.items()]
         return self._client.patch(path, params={"dryRun": "All"}, content=json.dumps(patch), headers=headers)
 
+    def delete(self, path: str) -> httpx.Response:
+        return self._client.delete(path, params={"dryRun": "All"}, headers=self._headers)
+
     def enter(self, path: str) -> httpx.Response:
         """`exec` and the like, of which there is no dry run: only for a pod that does not run."""
         return self._client.post(path, params={"command": "true", "stdout": "true"}, headers=self._headers)

@@ -16,7 +16,7 @@ from tests.attacks.impersonation import Thief, User, admitted, refused
 from tests.e2e.live import Cluster
 
 Object = dict[str, Any]
-JOB = "job-a1b2c3"
+JOB, VICTIMS = "job-a1b2c3", "victim-d4e5f6"
 #: As local_cluster/values.yaml lists it.
 SHARE = "/nfs_models"
 CHECKS = "opsjobs-checks"
@@ -101,7 +101,7 @@ def runner(cluster: Cluster, thief: Thief) -> Iterator[User]:
         {
             "apiGroups": [""],
             "resources": ["pods", "pods/status", "pods/ephemeralcontainers"],
-            "verbs": ["create", "patch"],
+            "verbs": ["create", "patch", "delete"],
         },
         {"apiGroups": [""], "resources": ["bindings", "pods/binding", *ways], "verbs": ["create", "get"]},
     ]
@@ -270,7 +270,7 @@ def victim(cluster: Cluster) -> Iterator[str]:
     """The path of another job's check; no scheduler takes it, so it never runs."""
     name = f"e2e-check-{secrets.token_hex(3)}"
     made = check(CONTEXT)
-    made["metadata"] = {"name": name, "namespace": CHECKS}
+    made["metadata"] = {"name": name, "namespace": CHECKS, "labels": {"opsjob.io/job-id": VICTIMS}}
     made["spec"] |= {"schedulerName": "nobody", "volumes": [], "hostname": None, "subdomain": None}
     made["spec"]["containers"] = [{"name": "main", "image": "nowhere.invalid/none:1"}]
     cluster.apply(made)
@@ -303,3 +303,11 @@ def test_nobody_enters_a_check(thief: Thief, runner: User, victim: str) -> None:
         assert refused(user.enter(f"{victim}/exec"), "nobody enters")
     for way in ("attach", "portforward"):
         assert refused(runner.enter(f"{victim}/{way}"), "nobody enters")
+
+
+def test_a_step_deletes_no_other_jobs_check(cluster: Cluster, thief: Thief, runner: User, victim: str) -> None:
+    assert refused(runner.delete(victim), "only the checks of its own job")
+    like = thief.with_token_of("opsjob-check", cluster.jobs, pod=f"{VICTIMS}-x-a1b2c3-check-1")
+    assert refused(like.delete(victim), "only the checks of its own job")
+    for step in ("check", "checks", "restore"):
+        assert admitted(thief.with_token_of("opsjob-check", cluster.jobs, pod=f"{VICTIMS}-{step}-1").delete(victim))

@@ -29,7 +29,7 @@ IN_THE_JOBS_NAMESPACE = (
     "pod-entry",
     "results",
 )
-AMONG_CHECKS = ("check-pods", "check-changes", "check-entry")
+AMONG_CHECKS = ("check-pods", "check-changes", "check-entry", "check-deletions")
 EVERYWHERE = ("nodes", "secrets")
 
 
