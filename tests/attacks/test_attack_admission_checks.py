@@ -281,7 +281,7 @@ def victim(cluster: Cluster) -> Iterator[str]:
 def test_nobody_changes_a_check(thief: Thief, runner: User, victim: str) -> None:
     """The service and Argo's controller, which have their rights elsewhere, neither."""
     container = {"ephemeralContainers": [{"name": "evil", "image": "evil:1"}]}
-    changes = {
+    changes: dict[str, Object] = {
         "": {"metadata": {"annotations": {"a": "b"}}},
         "/status": {"status": {"phase": "Succeeded"}},
         "/ephemeralcontainers": {"spec": container},

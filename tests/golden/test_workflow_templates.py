@@ -177,7 +177,7 @@ def test_argo_signals_neither_the_hosts_init_nor_the_wait_container() -> None:
     assert "kill" not in wait
 
 
-@pytest.mark.parametrize("job_type", [name for name in render.TEMPLATES if name != "preflight"])
+@pytest.mark.parametrize("job_type", render.TEMPLATES)
 def test_argos_own_container_is_signalled_by_the_program_of_its_own_image(job_type: str) -> None:
     """Not by the one in the volume that it shares with main: whoever replaces that has the step's token (issue 16)."""
     spec = committed(job_type)["spec"]

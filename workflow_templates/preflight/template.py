@@ -23,6 +23,7 @@ from workflow_templates.parts import (
     STORE_VOLUMES,
     container,
     job_id,
+    pod_metadata,
     retried,
     scratch,
     scratch_volume,
@@ -69,7 +70,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
             *STORE_VOLUMES,
         ],
-        pod_metadata=models.Metadata(labels={"opsjob.io/job-id": job_id()}),
+        pod_metadata=pod_metadata(),
         # Whatever a cluster's workflowDefaults say: the report reads the logs of pods that have ended.
         pod_gc=models.PodGC(
             strategy="OnWorkflowCompletion",
