@@ -115,3 +115,14 @@ def test_every_route_but_the_probes_waits_for_a_turn() -> None:
         if isinstance(route, APIRoute) and turn not in {one.call for one in route.dependant.dependencies}
     }
     assert without == open_to_all
+
+
+def test_every_route_that_changes_something_says_which_parameters_it_knows() -> None:
+    """Where one is ignored, `?dryRun=true` on it, or a misspelt one, does the thing itself."""
+    routes = [route for router in (routes_.router, health.router, health.guarded) for route in router.routes]
+    changing = [route for route in routes if isinstance(route, APIRoute) and (route.methods or set()) - {"GET", "HEAD"}]
+    checks = {
+        route.name: [one.call.__qualname__ for one in route.dependant.dependencies if one.call] for route in changing
+    }
+    # `create` reads its own: service/api/parameters.py.
+    assert [name for name, found in checks.items() if "only.<locals>.checked" not in found] == ["create"]

@@ -208,3 +208,8 @@ def test_links_lead_to_the_very_workflow() -> None:
 @pytest.mark.parametrize(("base", "uid"), [("", "1234"), ("https://argo", "")])
 def test_there_is_no_link_to_nowhere(base: str, uid: str) -> None:
     assert detail(a_job(workflow_uid=uid), base, "jobs")["links"] == {}
+
+
+def test_a_workflow_that_is_gone_has_no_link() -> None:
+    """Argo's page would say that there is none."""
+    assert "links" not in detail(a_job(workflow_uid="u", workflow_gone=True), "https://argo.example.com", "jobs")
