@@ -2,7 +2,7 @@
 
 import hashlib
 
-from sqlalchemy import Column, func, literal_column, select
+from sqlalchemy import Column, Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job, Phase
@@ -36,9 +36,12 @@ async def check(connection: AsyncConnection, job: Job, quota: Quota) -> None:
 
 
 async def _count(connection: AsyncConnection, cluster_id: str, column: Column[str], value: str) -> int:
-    # By the index on phases: few jobs are unfinished, of all that a caller ever had.
-    dialect = connection.dialect.name
-    counted = (
+    return int(await connection.scalar(counting(connection.dialect.name, cluster_id, column, value)) or 0)
+
+
+def counting(dialect: str, cluster_id: str, column: Column[str], value: str) -> Select[int]:
+    """By the index on phases: few jobs are unfinished, of all that a caller ever had."""
+    return (
         select(func.count())
         .select_from(listing)
         .where(
@@ -47,7 +50,6 @@ async def _count(connection: AsyncConnection, cluster_id: str, column: Column[st
             unindexed(listing.c.cluster_id, dialect) == storable(cluster_id),
         )
     )
-    return int(await connection.scalar(counted) or 0)
 
 
 async def _alone(connection: AsyncConnection, *what: str) -> None:

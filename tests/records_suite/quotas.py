@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 
 from service.domain.job import Job, Phase
 from service.jobs.ports import Quota, QuotaError
@@ -61,12 +60,3 @@ class TestQuotas:
         await store.release(a_key())
         assert await store.get("second") is None
         assert (await store.claim(a_key(), refused.created)).job_id is None
-
-    async def test_only_unfinished_jobs_are_read_for_it(self, store: SqlRecords) -> None:
-        """Of a caller who ever had a hundred thousand jobs a few are unfinished."""
-        async with store._database.reading() as connection:
-            if connection.dialect.name != "sqlite":
-                pytest.skip("PostgreSQL plans by how many there are")
-            query = "SELECT count(*) FROM listing WHERE phase IN ('Pending', 'Running') AND +user_id = 'u'"
-            plan = (await connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
-        assert "listing_by_phase" in str(plan)

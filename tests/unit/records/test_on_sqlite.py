@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from service.jobs.ports import UnavailableError
+from service.records import tables, unfinished
 from service.records.engine import Database
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
@@ -102,3 +103,12 @@ class TestOnSqlite:
         with pytest.raises(ValueError, match=r"it must be postgresql://") as refused:
             SqlRecords(wrong)
         assert "secret" not in str(refused.value)
+
+
+async def test_of_a_callers_jobs_only_the_unfinished_are_read_to_count_them(store: SqlRecords) -> None:
+    """Of a hundred thousand that they ever had a few are; SQLite would read all of the caller's."""
+    counting = unfinished.counting("sqlite", "prod", tables.listing.c.user_id, "alice")
+    async with store._database.reading() as connection:
+        literal = counting.compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
+        plan = (await connection.execute(text(f"EXPLAIN QUERY PLAN {literal}"))).all()
+    assert "listing_by_phase" in str(plan), plan
