@@ -35,8 +35,9 @@ class Settings(BaseSettings):
     export_refused_networks: list[str] = []
     export_insecure_sources: list[str] = []
     argo_ui_url: str = ""
-    #: Records of ended jobs are kept this many days; 0: for ever.
-    retention_days: int = 0
+    #: Records of ended jobs are kept this many days; 0: for ever; None: 90 in a store that this version began, and as
+    #: long as nobody says in one that was there before.
+    retention_days: int | None = None
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300
     #: A step of an addon job that has not started on its node after this long is given up.

@@ -16,6 +16,8 @@ log = structlog.get_logger()
 ROUND = 10.0
 #: By then a submission has its record, or its caller has an error.
 _UNOWNED_SECONDS = 600
+#: How long the records of ended jobs are kept in a store that began with this default.
+DEFAULT_RETENTION_DAYS = 90
 #: How long a text is kept that no record names, and how often such are looked for.
 _TEXTS = timedelta(hours=1)
 
@@ -24,13 +26,20 @@ class Keeper:
     """All duties in one round, repeated for ever."""
 
     def __init__(
-        self, records: Records, cluster: Cluster, projector: Projector, *, lost_node_seconds: int, retention_days: int
+        self,
+        records: Records,
+        cluster: Cluster,
+        projector: Projector,
+        *,
+        lost_node_seconds: int,
+        retention_days: int | None,
     ) -> None:
         self._records = records
         self._cluster = cluster
         self._projector = projector
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
+        self._asked_at = datetime.min.replace(tzinfo=UTC)
         self._texts_at = datetime.now(UTC)
         #: Node → why it stays locked though its job is over, as it was logged.
         self._kept: dict[str, str] = {}
@@ -101,12 +110,30 @@ class Keeper:
                 await _alone(self._cluster.delete_secret(job_id), job_id=job_id)
 
     async def _forget(self) -> None:
-        if self._retention_days:
-            gone = await self._records.forget(
-                self._projector.cluster_id, datetime.now(UTC) - timedelta(days=self._retention_days)
-            )
+        days = self._retention_days
+        if days is None and await self._records.drops_by_default():
+            days = self._retention_days = DEFAULT_RETENTION_DAYS
+        if days:
+            gone = await self._records.forget(self._projector.cluster_id, datetime.now(UTC) - timedelta(days=days))
             if gone:
                 log.info("dropped old records", count=gone)
+        elif days is None:
+            await self._ask_for_a_decision()
+
+    async def _ask_for_a_decision(self) -> None:
+        """Whoever kept everything before this version dropped anything is asked, once a day, and nothing is dropped."""
+        now = datetime.now(UTC)
+        if now < self._asked_at + timedelta(days=1):
+            return
+        self._asked_at = now
+        old = await self._records.count_ended(self._projector.cluster_id, now - timedelta(days=DEFAULT_RETENTION_DAYS))
+        if old:
+            log.warning(
+                "old records are kept until somebody says for how long",
+                count=old,
+                ended_more_than_days_ago=DEFAULT_RETENTION_DAYS,
+                remedy="set the chart's value database.retentionDays (0: for ever)",
+            )
 
     async def _drop_texts(self) -> None:
         """Scripts that no record names any more, some time after the last job was accepted with them."""

@@ -103,6 +103,14 @@ class Records(Protocol):
         """Those of that cluster's jobs whose phase is final."""
         ...
 
+    async def drops_by_default(self) -> bool:
+        """Whether the store began with a version that drops old records unasked."""
+        ...
+
+    async def count_ended(self, cluster_id: str, ended_before: datetime) -> int:
+        """How many records `forget` would drop."""
+        ...
+
     async def drop_unused_texts(self, unused_since: datetime) -> int:
         """Drop the long texts that no record needs and none was accepted with since then; returns how many."""
         ...

@@ -20,12 +20,17 @@ def of_cluster(cluster_id: str) -> Select[str]:
     return select(jobs.c.job_id).join(listing, same).where(listing.c.cluster_id == storable(cluster_id))
 
 
-async def drop_batch(connection: AsyncConnection, cluster_id: str, ended_before: datetime) -> int:
-    """Drop up to a batch of them within the transaction, and return how many; those that are being changed are left."""
-    over = of_cluster(cluster_id).where(
+def over(cluster_id: str, ended_before: datetime) -> Select[str]:
+    """The ids of those that ended before and have left nothing in the cluster."""
+    return of_cluster(cluster_id).where(
         jobs.c.ended_ms != NO_TIME, jobs.c.ended_ms < milliseconds(ended_before), jobs.c.workflow_gone == 1
     )
-    locked = over.order_by(jobs.c.job_id).limit(BATCH).with_for_update(of=jobs, skip_locked=True)
+
+
+async def drop_batch(connection: AsyncConnection, cluster_id: str, ended_before: datetime) -> int:
+    """Drop up to a batch of them within the transaction, and return how many; those that are being changed are left."""
+    old = over(cluster_id, ended_before)
+    locked = old.order_by(jobs.c.job_id).limit(BATCH).with_for_update(of=jobs, skip_locked=True)
     ids = (await connection.scalars(locked)).all()
     if not ids:
         return 0

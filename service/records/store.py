@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, literal, select, update
+from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
 from service.records.rows import from_body, storable, to_job_row, to_listing_row
-from service.records.tables import jobs, listing
+from service.records.tables import facts, jobs, listing
 
 
 class SqlRecords:
@@ -143,6 +143,15 @@ class SqlRecords:
             forgotten += dropped
             if dropped < retention.BATCH:
                 return forgotten
+
+    async def drops_by_default(self) -> bool:
+        async with self._database.reading() as connection:
+            return await connection.scalar(select(facts.c.value).where(facts.c.name == "retention")) == "default"
+
+    async def count_ended(self, cluster_id: str, ended_before: datetime) -> int:
+        async with self._database.reading() as connection:
+            old = retention.over(cluster_id, ended_before).subquery()
+            return await connection.scalar(select(func.count()).select_from(old)) or 0
 
     async def drop_unused_texts(self, unused_since: datetime) -> int:
         async with self._database.writing() as connection:

@@ -113,6 +113,7 @@ class TestForgetting:
         await store.add(a_job("ended-at-that-moment", ended=after, workflow_gone=True))
         await store.add(a_job("workflow-still-there", ended=before))
         await store.add(a_job("never-ended", workflow_gone=True))
+        assert await store.count_ended("prod", NOON) == 2
         assert await store.forget("prod", NOON) == 2
         page = await store.page(a_query(include_deleted=True))
         kept = {json.loads(item)["jobId"] for item in page.items}

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from service.records.engine import Database
-from service.records.migrate import migrate
+from service.records.migrate import migrate, upgrade
+from service.records.rows import to_job_row
 from service.records.store import SqlRecords
-from service.records.tables import metadata
+from service.records.tables import jobs, metadata
 from tests.records_suite.example import a_job
 
 
@@ -36,6 +37,20 @@ class TestMigrating:
         store = SqlRecords(empty_url)
         await store.add(a_job())
         assert await store.get(a_job().job_id) == a_job()
+        await store.close()
+
+    @pytest.mark.parametrize("kept", [True, False])
+    async def test_only_a_store_that_begins_now_drops_old_records_unasked(self, empty_url: str, *, kept: bool) -> None:
+        database = Database(empty_url)
+        async with database.writing() as connection:
+            await connection.run_sync(upgrade, "0003")
+        if kept:
+            async with database.writing() as connection:
+                await connection.execute(insert(jobs).values(to_job_row(a_job())))
+        await database.close()
+        await migrate(empty_url)
+        store = SqlRecords(empty_url)
+        assert await store.drops_by_default() is not kept
         await store.close()
 
     async def test_again_changes_nothing(self, url: str, store: SqlRecords) -> None:

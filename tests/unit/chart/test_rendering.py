@@ -278,8 +278,9 @@ def test_a_pod_waits_for_its_dependencies_once_and_stays_in_the_service_without_
     assert paths == {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
 
 
-def test_records_are_kept_unless_a_number_of_days_is_set() -> None:
-    assert render({}).settings["OPSJOBS_RETENTION_DAYS"] == "0"
+def test_how_long_records_are_kept_is_said_only_where_it_is_set() -> None:
+    assert "OPSJOBS_RETENTION_DAYS" not in render({}).settings
+    assert render({"database": {"retentionDays": 0}}).settings["OPSJOBS_RETENTION_DAYS"] == "0"
     assert render({"database": {"retentionDays": 90}}).settings["OPSJOBS_RETENTION_DAYS"] == "90"
 
 

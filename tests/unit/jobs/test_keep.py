@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.domain.job import Job, Phase
 from service.jobs import keep
@@ -17,7 +18,7 @@ from tests.unit.jobs.cluster import InMemory, running, until
 NOW = datetime.now(UTC)
 
 
-def keeper(records: Records, cluster: InMemory, *, retention_days: int = 0) -> tuple[Keeper, Projector]:
+def keeper(records: Records, cluster: InMemory, *, retention_days: int | None = 0) -> tuple[Keeper, Projector]:
     projector = Projector(records, cluster.port, "prod")
     made = Keeper(records, cluster.port, projector, lost_node_seconds=300, retention_days=retention_days)
     return made, projector
@@ -125,15 +126,55 @@ async def test_secrets_without_a_job_go_and_those_of_jobs_to_come_stay(records: 
     await rounds_until(keeper(records, cluster)[0], dropped)
 
 
-@pytest.mark.parametrize(("days", "kept"), [(0, {"old", "young", "live"}), (30, {"young", "live"})])
+@pytest.mark.parametrize(
+    ("days", "age", "kept"),
+    [(0, 400, {"old", "young", "live"}), (30, 31, {"young", "live"}), (None, 91, {"young", "live"})],
+)
 async def test_records_are_kept_for_so_many_days_after_the_end(
-    records: Records, cluster: InMemory, days: int, kept: set[str]
+    records: Records, cluster: InMemory, days: int | None, age: int, kept: set[str]
 ) -> None:
-    jobs = (ended("old", days_ago=31), ended("young", days_ago=29), ended("live", days_ago=31, gone=False))
+    """In a store that this version began 90 days are the default."""
+    jobs = (ended("old", days_ago=age), ended("young", days_ago=age - 2), ended("live", days_ago=age, gone=False))
     for job in jobs:
         await records.add(job)
     await keeper(records, cluster, retention_days=days)[0]._forget()
     assert {job.job_id for job in jobs if await records.get(job.job_id)} == kept
+
+
+async def test_a_store_of_before_drops_nothing_unasked_and_says_how_many_it_would(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def of_before() -> bool:
+        return False
+
+    monkeypatch.setattr(records, "drops_by_default", of_before)
+    for number in range(3):
+        await records.add(ended(f"old-{number}", days_ago=100))
+    await records.add(ended("young"))
+    made, _ = keeper(records, cluster, retention_days=None)
+    with capture_logs() as logged:
+        await made._forget()
+        await made._forget()  # it asks once a day
+    (asked,) = [line for line in logged if line["log_level"] == "warning"]
+    assert (asked["count"], "database.retentionDays" in asked["remedy"]) == (3, True)
+    assert await records.get("old-0") is not None
+
+
+async def test_texts_that_no_record_names_are_dropped_some_time_later(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    async def drop(unused_since: datetime) -> int:
+        asked.append(unused_since)
+        return 1
+
+    monkeypatch.setattr(records, "drop_unused_texts", drop)
+    made, _ = keeper(records, cluster)
+    await made._drop_texts()
+    await made._drop_texts()  # once an hour
+    (since,) = asked
+    assert timedelta(minutes=50) < datetime.now(UTC) - since < timedelta(minutes=70)
 
 
 async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
