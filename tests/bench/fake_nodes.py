@@ -81,7 +81,7 @@ async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, secon
 
 async def remove(api: Api) -> None:
     """Take away every node of this benchmark's, an interrupted run's too."""
-    await api.delete(f"{_NODES}?labelSelector={_OURS}")
+    await api._json("DELETE", _NODES, query={"labelSelector": _OURS})
 
 
 def _lease_seconds(count: int) -> int:
