@@ -7,9 +7,9 @@ import argparse
 import sys
 import time
 
-from workflow_templates import restore, say, waiting
+from workflow_templates import locks, restore, say, waiting
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
-from workflow_templates.protocol import exit_codes, labels
+from workflow_templates.protocol import exit_codes, labels, node_lock, node_state
 
 #: A check has 15 s to end, and then the kubelet needs a moment to say so.
 _END_SECONDS = 60.0
@@ -23,7 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         cluster = Cluster.in_pod()
-        end_checks(cluster, arguments.namespace, arguments.job)
+        for node in end_checks(cluster, arguments.namespace, arguments.job):
+            note_work(cluster, node, arguments.job)
         waiting.is_over(cluster, arguments.job)
         restore.restore(cluster, arguments.job)
     except UnavailableError as fault:
@@ -35,25 +36,40 @@ def main() -> int:
     return 0
 
 
-def end_checks(cluster: Cluster, namespace: str, job: str) -> None:
-    """Delete the pods of the job's checks and wait until they are gone. One whose node is gone is not waited for long.
+def end_checks(cluster: Cluster, namespace: str, job: str) -> list[str]:
+    """Delete the pods of the job's checks and wait until they are gone.
 
-    Raises ClusterError.
+    Returns:
+        The nodes whose kubelets do not report that: they are gone, or silent.
+
+    Raises:
+        ClusterError: the pods could not be read or deleted.
     """
     path = f"/api/v1/namespaces/{namespace}/pods"
     until = time.monotonic() + _END_SECONDS
     while True:
         left = list(cluster.list(path, labelSelector=f"{labels.JOB_ID}={job}"))
-        if not left:
-            return
         for pod in left:
             if not pod["metadata"].get("deletionTimestamp"):
                 cluster.remove(f"{path}/{pod['metadata']['name']}")
+        if not left:
+            return []
         if time.monotonic() > until:
-            names = ", ".join(pod["metadata"]["name"] for pod in left)
-            say.log(f"the nodes of these checks do not say that they have ended: {names}")
-            return
+            return sorted(node for pod in left if (node := (pod.get("spec") or {}).get("nodeName")))
         time.sleep(_LOOK_SECONDS)
+
+
+def note_work(cluster: Cluster, node: str, job: str) -> None:
+    """Keep the node locked until its kubelet reports again, or it has another boot: the check may go on there."""
+    say.log(f"node {node} does not report that its check has ended")
+    found = cluster.get(f"/api/v1/nodes/{node}")
+    if found is None:
+        return
+    work = node_lock.Work(job, node_state.boot_id(found) or "unknown")
+    try:
+        locks.note(cluster, node, job, {labels.WORK_BEGUN: work.text()})
+    except locks.LostError:
+        return
 
 
 if __name__ == "__main__":
