@@ -23,12 +23,12 @@ from service.jobs.addons import Addons
 from service.jobs.dumplogs import Dumplogs
 from service.jobs.exports import Exports
 from service.jobs.homes import Homes
-from service.jobs.keep import Keeper
+from service.jobs.housekeeping import Housekeeping
 from service.jobs.node_logs import NodeLogs
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
 from service.jobs.preflights import Preflights
-from service.jobs.project import Projector
 from service.jobs.reboots import Reboots
+from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Limits, Submission
 from service.jobs.work import Kind
 from service.kube import KubeSettings, connect
@@ -170,20 +170,20 @@ def allowed_checks(settings: Settings) -> Allowed:
 
 
 async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader) -> None:
-    """While this replica leads: project Workflows into records and keep the cluster in order."""
+    """While this replica leads: reconcile records with Workflows and keep the cluster in order."""
 
     async def work() -> None:
-        projector = Projector(records, cluster, settings.cluster_id)
-        keeper = Keeper(
+        reconciler = Reconciler(records, cluster, settings.cluster_id)
+        housekeeper = Housekeeping(
             records,
             cluster,
-            projector,
+            reconciler,
             lost_node_seconds=settings.lost_node_seconds,
             retention_days=settings.retention_days,
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(projector.run())
-            group.create_task(keeper.run())
+            group.create_task(reconciler.run())
+            group.create_task(housekeeper.run())
 
     await leader.lead(work)
 

@@ -89,7 +89,7 @@ class Submission:
         """
         job = self._job(order, who, resolved)
         if resolved.work.secret is not None:
-            # It may not be in the record, so it is kept before; of one without a record the keeper disposes.
+            # It may not be in the record, so it is kept before; of one without a record housekeeping disposes.
             await self.cluster.create_secret(job, resolved.work.secret)
         try:
             await self.records.add(job, key, self.quota)

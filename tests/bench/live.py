@@ -140,12 +140,12 @@ def _submit(service: httpx.Client, count: int) -> list[str]:
 
 
 def _wait_until_seen(service: httpx.Client, ids: Sequence[str]) -> None:
-    """A job links to Argo's UI once its Workflow was projected."""
+    """A job links to Argo's UI once its Workflow was recorded."""
     until = time.monotonic() + PATIENCE_SECONDS
     for job_id in (*ids[:: max(1, len(ids) // 100)], ids[-1]):
         while not service.get(f"{PATH}/{job_id}").json()["links"]:
             if time.monotonic() > until:
-                raise RuntimeError(f"{job_id} was not projected within {PATIENCE_SECONDS} s")
+                raise RuntimeError(f"{job_id} was not recorded within {PATIENCE_SECONDS} s")
             time.sleep(0.1)
 
 

@@ -9,10 +9,10 @@ from service.domain.cluster import Caller
 from service.domain.job import JobType, Named, Phase, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs import stop
-from service.jobs.keep import Keeper
+from service.jobs.housekeeping import Housekeeping
 from service.jobs.order import Order
 from service.jobs.ports import UnavailableError
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Resolved, Submission
 from service.jobs.work import Work
 from service.kube import Kube, KubeSettings, manifest
@@ -93,7 +93,7 @@ async def test_killed_after_any_line_it_runs_exactly_once(
     assert job_id in await records.unsettled("local")
 
     for _ in range(3):
-        await Projector(records, kube, "local").project(job_id)
+        await Reconciler(records, kube, "local").reconcile(job_id)
 
     workflow = cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
     assert before is None or before["metadata"]["uid"] == workflow["metadata"]["uid"]
@@ -113,9 +113,11 @@ async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
     (job_id,) = set(await kube.unowned_secrets(-60)) - before
     assert cluster.get("secret", job_id, "-n", settings.jobs_namespace)
 
-    monkeypatch.setattr("service.jobs.keep._UNOWNED_SECONDS", -60)
-    keeper = Keeper(records, kube, Projector(records, kube, "local"), lost_node_seconds=300, retention_days=0)
-    await keeper._drop_secrets()
+    monkeypatch.setattr("service.jobs.housekeeping._UNOWNED_SECONDS", -60)
+    housekeeper = Housekeeping(
+        records, kube, Reconciler(records, kube, "local"), lost_node_seconds=300, retention_days=0
+    )
+    await housekeeper._drop_secrets()
 
     assert cluster.get("secret", job_id, "-n", settings.jobs_namespace) is None
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
@@ -129,7 +131,7 @@ async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
     job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
 
-    await Projector(records, kube, "local").project(job_id)
+    await Reconciler(records, kube, "local").reconcile(job_id)
 
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace)
 
@@ -138,7 +140,7 @@ async def test_what_the_apiserver_refuses_is_said_in_the_job_s_history(records: 
     job = a_job(WAITING_TEMPLATE, job_id="a" * 70)
     await records.add(job)
     for _ in range(2):
-        await Projector(records, kube, "local").project(job.job_id)
+        await Reconciler(records, kube, "local").reconcile(job.job_id)
     refused = await records.get(job.job_id)
     assert refused is not None
     assert refused.phase is Phase.PENDING
@@ -155,7 +157,7 @@ async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(
     job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
     await stop.stop(records, kube, job_id, by="alice")
 
-    await Projector(records, kube, "local").project(job_id)
+    await Reconciler(records, kube, "local").reconcile(job_id)
 
     job = await records.get(job_id)
     assert job is not None

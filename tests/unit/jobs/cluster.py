@@ -1,4 +1,4 @@
-"""Workflows, nodes and Secrets in memory, as the Cluster port shows them to the projector and the keeper."""
+"""Workflows, nodes and Secrets in memory, as the Cluster port shows them to the reconciler and housekeeping."""
 
 import asyncio
 import contextlib

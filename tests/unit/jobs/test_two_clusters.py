@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.domain.job import Job, Phase
-from service.jobs import keep
-from service.jobs.keep import Keeper
+from service.jobs import housekeeping
+from service.jobs.housekeeping import Housekeeping
 from service.jobs.ports import Records
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from tests.records_suite.example import a_job
 from tests.unit.jobs.cluster import InMemory, running, until
 
@@ -18,7 +18,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keep, "ROUND", 0.02)
+    monkeypatch.setattr(housekeeping, "ROUND", 0.02)
 
 
 async def test_each_runs_its_own_and_leaves_the_others_alone(records: Records) -> None:
@@ -42,14 +42,14 @@ async def test_each_runs_its_own_and_leaves_the_others_alone(records: Records) -
     here.lent = {"node-a": "prod-ended", "node-b": "dev-ended"}
     before = {job.job_id: job for job in jobs}
 
-    projector = Projector(records, here.port, "prod")
-    keeper = Keeper(records, here.port, projector, lost_node_seconds=300, retention_days=90)
+    reconciler = Reconciler(records, here.port, "prod")
+    housekeeper = Housekeeping(records, here.port, reconciler, lost_node_seconds=300, retention_days=90)
 
     async def done() -> bool:
         forgotten = await records.get("prod-old") is None
         return forgotten and "prod-accepted" in here.workflows and "node-a" not in here.lent
 
-    async with running(projector.run()), running(keeper.run()):
+    async with running(reconciler.run()), running(housekeeper.run()):
         here.relist()
         await until(done, "this cluster's jobs are not looked after")
         await until(lambda: is_stopped(here), "this cluster's job is not stopped")
@@ -73,9 +73,9 @@ async def test_a_workflow_of_that_name_changes_no_record_of_another_cluster(
     await records.add(foreign)
     cluster.has("theirs", phase=phase, finishedAt="2026-05-01T13:00:00Z")
     await cluster.delete_workflow("theirs")
-    projector = Projector(records, cluster.port, "prod")
-    await projector.project("theirs")
+    reconciler = Reconciler(records, cluster.port, "prod")
+    await reconciler.reconcile("theirs")
     del cluster.workflows["theirs"]
-    await projector.project("theirs")
+    await reconciler.reconcile("theirs")
     assert await records.get("theirs") == foreign
     assert cluster.let_go_of == []

@@ -1,4 +1,4 @@
-"""The projector: the one writer that turns what Workflows do into records (design: rules 1 to 3)."""
+"""The reconciler: the one writer that turns what Workflows do into records (design: rules 1 to 3)."""
 
 import asyncio
 import itertools
@@ -34,13 +34,13 @@ REST_SHARE = 3.0
 
 
 class Urgency(IntEnum):
-    """Which readings go ahead of others: what just happened before what a relist, or the keeper, only looks over."""
+    """Which readings go ahead of others: what just happened before what a relist, or housekeeping, only looks over."""
 
     CHANGED = 0
     LISTED = 1
 
 
-class Projector:
+class Reconciler:
     """Reads each Workflow that changed and writes its record.
 
     The first change is read at once; all that come while that is done, and in the short rest after it, are read
@@ -99,21 +99,21 @@ class Projector:
                 continue  # it became urgent while it waited, and had its turn then
             urgency = self._waiting.pop(job_id)
             self._held_back.add(job_id)
-            rest = await self._project_timed(job_id, urgency)
+            rest = await self._reconcile_timed(job_id, urgency)
             asyncio.get_running_loop().call_later(rest, self._let_on, job_id)
 
-    async def _project_timed(self, job_id: str, urgency: Urgency) -> float:
+    async def _reconcile_timed(self, job_id: str, urgency: Urgency) -> float:
         """Project one job; answers for how many seconds it is left alone."""
         begun = time.monotonic()
         try:
-            await self.project(job_id)
+            await self.reconcile(job_id)
         except UnavailableError as error:
-            log.warning("a Workflow could not be projected and will be read again", job_id=job_id, reason=str(error))
+            log.warning("a Workflow could not be reconciled and will be read again", job_id=job_id, reason=str(error))
             self.look_at(job_id, urgency)
             return AGAIN
         except Exception:
-            # One job's surprise must not end the projection of all others.
-            log.exception("a Workflow could not be projected", job_id=job_id)
+            # One job's surprise must not end the work on all others.
+            log.exception("a Workflow could not be reconciled", job_id=job_id)
             self.look_at(job_id)
             return AGAIN_AFTER_SURPRISE
         return max(REST, REST_SHARE * (time.monotonic() - begun))
@@ -123,7 +123,7 @@ class Projector:
         if job_id in self._waiting:
             self._queue_up(job_id)
 
-    async def project(self, job_id: str) -> None:
+    async def reconcile(self, job_id: str) -> None:
         """Bring one job's record, and then its Workflow, to where they should be. Safe to repeat at any time."""
         self._settled.pop(job_id, None)
         workflow = await self._cluster.workflow(job_id)
@@ -164,7 +164,7 @@ class Projector:
         await self._records.change(job_id, lambda job: vanished(job, now))
 
     async def _created(self, job: Job) -> str:
-        """Create what the job lacks in the cluster; answers why Kubernetes refuses it, which the keeper tries again."""
+        """Create what the job lacks in the cluster; returns why Kubernetes refuses it; housekeeping tries again."""
         try:
             await self._cluster.create_workflow(job)
         except RefusedByClusterError as error:

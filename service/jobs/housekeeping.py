@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from service.jobs.ports import Cluster, Records, UnavailableError
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 
 log = structlog.get_logger()
 
@@ -22,21 +22,21 @@ DEFAULT_RETENTION_DAYS = 90
 _TEXTS = timedelta(hours=1)
 
 
-class Keeper:
+class Housekeeping:
     """All duties in one round, repeated for ever."""
 
     def __init__(
         self,
         records: Records,
         cluster: Cluster,
-        projector: Projector,
+        reconciler: Reconciler,
         *,
         lost_node_seconds: int,
         retention_days: int | None,
     ) -> None:
         self._records = records
         self._cluster = cluster
-        self._projector = projector
+        self._reconciler = reconciler
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
         self._asked_at = datetime.min.replace(tzinfo=UTC)
@@ -66,8 +66,8 @@ class Keeper:
 
     async def _begin_again(self) -> None:
         """Submissions that died between the record and the Workflow, and stops that met an absent apiserver."""
-        for job_id in await self._records.unsettled(self._projector.cluster_id):
-            self._projector.look_at(job_id)
+        for job_id in await self._records.unsettled(self._reconciler.cluster_id):
+            self._reconciler.look_at(job_id)
 
     async def _restore_nodes(self) -> None:
         """Put back what a job left behind: its Workflow was removed by hand, its clean-up never ran, its node died."""
@@ -75,7 +75,7 @@ class Keeper:
         for node, job_id in (await self._cluster.holders()).items():
             nodes_of[job_id].append(node)
         # Cordon marks are cluster-wide: what no record of this cluster knows belongs to another installation.
-        for job_id in await self._records.ended(self._projector.cluster_id, nodes_of.keys()):
+        for job_id in await self._records.ended(self._reconciler.cluster_id, nodes_of.keys()):
             for node in nodes_of[job_id]:
                 await _alone(self._give_back(node, job_id), node=node, job_id=job_id)
 
@@ -97,7 +97,7 @@ class Keeper:
         with_checks = await self._cluster.jobs_with_checks()
         if not with_checks:
             return
-        for job_id in set(with_checks) - set(await self._records.unfinished(self._projector.cluster_id)):
+        for job_id in set(with_checks) - set(await self._records.unfinished(self._reconciler.cluster_id)):
             log.info("dropping what the checks of a job had, whose Workflow is gone", job_id=job_id)
             await _alone(self._cluster.delete_checks(job_id), job_id=job_id)
 
@@ -114,7 +114,7 @@ class Keeper:
         if days is None and await self._records.drops_by_default():
             days = self._retention_days = DEFAULT_RETENTION_DAYS
         if days:
-            gone = await self._records.forget(self._projector.cluster_id, datetime.now(UTC) - timedelta(days=days))
+            gone = await self._records.forget(self._reconciler.cluster_id, datetime.now(UTC) - timedelta(days=days))
             if gone:
                 log.info("dropped old records", count=gone)
         elif days is None:
@@ -126,7 +126,7 @@ class Keeper:
         if now < self._asked_at + timedelta(days=1):
             return
         self._asked_at = now
-        old = await self._records.count_ended(self._projector.cluster_id, now - timedelta(days=DEFAULT_RETENTION_DAYS))
+        old = await self._records.count_ended(self._reconciler.cluster_id, now - timedelta(days=DEFAULT_RETENTION_DAYS))
         if old:
             log.warning(
                 "old records are kept until somebody says for how long",

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, Phase
-from service.jobs import project, stop
+from service.jobs import reconcile, stop
 from service.jobs.ports import Records
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from tests.records_suite.example import a_job
 from tests.unit.jobs.cluster import InMemory, running, until
 
@@ -39,7 +39,7 @@ class TestAWorkflowThatArgoDoesNotPickUp:
         cluster.clock_ahead = ahead
         await records.add(a_job("new"))
         new_workflow(cluster, "new", seconds_ago=seconds_ago)
-        await Projector(records, cluster.port, "prod").project("new")
+        await Reconciler(records, cluster.port, "prod").reconcile("new")
         job = await known(records, "new")
         assert job.phase is Phase.PENDING
         assert any("has not picked up Workflow new" in line.message for line in job.conditions) is said
@@ -51,7 +51,7 @@ class TestAWorkflowThatArgoDoesNotPickUp:
         cluster.clock_ahead = ahead
         await records.add(a_job("new"))
         new_workflow(cluster, "new", seconds_ago=1000, **status)
-        await Projector(records, cluster.port, "prod").project("new")
+        await Reconciler(records, cluster.port, "prod").reconcile("new")
         assert "picked up" not in str((await known(records, "new")).conditions)
 
 
@@ -59,14 +59,14 @@ async def test_that_is_said_though_nothing_happens_to_it_any_more(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.domain.phase.PICKED_UP_WITHIN", 1)
-    monkeypatch.setattr(project, "PICKED_UP_WITHIN", 1)
+    monkeypatch.setattr(reconcile, "PICKED_UP_WITHIN", 1)
     await records.add(a_job("new"))
     new_workflow(cluster, "new", seconds_ago=0)
 
     async def said() -> bool:
         return "has not picked up" in str((await known(records, "new")).conditions)
 
-    async with running(Projector(records, cluster.port, "prod").run()):
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(said, "the job is Pending without a word")
 
@@ -81,27 +81,27 @@ class TestASuspendedWorkflow:
         cluster.clock_ahead = ahead
         await records.add(a_job("late"))
         suspended(cluster, "late", seconds_ago=100, deadline=deadline)
-        await Projector(records, cluster.port, "prod").project("late")
+        await Reconciler(records, cluster.port, "prod").reconcile("late")
         assert (cluster.workflows["late"]["spec"].get("shutdown") == "Stop") is ends
 
     async def test_is_said_to_be_suspended(self, records: Records, cluster: InMemory, ahead: timedelta) -> None:
         cluster.clock_ahead = ahead
         await records.add(a_job("held"))
         suspended(cluster, "held", seconds_ago=5)
-        await Projector(records, cluster.port, "prod").project("held")
+        await Reconciler(records, cluster.port, "prod").reconcile("held")
         assert "is suspended in Argo" in (await known(records, "held")).conditions[-1].message
 
     async def test_timed_out_and_was_not_stopped(self, records: Records, cluster: InMemory, ahead: timedelta) -> None:
         cluster.clock_ahead = ahead
         await records.add(a_job("late"))
         suspended(cluster, "late", seconds_ago=100)
-        projector = Projector(records, cluster.port, "prod")
-        await projector.project("late")
+        reconciler = Reconciler(records, cluster.port, "prod")
+        await reconciler.reconcile("late")
         ended, workflow = cluster.now(), cluster.workflows["late"]
         cluster.has("late", **workflow["status"] | {"phase": "Failed", "finishedAt": f"{ended:%FT%TZ}"})
         cluster.workflows["late"]["spec"] = workflow["spec"]
         cluster.workflows["late"]["metadata"]["annotations"] = workflow["metadata"]["annotations"]
-        await projector.project("late")
+        await reconciler.reconcile("late")
         last = (await known(records, "late")).conditions[-1]
         assert (last.type, last.reason) == (Phase.FAILED, "Timeout")
         assert "the job's timeout of 60 s passed" in last.message

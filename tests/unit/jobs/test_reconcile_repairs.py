@@ -1,4 +1,4 @@
-"""What the projector makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
+"""What the reconciler makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, Phase
-from service.jobs import project
+from service.jobs import reconcile
 from service.jobs.ports import Records, RefusedByClusterError, UnavailableError, WorkflowEvent
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from tests.records_suite.example import a_job
 from tests.unit.jobs.cluster import InMemory, running, until
 
@@ -23,7 +23,7 @@ async def known(records: Records, job_id: str) -> Job:
     return found
 
 
-async def projected(records: Records, cluster: InMemory) -> None:
+async def reconciled(records: Records, cluster: InMemory) -> None:
     async def all_seen() -> bool:
         jobs = [await known(records, job_id) for job_id in cluster.workflows]
         return all(job.workflow_version == cluster.workflows[job.job_id]["metadata"]["resourceVersion"] for job in jobs)
@@ -41,12 +41,12 @@ async def many(records: Records, cluster: InMemory, count: int) -> list[str]:
 
 async def test_a_list_of_what_was_read_already_reads_nothing(records: Records, cluster: InMemory) -> None:
     names = await many(records, cluster, 20)
-    projector = Projector(records, cluster.port, "prod")
+    reconciler = Reconciler(records, cluster.port, "prod")
 
     async def settled() -> bool:
-        return len(projector._settled) == len(names)
+        return len(reconciler._settled) == len(names)
 
-    async with running(projector.run()):
+    async with running(reconciler.run()):
         cluster.relist()
         await until(settled, "the list is not read")
         assert sorted(cluster.read) == names
@@ -56,7 +56,7 @@ async def test_a_list_of_what_was_read_already_reads_nothing(records: Records, c
         await records.add(a_job("last"))
         cluster.has("last")
         cluster.relist()  # its only news is at its end
-        await projected(records, cluster)
+        await reconciled(records, cluster)
     assert cluster.read == ["last"]
 
 
@@ -64,12 +64,12 @@ async def test_what_a_job_still_asks_for_is_read_though_its_workflow_did_not_cha
     records: Records, cluster: InMemory
 ) -> None:
     await many(records, cluster, 1)
-    projector = Projector(records, cluster.port, "prod")
-    async with running(projector.run()):
+    reconciler = Reconciler(records, cluster.port, "prod")
+    async with running(reconciler.run()):
         cluster.relist()
-        await projected(records, cluster)
+        await reconciled(records, cluster)
         await records.change("job-00", lambda job: replace(job, stop_requested=datetime.now(UTC)))
-        projector.look_at("job-00")  # as the keeper does with all that is unsettled
+        reconciler.look_at("job-00")  # as housekeeping does with all that is unsettled
 
         async def stopped() -> bool:
             return "shutdown" in cluster.workflows["job-00"]["spec"]
@@ -84,8 +84,8 @@ async def test_what_is_asked_of_a_workflow_is_asked_again_while_it_does_not_show
     await many(records, cluster, 1)
     cluster.workflows["job-00"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     cluster.workflows["job-00"]["status"]["phase"] = "Failed"
-    monkeypatch.setattr(project, "REST", 0.01)
-    async with running(Projector(records, cluster.port, "prod").run()):
+    monkeypatch.setattr(reconcile, "REST", 0.01)
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         for times in (1, 2):
             cluster.relist()
 
@@ -98,11 +98,11 @@ async def test_what_is_asked_of_a_workflow_is_asked_again_while_it_does_not_show
 async def test_a_change_goes_ahead_of_a_long_list(records: Records, cluster: InMemory) -> None:
     names = await many(records, cluster, 60)
     cluster.answers.clear()
-    async with running(Projector(records, cluster.port, "prod").run()):
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster.relist()
 
         async def busy() -> bool:
-            return len(cluster.read) == project.READERS
+            return len(cluster.read) == reconcile.READERS
 
         await until(busy, "the list is not read")
         await records.add(a_job("new"))
@@ -110,8 +110,8 @@ async def test_a_change_goes_ahead_of_a_long_list(records: Records, cluster: InM
         cluster.change(names[-1])  # it waits in the list already
         await cluster_drained(cluster)
         cluster.answers.set()
-        await projected(records, cluster)
-    ahead = cluster.read[project.READERS : project.READERS + 2]
+        await reconciled(records, cluster)
+    ahead = cluster.read[reconcile.READERS : reconcile.READERS + 2]
     assert ahead == ["new", names[-1]]
     assert sorted(cluster.read) == sorted([*names, "new"])
 
@@ -125,16 +125,16 @@ async def cluster_drained(cluster: InMemory) -> None:
 
 async def test_a_job_that_a_list_lacks_is_begun(records: Records, cluster: InMemory) -> None:
     await records.add(a_job("begun"))
-    async with running(Projector(records, cluster.port, "prod").run()):
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(lambda: seen(records, "begun"), "its Workflow was not created")
 
 
 async def test_a_job_that_a_list_lacks_and_that_was_there_is_over(records: Records, cluster: InMemory) -> None:
     (name,) = await many(records, cluster, 1)
-    async with running(Projector(records, cluster.port, "prod").run()):
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster.relist()
-        await projected(records, cluster)
+        await reconciled(records, cluster)
         cluster.workflows.clear()
         cluster.relist()
 
@@ -155,11 +155,11 @@ def ended(cluster: InMemory, job_id: str, *, seconds_ago: float, ttl: int | None
     workflow["spec"] = {} if ttl is None else {"ttlStrategy": {"secondsAfterCompletion": ttl}}
 
 
-async def projected_until(
+async def reconciled_until(
     records: Records, cluster: InMemory, check: Callable[[], Awaitable[bool]], otherwise: str
 ) -> None:
-    """Nothing changes after the first look: what happens later is the projector's own doing."""
-    async with running(Projector(records, cluster.port, "prod").run()):
+    """Nothing changes after the first look: what happens later is the reconciler's own doing."""
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster.relist()
         await until(check, otherwise)
 
@@ -174,7 +174,7 @@ class TestAWorkflowThatOutlivesItsTtl:
     ) -> None:
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=seconds_ago, ttl=ttl)
-        await Projector(records, cluster.port, "prod").project("old")
+        await Reconciler(records, cluster.port, "prod").reconcile("old")
         assert ("deletionTimestamp" in cluster.workflows["old"]["metadata"]) is goes
         assert cluster.let_go_of == []
 
@@ -183,21 +183,21 @@ class TestAWorkflowThatOutlivesItsTtl:
         self, records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nothing happens to it meanwhile, so nothing else would bring it to mind."""
-        monkeypatch.setattr(project, "OVERDUE", 1.5)
+        monkeypatch.setattr(reconcile, "OVERDUE", 1.5)
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=0, ttl=1)
 
         async def goes() -> bool:
             return "deletionTimestamp" in cluster.workflows["old"]["metadata"]
 
-        await projected_until(records, cluster, goes, "it stays for ever")
+        await reconciled_until(records, cluster, goes, "it stays for ever")
         assert len(cluster.read) >= 2
 
     async def test_is_let_go_though_argo_deleted_it(self, records: Records, cluster: InMemory) -> None:
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=500, ttl=1)
         await cluster.delete_workflow("old")
-        await Projector(records, cluster.port, "prod").project("old")
+        await Reconciler(records, cluster.port, "prod").reconcile("old")
         assert cluster.let_go_of == ["old"]
 
 
@@ -224,43 +224,43 @@ class TestAWorkflowThatArgoDoesNotEndAtItsDeadline:
         """Not while it has its time, and not when only the clean-up is still to end."""
         await records.add(a_job("late"))
         at_work(cluster, "late", seconds_ago=100, deadline=deadline, ended=ended)
-        await Projector(records, cluster.port, "prod").project("late")
+        await Reconciler(records, cluster.port, "prod").reconcile("late")
         assert bool(reminded(cluster, "late")) is reminds
 
     async def test_is_not_brought_to_it_all_the_time(self, records: Records, cluster: InMemory) -> None:
         """The reminder is a change itself, after which the Workflow is read again."""
         await records.add(a_job("late"))
         at_work(cluster, "late", seconds_ago=100, deadline=60)
-        projector = Projector(records, cluster.port, "prod")
-        await projector.project("late")
+        reconciler = Reconciler(records, cluster.port, "prod")
+        await reconciler.reconcile("late")
         first = reminded(cluster, "late")
-        await projector.project("late")
+        await reconciler.reconcile("late")
         assert reminded(cluster, "late") == first
-        just_before = datetime.now(UTC) - timedelta(seconds=project.OVERDUE + 1)
+        just_before = datetime.now(UTC) - timedelta(seconds=reconcile.OVERDUE + 1)
         await cluster.remind_argo("late", just_before)
-        await projector.project("late")
+        await reconciler.reconcile("late")
         assert reminded(cluster, "late") > first
 
     async def test_is_looked_at_again_when_its_time_is_over(
         self, records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(project, "OVERDUE", 0.5)
+        monkeypatch.setattr(reconcile, "OVERDUE", 0.5)
         await records.add(a_job("late"))
         at_work(cluster, "late", seconds_ago=0, deadline=1)
 
         async def is_reminded() -> bool:
             return bool(reminded(cluster, "late"))
 
-        await projected_until(records, cluster, is_reminded, "nobody looks at it any more")
+        await reconciled_until(records, cluster, is_reminded, "nobody looks at it any more")
 
 
 async def test_a_surprise_while_projecting_is_not_the_last_word(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "AGAIN_AFTER_SURPRISE", 0.05)
+    monkeypatch.setattr(reconcile, "AGAIN_AFTER_SURPRISE", 0.05)
     await many(records, cluster, 1)
     good, cluster.workflows["job-00"] = cluster.workflows["job-00"], {"metadata": {}}
-    async with running(Projector(records, cluster.port, "prod").run()):
+    async with running(Reconciler(records, cluster.port, "prod").run()):
         cluster._events.put_nowait(WorkflowEvent("job-00", "uid-job-00", "1"))
 
         async def surprised() -> bool:
@@ -268,7 +268,7 @@ async def test_a_surprise_while_projecting_is_not_the_last_word(
 
         await until(surprised, "it is not read again")
         cluster.workflows["job-00"] = good
-        await projected(records, cluster)
+        await reconciled(records, cluster)
 
 
 class TestRefused:
@@ -277,15 +277,15 @@ class TestRefused:
     ) -> None:
         await records.add(a_job("big"))
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port, "prod")
+        reconciler = Reconciler(records, cluster.port, "prod")
         for _ in range(2):
-            await projector.project("big")
+            await reconciler.reconcile("big")
             job = await known(records, "big")
             assert (job.phase, [line.reason for line in job.conditions]) == (Phase.PENDING, ["Created", "Waiting"])
             assert job.conditions[-1].message == "exceeded quota: jobs"
             assert list(await records.unsettled("prod")) == ["big"]
         cluster.creation = None
-        await projector.project("big")
+        await reconciler.reconcile("big")
         assert (await known(records, "big")).refused == ""
         assert "big" in cluster.workflows
 
@@ -293,7 +293,7 @@ class TestRefused:
         await records.add(a_job("big"))
         for sentence in ("one", "two"):
             cluster.creation = RefusedByClusterError(sentence)
-            await Projector(records, cluster.port, "prod").project("big")
+            await Reconciler(records, cluster.port, "prod").reconcile("big")
         assert [line.message for line in (await known(records, "big")).conditions] == ["job created", "two"]
 
     @pytest.mark.parametrize("refused_at_first", [True, False])
@@ -303,30 +303,30 @@ class TestRefused:
         await records.add(a_job("big"))
         cluster.has("big", phase="Running", message="")
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port, "prod")
-        await projector.project("big")
+        reconciler = Reconciler(records, cluster.port, "prod")
+        await reconciler.reconcile("big")
         job = await known(records, "big")
         assert job.workflow_uid == "uid-big"
         assert job.conditions[-1].message == "exceeded quota: jobs"
         assert list(await records.unsettled("prod")) == ["big"]  # the files are still to come
         if refused_at_first:
             cluster.creation = None
-            await projector.project("big")
+            await reconciler.reconcile("big")
             assert (await known(records, "big")).refused == ""
             assert list(await records.unsettled("prod")) == []
         cluster.has("big", phase="Failed", message="stopped", finishedAt="2026-05-01T13:00:00Z")
         cluster.workflows["big"]["metadata"]["deletionTimestamp"] = "2026-05-01T13:00:01Z"
-        await projector.project("big")
+        await reconciler.reconcile("big")
         assert (await known(records, "big")).phase.final
         assert cluster.let_go_of == ["big"]
 
     async def test_a_stop_ends_what_is_refused(self, records: Records, cluster: InMemory) -> None:
         await records.add(a_job("big"))
         cluster.creation = QUOTA
-        projector = Projector(records, cluster.port, "prod")
-        await projector.project("big")
+        reconciler = Reconciler(records, cluster.port, "prod")
+        await reconciler.reconcile("big")
         await records.change("big", lambda job: replace(job, stop_requested=datetime.now(UTC)))
-        await projector.project("big")
+        await reconciler.reconcile("big")
         job = await known(records, "big")
         assert (job.phase, job.conditions[-1].reason) == (Phase.FAILED, "Stopped")
         assert list(await records.unsettled("prod")) == []
@@ -335,7 +335,7 @@ class TestRefused:
         await records.add(a_job("big"))
         cluster.creation = UnavailableError("away")
         with pytest.raises(UnavailableError):
-            await Projector(records, cluster.port, "prod").project("big")
+            await Reconciler(records, cluster.port, "prod").reconcile("big")
         assert await known(records, "big") == a_job("big")
 
 
@@ -355,6 +355,6 @@ class TestWithoutARecord:
         cluster.has("stranger", **status)
         if deleting:
             await cluster.delete_workflow("stranger")
-        await Projector(records, cluster.port, "prod").project("stranger")
+        await Reconciler(records, cluster.port, "prod").reconcile("stranger")
         assert cluster.let_go_of == (["stranger"] if goes else [])
         assert await records.get("stranger") is None

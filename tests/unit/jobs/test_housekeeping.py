@@ -1,4 +1,4 @@
-"""The keeper's round: what is begun is finished, what is left behind is put back, and one failure is only its own."""
+"""Housekeeping's round: what is begun is finished, what is left behind is put back, and one failure is only its own."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -8,25 +8,27 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.domain.job import Job, Phase
-from service.jobs import keep
-from service.jobs.keep import Keeper
+from service.jobs import housekeeping
+from service.jobs.housekeeping import Housekeeping
 from service.jobs.ports import Records, UnavailableError
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from tests.records_suite.example import a_job
 from tests.unit.jobs.cluster import InMemory, running, until
 
 NOW = datetime.now(UTC)
 
 
-def keeper(records: Records, cluster: InMemory, *, retention_days: int | None = 0) -> tuple[Keeper, Projector]:
-    projector = Projector(records, cluster.port, "prod")
-    made = Keeper(records, cluster.port, projector, lost_node_seconds=300, retention_days=retention_days)
-    return made, projector
+def housekeeper(
+    records: Records, cluster: InMemory, *, retention_days: int | None = 0
+) -> tuple[Housekeeping, Reconciler]:
+    reconciler = Reconciler(records, cluster.port, "prod")
+    made = Housekeeping(records, cluster.port, reconciler, lost_node_seconds=300, retention_days=retention_days)
+    return made, reconciler
 
 
-async def rounds_until(keeper: Keeper, what: Callable[[], Awaitable[bool]]) -> None:
-    async with running(keeper.run()):
-        await until(what, "the keeper does not do it")
+async def rounds_until(housekeeper: Housekeeping, what: Callable[[], Awaitable[bool]]) -> None:
+    async with running(housekeeper.run()):
+        await until(what, "housekeeping does not do it")
 
 
 def ended(job_id: str, *, days_ago: float = 1, gone: bool = True) -> Job:
@@ -36,29 +38,29 @@ def ended(job_id: str, *, days_ago: float = 1, gone: bool = True) -> Job:
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keep, "ROUND", 0.02)
+    monkeypatch.setattr(housekeeping, "ROUND", 0.02)
 
 
 async def test_what_a_dead_submission_left_is_begun(records: Records, cluster: InMemory) -> None:
     await records.add(a_job("accepted"))
-    made, projector = keeper(records, cluster)
+    made, reconciler = housekeeper(records, cluster)
 
     async def begun() -> bool:
         return "accepted" in cluster.workflows
 
-    async with running(projector.run()):
+    async with running(reconciler.run()):
         await rounds_until(made, begun)
 
 
 async def test_a_stop_that_met_an_absent_apiserver_is_carried_out(records: Records, cluster: InMemory) -> None:
     await records.add(a_job("stopped", workflow_uid="uid-stopped", stop_requested=NOW))
     cluster.has("stopped", phase="Running")
-    made, projector = keeper(records, cluster)
+    made, reconciler = housekeeper(records, cluster)
 
     async def stopped() -> bool:
         return "shutdown" in cluster.workflows["stopped"]["spec"]
 
-    async with running(projector.run()):
+    async with running(reconciler.run()):
         await rounds_until(made, stopped)
 
 
@@ -68,7 +70,7 @@ async def test_nodes_of_jobs_that_ended_are_freed_and_no_others(records: Records
     kept = {"node-b": "pending", "node-c": "running", "node-d": "of-another-installation"}
     cluster.lent = {"node-a": "ended", **kept}
 
-    await keeper(records, cluster)[0]._restore_nodes()
+    await housekeeper(records, cluster)[0]._restore_nodes()
     assert cluster.lent == kept
 
 
@@ -82,10 +84,10 @@ async def test_a_node_on_which_the_work_goes_on_stays_locked_and_no_record_is_re
         raise AssertionError(job_id)
 
     monkeypatch.setattr(records, "get", whole)
-    await keeper(records, cluster)[0]._restore_nodes()
+    await housekeeper(records, cluster)[0]._restore_nodes()
     assert cluster.lent == {"node-a": "ended"}
     cluster.at_work.clear()
-    await keeper(records, cluster)[0]._restore_nodes()
+    await housekeeper(records, cluster)[0]._restore_nodes()
     assert cluster.lent == {}
 
 
@@ -93,7 +95,7 @@ async def test_what_checks_had_goes_with_the_jobs_workflow(records: Records, clu
     for job in (ended("gone"), ended("there", gone=False), a_job("running", phase=Phase.RUNNING)):
         await records.add(job)
     cluster.checks = {"gone", "there", "running", "forgotten"}
-    await keeper(records, cluster)[0]._drop_checks()
+    await housekeeper(records, cluster)[0]._drop_checks()
     assert cluster.checks == {"there", "running"}
 
 
@@ -105,13 +107,13 @@ async def test_a_node_that_cannot_be_freed_does_not_hold_up_the_next(records: Re
     async def others_freed() -> bool:
         return cluster.lent == {"node-a": "ended"}
 
-    await rounds_until(keeper(records, cluster)[0], others_freed)
+    await rounds_until(housekeeper(records, cluster)[0], others_freed)
     cluster.stuck.clear()
 
     async def all_freed() -> bool:
         return not cluster.lent
 
-    await rounds_until(keeper(records, cluster)[0], all_freed)
+    await rounds_until(housekeeper(records, cluster)[0], all_freed)
 
 
 async def test_secrets_without_a_job_go_and_those_of_jobs_to_come_stay(records: Records, cluster: InMemory) -> None:
@@ -123,7 +125,7 @@ async def test_secrets_without_a_job_go_and_those_of_jobs_to_come_stay(records: 
     async def dropped() -> bool:
         return set(cluster.secrets) == {"stuck", "to-come"}
 
-    await rounds_until(keeper(records, cluster)[0], dropped)
+    await rounds_until(housekeeper(records, cluster)[0], dropped)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ async def test_records_are_kept_for_so_many_days_after_the_end(
     jobs = (ended("old", days_ago=age), ended("young", days_ago=age - 2), ended("live", days_ago=age, gone=False))
     for job in jobs:
         await records.add(job)
-    await keeper(records, cluster, retention_days=days)[0]._forget()
+    await housekeeper(records, cluster, retention_days=days)[0]._forget()
     assert {job.job_id for job in jobs if await records.get(job.job_id)} == kept
 
 
@@ -151,7 +153,7 @@ async def test_a_store_of_before_drops_nothing_unasked_and_says_how_many_it_woul
     for number in range(3):
         await records.add(ended(f"old-{number}", days_ago=100))
     await records.add(ended("young"))
-    made, _ = keeper(records, cluster, retention_days=None)
+    made, _ = housekeeper(records, cluster, retention_days=None)
     with capture_logs() as logged:
         await made._forget()
         await made._forget()  # it asks once a day
@@ -170,7 +172,7 @@ async def test_texts_that_no_record_names_are_dropped_some_time_later(
         return 1
 
     monkeypatch.setattr(records, "drop_unused_texts", drop)
-    made, _ = keeper(records, cluster)
+    made, _ = housekeeper(records, cluster)
     await made._drop_texts()
     await made._drop_texts()  # once an hour
     (since,) = asked
@@ -193,13 +195,13 @@ async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
     async def forgotten() -> bool:
         return await records.get("old") is None
 
-    await rounds_until(keeper(records, cluster, retention_days=30)[0], forgotten)
+    await rounds_until(housekeeper(records, cluster, retention_days=30)[0], forgotten)
 
 
 async def test_a_round_is_repeated(records: Records, cluster: InMemory) -> None:
     await records.add(replace(a_job("late"), phase=Phase.RUNNING, workflow_uid="uid"))
     cluster.lent = {"node-a": "late"}
-    made, _ = keeper(records, cluster)
+    made, _ = housekeeper(records, cluster)
 
     async def freed() -> bool:
         await records.change("late", lambda job: replace(job, phase=Phase.FAILED))

@@ -1,4 +1,4 @@
-"""The projector reads what changed, soon and not more often than it must."""
+"""The reconciler reads what changed, soon and not more often than it must."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from service.domain.job import Job, JobType
-from service.jobs import project
+from service.jobs import reconcile
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
-from service.jobs.project import Projector
+from service.jobs.reconcile import Reconciler
 from service.records import open_records
 from service.records.migrate import migrate
 
@@ -20,7 +20,7 @@ JOB = "job-1"
 
 
 class Workflows:
-    """One job's Workflow, as the Cluster port shows it to the projector: it changes, and says so."""
+    """One job's Workflow, as the Cluster port shows it to the reconciler: it changes, and says so."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -57,7 +57,7 @@ class Workflows:
 
 
 @contextlib.asynccontextmanager
-async def projecting(workflows: Workflows, folder: Path) -> AsyncIterator[Records]:
+async def reconciling(workflows: Workflows, folder: Path) -> AsyncIterator[Records]:
     url = f"sqlite+aiosqlite:///{folder / 'records.db'}"
     await migrate(url)
     async with open_records(url) as records:
@@ -72,7 +72,7 @@ async def projecting(workflows: Workflows, folder: Path) -> AsyncIterator[Record
         )
         await records.add(job)
         cluster = cast("Cluster", workflows)
-        task = asyncio.create_task(Projector(records, cluster, "c").run())
+        task = asyncio.create_task(Reconciler(records, cluster, "c").run())
         try:
             yield records
         finally:
@@ -106,7 +106,7 @@ def workflows() -> Workflows:
 async def test_many_changes_in_a_row_are_read_together_and_the_last_is_recorded(
     workflows: Workflows, tmp_path: Path
 ) -> None:
-    async with projecting(workflows, tmp_path) as records:
+    async with reconciling(workflows, tmp_path) as records:
         for _ in range(200):
             workflows.change()
             await asyncio.sleep(0.001)
@@ -116,7 +116,7 @@ async def test_many_changes_in_a_row_are_read_together_and_the_last_is_recorded(
 
 async def test_a_change_during_a_reading_is_read_once_more(workflows: Workflows, tmp_path: Path) -> None:
     workflows.reading_seconds = 0.05
-    async with projecting(workflows, tmp_path) as records:
+    async with reconciling(workflows, tmp_path) as records:
         workflows.change()
         async with asyncio.timeout(60):
             await workflows.being_read.wait()
@@ -126,26 +126,26 @@ async def test_a_change_during_a_reading_is_read_once_more(workflows: Workflows,
 
 
 async def test_no_change_no_reading(workflows: Workflows, tmp_path: Path) -> None:
-    async with projecting(workflows, tmp_path) as records:
+    async with reconciling(workflows, tmp_path) as records:
         workflows.change()
         await recorded(records, 1)
-        await asyncio.sleep(project.REST * 3)
+        await asyncio.sleep(reconcile.REST * 3)
     assert workflows.readings == [1]
 
 
 async def test_what_could_not_be_read_is_read_again(
     workflows: Workflows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "AGAIN", 0.05)
+    monkeypatch.setattr(reconcile, "AGAIN", 0.05)
     workflows.away = 2
-    async with projecting(workflows, tmp_path) as records:
+    async with reconciling(workflows, tmp_path) as records:
         workflows.change()
         await recorded(records, 1)
 
 
 async def test_a_large_workflow_leaves_the_service_time_for_others(workflows: Workflows, tmp_path: Path) -> None:
     workflows.reading_seconds = 0.2
-    async with projecting(workflows, tmp_path) as records:
+    async with reconciling(workflows, tmp_path) as records:
         begun = asyncio.get_running_loop().time()
         for _ in range(100):
             workflows.change()
