@@ -22,7 +22,7 @@ trap '' TERM INT HUP
 echo "argo: $(ls -d /var/run/argo /argo /tmp/argo /var/argo 2>/dev/null | tr '\n' ' ')"
 echo "tokens: $(find / -xdev \( -name token -o -name '*.jwt' \) -path '*run*' 2>/dev/null | tr '\n' ' ')"
 echo "serviceaccount: $(ls /var/run/secrets 2>/dev/null | tr '\n' ' ')"
-echo "others: $(grep -l argoexec /proc/[0-9]*/cmdline 2>/dev/null | tr '\n' ' ')"
+echo "others: $(grep -l "argoexe[c]" /proc/[0-9]*/cmdline 2>/dev/null | tr '\n' ' ')"
 echo "mounts: $(awk '{print $5}' /proc/self/mountinfo | grep -v -e '^/proc' -e '^/sys' -e '^/dev' | sort | tr '\n' ' ')"
 echo "caps: $(awk '/^Cap(Eff|Prm|Bnd)/ {print $2}' /proc/self/status | sort -u | tr '\n' ' ')"
 echo "kubernetes: $(env | grep -c '^KUBERNETES_SERVICE')"
