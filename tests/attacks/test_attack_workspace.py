@@ -81,9 +81,11 @@ def control_plane(cluster: Cluster) -> str:
     return str(cluster.items("nodes", "-l", role)[0]["metadata"]["name"])
 
 
-def test_a_workspaces_operator_reaches_no_node_but_its_own(cluster: Cluster, operator: Attacker) -> None:
+def test_a_workspaces_operator_reaches_no_node_but_its_own(
+    cluster: Cluster, operator: Attacker, workload_nodes: list[str]
+) -> None:
     """By a pod of theirs that names any node it likes: it need not even start."""
-    master, unlabelled = control_plane(cluster), cluster.nodes()[0]
+    master, unlabelled = control_plane(cluster), workload_nodes[0]
     for name, node in (("on-master", master), ("on-worker", unlabelled)):
         cluster.apply(pod(name, operator.space, node))
     # Only that the service knows the workspace: until then it knows of no right either.
