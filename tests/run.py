@@ -40,27 +40,32 @@ def main() -> int:
     options = _options()
     began = time.monotonic()
     local_cluster("prepare")
-    with LOG.open("wb") as log:
-        beside = subprocess.Popen(
-            [*PYTEST, *WITHOUT_THE_CLUSTER, *options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
-        )
-        started = time.monotonic()
-        try:
-            local_cluster("up", "--nodes", "4", "--no-demo")
-            parts = [
-                part("sharing the cluster", SHARING_IT, options),
-                part("alone on the cluster", ALONE_ON_IT, options),
-            ]
-            parts.insert(0, Part("without the cluster", beside.wait(), time.monotonic() - started))
-        finally:
-            beside.kill()
-    say("without the cluster")
-    print(LOG.read_text(errors="replace"), flush=True)
+    parts = [without_the_cluster(options)]
+    parts += [part("sharing the cluster", SHARING_IT, options), part("alone on the cluster", ALONE_ON_IT, options)]
     say("all of it")
     for one in parts:
         print(f"{'FAILED' if one.failed else 'passed'}  {one.name}, after {one.seconds:.0f} s")
     print(f"The whole run took {time.monotonic() - began:.0f} s.", flush=True)
     return int(any(one.failed for one in parts))
+
+
+def without_the_cluster(options: Sequence[str]) -> Part:
+    """Run what needs no cluster while that comes up, and to its end: beside it nothing on the cluster would have time.
+
+    Its words come in one piece, not between those of the other.
+    """
+    started = time.monotonic()
+    command = [*PYTEST, *WITHOUT_THE_CLUSTER, *options]
+    with LOG.open("wb") as log:
+        beside = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            local_cluster("up", "--nodes", "4", "--no-demo")
+            status = beside.wait()
+        finally:
+            beside.kill()
+    say("without the cluster")
+    print(LOG.read_text(errors="replace"), flush=True)
+    return Part("without the cluster", status, time.monotonic() - started)
 
 
 def local_cluster(*command: str) -> None:
