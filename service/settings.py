@@ -3,6 +3,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workflow_templates.protocol import labels
+
 
 class Settings(BaseSettings):
     """What the chart sets, as OPSJOBS_* environment variables; the chart's values.yaml explains each."""
@@ -23,7 +25,7 @@ class Settings(BaseSettings):
     maximum_ttl_seconds: int = 0
     #: For jobs that name no timeoutSecond; 0: none.
     default_timeout_seconds: int = 0
-    workspace_label: str = "opsjob.io/workspace"
+    workspace_label: str = labels.WORKSPACE
     #: A right in a workspace reaches nodes that are labelled for none, too.
     unlabelled_nodes: bool = False
     workload_labels: list[str] = []

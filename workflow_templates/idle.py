@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 
 from workflow_templates.cluster import Cluster, Object
+from workflow_templates.protocol import labels
 
-_WORKFLOW = "workflows.argoproj.io/workflow"
 _MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -22,7 +22,7 @@ def is_workload(pod: Object, job: str, namespace: str, system: Collection[str] =
         return False
     if any(owner["kind"] == "DaemonSet" and owner.get("controller") for owner in metadata.get("ownerReferences") or ()):
         return False
-    ours = metadata.get("namespace") == namespace and (metadata.get("labels") or {}).get(_WORKFLOW) == job
+    ours = metadata.get("namespace") == namespace and (metadata.get("labels") or {}).get(labels.ARGO_WORKFLOW) == job
     return not ours
 
 

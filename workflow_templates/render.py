@@ -15,6 +15,7 @@ from workflow_templates.dumplog import with_nodes as dumplog_with_nodes
 from workflow_templates.exportimage import template as exportimage
 from workflow_templates.parts import IMAGE, PULL_POLICY
 from workflow_templates.preflight import template as preflight
+from workflow_templates.protocol import labels
 from workflow_templates.reboot import template as reboot
 
 FOLDER = Path(__file__).parents[1] / "charts" / "opsjobs" / "files" / "workflowtemplates"
@@ -56,8 +57,8 @@ def _metadata(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
     return {
         "name": f"opsjob-{job_type(name)}-{digest}",
-        "labels": {"opsjob.io/type": job_type(name)},
-        "annotations": {"workflows.argoproj.io/description": TEMPLATES[name].DESCRIPTION},
+        "labels": {labels.JOB_TYPE: job_type(name)},
+        "annotations": {labels.ARGO_DESCRIPTION: TEMPLATES[name].DESCRIPTION},
     }
 
 

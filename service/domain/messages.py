@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from service.domain.job import NodePhase, PlannedNode
-from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step
+from service.domain.workflow import Step
 from workflow_templates.protocol import exit_codes
 
 STOPPED = "was stopped while it worked"
@@ -42,7 +42,7 @@ def cause(step: Step) -> str:
         return f"ran out of memory (exit code {code}){at_work}"
     if not text:
         return f"failed with exit code {code}"
-    without_code = code in (EXIT_WAITING, EXIT_NOT_BEGUN, exit_codes.NOT_STARTED) or "exit code" in text
+    without_code = code in (exit_codes.WAITING, exit_codes.NOT_BEGUN, exit_codes.NOT_STARTED) or "exit code" in text
     return text if without_code else f"{text} (exit code {code})"
 
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from service.domain import messages, shared_checks
 from service.domain.job import NodePhase, Plan, PlannedNode
 from service.domain.outcome import Outcome
-from service.domain.workflow import EXIT_NOT_BEGUN, EXIT_WAITING, Step, Workflow
+from service.domain.workflow import Step, Workflow
+from workflow_templates.protocol import exit_codes
 
 #: Argo numbers attempts at the end of their name: `step(2)`; an item of a loop is `step(2:item)`.
 _ATTEMPT = re.compile(r"\(\d+\)$")
@@ -78,7 +79,7 @@ def _observed(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
             known = "" if message or node.phase.final else node.message
             return PlannedNode(node.name, phase, messages.not_begun(message or known))
         return PlannedNode(node.name, phase, message, start, (worked[-1] if worked else whole).finished)
-    if worked and not (last and last.exit_code == EXIT_WAITING):
+    if worked and not (last and last.exit_code == exit_codes.WAITING):
         return PlannedNode(node.name, NodePhase.RUNNING, _stage(last) if last and whole.type == "Steps" else "", start)
     phase, message = _queue(node, whole, steps)
     return PlannedNode(node.name, phase, message, start)
@@ -117,7 +118,7 @@ def _queue(node: PlannedNode, whole: Step, steps: Sequence[Step]) -> tuple[NodeP
     pods = sorted((step for step in steps if step.is_pod), key=_age)
     if not pods:
         return NodePhase.PENDING, messages.holding_up(whole)
-    waited = [step for step in pods if step.exit_code == EXIT_WAITING]
+    waited = [step for step in pods if step.exit_code == exit_codes.WAITING]
     if not waited:
         return NodePhase.PENDING, messages.holding_up(pods[-1])
     still = "" if pods[-1] is waited[-1] else messages.holding_up(pods[-1])
@@ -131,7 +132,7 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
     if not whole.failed:  # Skipped, Omitted
         return NodePhase.SKIPPED, ""
     last = last_pod(steps)
-    if last and last.exit_code in (EXIT_NOT_BEGUN, EXIT_WAITING) and not worked:
+    if last and last.exit_code in (exit_codes.NOT_BEGUN, exit_codes.WAITING) and not worked:
         # The last attempt may have been cut off by the job's end: then one before it says what was in the way.
         said = [step for step in steps if step.is_pod and step.exit_code is not None and not _cut_off(step)]
         return NodePhase.SKIPPED, messages.cause(last_pod(said) or last) if said else ""

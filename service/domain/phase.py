@@ -14,7 +14,8 @@ from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
 from service.domain.nodes import attempts_like, closed, last_pod, observed
 from service.domain.outputs import outputs
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
-from service.domain.workflow import EXIT_WAITING, Workflow
+from service.domain.workflow import Workflow
+from workflow_templates.protocol import exit_codes
 
 _WAITING = "Waiting"
 #: Seconds after which it is said that Argo's controller has not picked a Workflow up; it does so in one or two.
@@ -147,9 +148,11 @@ def _reasons(job: Job, seen: Workflow) -> list[str]:
         return [seen.message]
     # A step for all nodes together, like the one that locks them for a preflight job.
     last = last_pod([step for step in seen.steps if not step.clean_up])
-    if last is None or last.exit_code != EXIT_WAITING:
+    if last is None or last.exit_code != exit_codes.WAITING:
         return []
-    return [messages.turned_away([step for step in attempts_like(last, seen.steps) if step.exit_code == EXIT_WAITING])]
+    return [
+        messages.turned_away([step for step in attempts_like(last, seen.steps) if step.exit_code == exit_codes.WAITING])
+    ]
 
 
 def _ended(job: Job, verdict: Verdict, at: datetime) -> Job:

@@ -9,14 +9,6 @@ from typing import Any
 
 from workflow_templates.protocol import exit_codes, labels
 
-#: How step code ends when it touched nothing: the node is busy or leased, or the ratio is out of reach.
-EXIT_WAITING = 75
-EXIT_NOT_BEGUN = 76
-
-STOPPED_BY = "opsjob.io/stopped-by"
-#: When we last changed a Workflow for nothing but that Argo looks at it.
-REMINDED = "opsjob.io/reminded"
-
 #: The global output parameter by which a step that succeeded says what is still worth knowing.
 NOTE = "note"
 
@@ -57,7 +49,7 @@ class Step:
     @property
     def begun(self) -> bool:
         """Whether its pod certainly started on its work."""
-        if not self.is_pod or self.exit_code in (EXIT_WAITING, EXIT_NOT_BEGUN, exit_codes.NOT_STARTED):
+        if not self.is_pod or self.exit_code in (exit_codes.WAITING, exit_codes.NOT_BEGUN, exit_codes.NOT_STARTED):
             return False
         return self.phase in ("Running", "Succeeded") or self.exit_code is not None
 
@@ -79,8 +71,8 @@ class Workflow:
         self.unreadable: str = item.get("unreadable") or ""
         self.deleting = bool(metadata.get("deletionTimestamp"))
         annotations = metadata.get("annotations") or {}
-        self.stopped_by: str = annotations.get(STOPPED_BY, "")
-        self.reminded = moment(annotations.get(REMINDED))
+        self.stopped_by: str = annotations.get(labels.STOPPED_BY, "")
+        self.reminded = moment(annotations.get(labels.REMINDED))
         self.shut_down = bool(self._spec.get("shutdown"))
         self.suspended = bool(self._spec.get("suspend"))
         self.timed_out = labels.TIMED_OUT in annotations

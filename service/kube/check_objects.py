@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from service.domain.job import Job
 from service.kube import manifest
 from service.kube.client import Api, ConflictError, KubeSettings
+from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
 
@@ -64,9 +65,9 @@ class CheckObjects:
         await self._api.delete(object_path(self._secrets, job_id))
 
     async def _names(self, path: str, unowned_before: datetime | None = None) -> AsyncIterator[str]:
-        async for item in self._api.list(path, {"labelSelector": manifest.JOB_ID}, metadata=True):
+        async for item in self._api.list(path, {"labelSelector": labels.JOB_ID}, metadata=True):
             metadata = item["metadata"]
-            if metadata["labels"][manifest.JOB_ID] != metadata["name"]:
+            if metadata["labels"][labels.JOB_ID] != metadata["name"]:
                 continue
             if unowned_before and (
                 metadata.get("ownerReferences")

@@ -22,6 +22,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
 from service.jobs.ports import RefusedByClusterError, UnavailableError
+from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import plain
 
 #: An answer that takes longer is none: routes wait for it.
@@ -51,7 +52,7 @@ class KubeSettings:
     #: The audience a caller's token must carry.
     audience: str = "opsjobs"
     #: Label key on nodes and namespaces whose value is the workspace's id.
-    workspace_label: str = "opsjob.io/workspace"
+    workspace_label: str = labels.WORKSPACE
     #: Label keys on pods whose value is the name of their workload, for controllers that own no pod.
     workload_labels: tuple[str, ...] = ()
     #: ttlStrategy of jobs that name none.

@@ -10,7 +10,6 @@ from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
 from service.kube import (
     client,
-    manifest,
     nodes,
     pending_timeout,
     pods,
@@ -27,6 +26,7 @@ from service.kube.node_locks import NodeLocks
 from service.kube.reviews import KubeReviews
 from service.kube.watch import WorkflowWatch
 from service.kube.workflows import Workflows
+from workflow_templates.protocol import labels
 
 #: Until a new workspace is known to those who ask for their rights, and a list of its jobs shows them.
 WORKSPACES_SECONDS = 3.0
@@ -112,7 +112,7 @@ class Kube:
         await self._workflows.let_go(job_id)
 
     def watch_workflows(self) -> AsyncIterator[WorkflowEvent]:
-        return WorkflowWatch(self._api, self._workflows.path, manifest.JOB_ID).events()
+        return WorkflowWatch(self._api, self._workflows.path, labels.JOB_ID).events()
 
     async def holders(self) -> Mapping[str, str]:
         return await self._locks.holders()

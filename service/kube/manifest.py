@@ -6,11 +6,7 @@ from typing import Any
 
 from service.domain.job import Job, JobType
 from service.kube.client import KubeSettings, Object
-from workflow_templates.protocol import check_pods
-
-FINALIZER = "opsjob.io/record"
-JOB_ID = "opsjob.io/job-id"
-JOB_TYPE = "opsjob.io/type"
+from workflow_templates.protocol import check_pods, labels
 
 API_VERSION = "argoproj.io/v1alpha1"
 
@@ -23,12 +19,12 @@ def workflow(job: Job, settings: KubeSettings) -> Object:
         "metadata": {
             "name": job.job_id,
             "namespace": settings.jobs_namespace,
-            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+            "labels": {labels.JOB_ID: job.job_id, labels.JOB_TYPE: job.type.value},
             "annotations": {
-                "workflows.argoproj.io/title": _plain(job.job_name),
-                "workflows.argoproj.io/description": _plain(_description(job)),
+                labels.ARGO_TITLE: _plain(job.job_name),
+                labels.ARGO_DESCRIPTION: _plain(_description(job)),
             },
-            "finalizers": [FINALIZER],
+            "finalizers": [labels.RECORD_FINALIZER],
         },
         "spec": {
             "workflowTemplateRef": {"name": job.template},
@@ -57,7 +53,7 @@ def files(job: Job, owner_uid: str, settings: KubeSettings, check_owner_uid: str
         "metadata": {
             "name": job.job_id,
             "namespace": settings.jobs_namespace,
-            "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+            "labels": {labels.JOB_ID: job.job_id, labels.JOB_TYPE: job.type.value},
             "ownerReferences": [owner(job, owner_uid)],
         },
         "data": texts,
@@ -91,7 +87,7 @@ def _of_checks(job: Job, settings: KubeSettings) -> Object:
     return {
         "name": job.job_id,
         "namespace": settings.checks_namespace,
-        "labels": {JOB_ID: job.job_id, JOB_TYPE: job.type.value},
+        "labels": {labels.JOB_ID: job.job_id, labels.JOB_TYPE: job.type.value},
     }
 
 

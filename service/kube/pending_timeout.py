@@ -11,14 +11,14 @@ import structlog
 
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
-from workflow_templates.protocol import pod_reasons
+from workflow_templates.protocol import labels, pod_reasons
 from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
 
 #: Checks of a preflight job are watched by the job itself, and a reboot's steps may wait for their node.
 _NOT_STARTED = {
-    "labelSelector": "workflows.argoproj.io/workflow,opsjob.io/step=node",
+    "labelSelector": f"{labels.ARGO_WORKFLOW},{labels.STEP}={labels.STEP_NODE}",
     # A pod whose executor runs while its main container waits for its image is Pending all the same.
     "fieldSelector": "status.phase=Pending,spec.serviceAccountName=opsjob-addon",
 }

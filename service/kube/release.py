@@ -18,6 +18,7 @@ from service.kube.client import Api, KubeSettings
 from service.kube.node_locks import NodeLocks
 from service.kube.workflows import ENDED, Workflows
 from service.settings import Settings
+from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
 
 
 async def _job_ids(api: Api, workflows: Workflows) -> list[str]:
-    found = api.list(workflows.path, {"labelSelector": manifest.JOB_ID}, metadata=True)
+    found = api.list(workflows.path, {"labelSelector": labels.JOB_ID}, metadata=True)
     return [item["metadata"]["name"] async for item in found]
 
 
@@ -58,7 +59,7 @@ async def _stop_all(api: Api, workflows: Workflows) -> None:
 async def _all_ended(api: Api, workflows: Workflows, patience_seconds: float) -> bool:
     give_up_at = time.monotonic() + patience_seconds
     while True:
-        found = api.list(workflows.path, {"labelSelector": manifest.JOB_ID})
+        found = api.list(workflows.path, {"labelSelector": labels.JOB_ID})
         running = [item["metadata"]["name"] async for item in found if item.get("status", {}).get("phase") not in ENDED]
         if not running or time.monotonic() > give_up_at:
             return not running

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.job import Job
-from service.domain.workflow import REMINDED, STOPPED_BY
 from service.kube import manifest, status
 from service.kube.check_objects import CheckObjects
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
@@ -52,7 +51,7 @@ class Workflows:
         await self._api.change(object_path(self.path, job_id), _timing_out)
 
     async def remind_argo(self, job_id: str, now: datetime) -> None:
-        reminder = {"metadata": {"annotations": {REMINDED: now.isoformat()}}}
+        reminder = {"metadata": {"annotations": {labels.REMINDED: now.isoformat()}}}
         await self._api.change(object_path(self.path, job_id), lambda _workflow: reminder, accept=METADATA)
 
     async def delete(self, job_id: str) -> None:
@@ -73,11 +72,11 @@ class Workflows:
         found = await self._api.get(object_path(self.path, job.job_id))
         if found is None:
             raise ConflictError(409, f"Workflow {job.job_id} went while it was being created: try again")
-        if found["metadata"].get("labels", {}).get(manifest.JOB_ID) != job.job_id:
+        if found["metadata"].get("labels", {}).get(labels.JOB_ID) != job.job_id:
             raise ApiError(
                 409,
                 f"Workflow {job.job_id} in namespace {self._settings.jobs_namespace} is not this job's: it lacks the "
-                f"label {manifest.JOB_ID}={job.job_id}. Delete it, and submit again.",
+                f"label {labels.JOB_ID}={job.job_id}. Delete it, and submit again.",
             )
         return found
 
@@ -109,7 +108,7 @@ def _stopping(workflow: Object, by: str) -> Object | None:
     if phase in ENDED or (spec.get("shutdown") in (wanted, "Terminate") and not spec.get("suspend")):
         return None
     return {
-        "metadata": {"annotations": {STOPPED_BY: by}},
+        "metadata": {"annotations": {labels.STOPPED_BY: by}},
         "spec": {"suspend": None, "shutdown": wanted},
     }
 
@@ -125,6 +124,6 @@ def _timing_out(workflow: Object) -> Object | None:
 
 def _without_finalizer(workflow: Object) -> Object | None:
     kept = workflow["metadata"].get("finalizers", [])
-    if manifest.FINALIZER not in kept:
+    if labels.RECORD_FINALIZER not in kept:
         return None
-    return {"metadata": {"finalizers": [name for name in kept if name != manifest.FINALIZER]}}
+    return {"metadata": {"finalizers": [name for name in kept if name != labels.RECORD_FINALIZER]}}

@@ -15,6 +15,7 @@ from service.kube.watch import Pace, WorkflowWatch, event_error
 from service.kube.workflows import Workflows
 from tests.kube.conftest import NOBODYS, WAITING_TEMPLATE
 from tests.kube.jobs import a_job
+from workflow_templates.protocol import labels
 
 
 class Following:
@@ -44,7 +45,7 @@ class Following:
 @contextlib.asynccontextmanager
 async def following(api: Api, workflows: Workflows, pace: Pace | None = None) -> AsyncIterator[Following]:
     watcher = Following()
-    task = asyncio.create_task(watcher.take(WorkflowWatch(api, workflows.path, manifest.JOB_ID, pace).events()))
+    task = asyncio.create_task(watcher.take(WorkflowWatch(api, workflows.path, labels.JOB_ID, pace).events()))
     try:
         yield watcher
     finally:

@@ -13,13 +13,14 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
+from workflow_templates.protocol import exit_codes, labels
 
 DESCRIPTION = "Runs addon templates as root on the host of every planned node, as many at a time as batchCount says."
 
 #: A strategy that takes no pod. Left out, or empty, the workflowDefaults of Argo's controller would decide; and whose
 #: logs are whose, and which nodes failed, is at the pods (docs/decisions/0002).
 _KEEP_PODS = models.PodGC(
-    strategy="OnWorkflowCompletion", label_selector=models.LabelSelector(match_labels={"opsjob.io/collect": "yes"})
+    strategy="OnWorkflowCompletion", label_selector=models.LabelSelector(match_labels={labels.COLLECT: "yes"})
 )
 
 #: A group is called "51 to 100".
@@ -103,13 +104,13 @@ def _node() -> Container:
             "--system-namespaces={{workflow.parameters.system-namespaces}}",
         ],
         outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
-        labels={"opsjob.io/step": "node"},
+        labels={labels.STEP: labels.STEP_NODE},
         volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
         # Busy or locked by another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
         retry_strategy=models.RetryStrategy(
             limit=1_000_000,
             retry_policy="OnFailure",
-            expression="lastRetry.exitCode == '75'",
+            expression=f"lastRetry.exitCode == '{exit_codes.WAITING}'",
             # About as long again as the node has waited: each attempt stays in the Workflow (docs/decisions/0023).
             backoff=models.Backoff(duration="5s", factor=2, cap="300s"),
         ),

@@ -12,10 +12,7 @@ from workflow_templates.dumplog.asked import AskedNodes
 from workflow_templates.dumplog.journal import KINDS
 from workflow_templates.dumplog.patience import NoLogError, Patience, Trouble
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
-
-#: What the template gives the pods of these steps.
-STEP = "node-log"
-NODE_ANNOTATION = "opsjob.io/node"
+from workflow_templates.protocol import labels
 
 #: Of many nodes, as many as a sentence names.
 _NAMED = 3
@@ -92,9 +89,9 @@ class NodeLogs:
         """The pods of the steps on nodes, by node."""
         found = self.cluster.list(
             f"/api/v1/namespaces/{self.cluster.namespace}/pods",
-            labelSelector=f"workflows.argoproj.io/workflow={job},opsjob.io/step={STEP}",
+            labelSelector=labels.pods_of(job, labels.STEP_NODE_LOG),
         )
-        return {pod["metadata"].get("annotations", {}).get(NODE_ANNOTATION, ""): pod for pod in found}
+        return {pod["metadata"].get("annotations", {}).get(labels.NODE, ""): pod for pod in found}
 
     def _read(self, step: _Step) -> Iterator[list[Spool[NodeLog]]]:
         """All logs of a node at once: they come in one answer."""

@@ -8,6 +8,7 @@ from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, 
 
 from workflow_templates.dumplog.template import archive, workflow_template
 from workflow_templates.parts import ON_HOST, container, scratch
+from workflow_templates.protocol import labels
 
 DESCRIPTION = (
     "Puts every log of a workload, and its nodes' own, into one archive in the object store, and answers a link to it."
@@ -36,7 +37,7 @@ def build() -> WorkflowTemplate:
 
 def _node() -> Container:
     # By this the archiving step knows whose log it is (node_logs.py).
-    step = {**ON_HOST, "annotations": {**ON_HOST["annotations"], "opsjob.io/node": "{{inputs.parameters.node}}"}}
+    step = {**ON_HOST, "annotations": {**ON_HOST["annotations"], labels.NODE: "{{inputs.parameters.node}}"}}
     return container(
         name="node-log",
         inputs=[Parameter(name="node")],
@@ -47,7 +48,7 @@ def _node() -> Container:
             "--seconds={{workflow.parameters.node-log-seconds}}",
         ],
         service_account_name=_ACCOUNT,
-        labels={"opsjob.io/step": "node-log"},
+        labels={labels.STEP: labels.STEP_NODE_LOG},
         # Its kubelet ends it then. Argo's own `timeout` would fail the whole job, whatever continueOn says.
         active_deadline_seconds="{{workflow.parameters.node-log-seconds}}",
         volume_mounts=[scratch()],

@@ -5,8 +5,7 @@ import sys
 
 from workflow_templates import locks, say, waiting, workflow
 from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
-
-EXIT_WAITING = 75
+from workflow_templates.protocol import exit_codes
 
 
 def main() -> int:
@@ -17,7 +16,7 @@ def main() -> int:
         sentence = take_all(Cluster.in_pod(), job)
     except (locks.HeldError, UnavailableError) as reason:
         say.last_word(str(reason))
-        return EXIT_WAITING
+        return exit_codes.WAITING
     except ClusterError as fault:
         say.last_word(str(fault))
         return 1

@@ -21,9 +21,9 @@ from workflow_templates.preflight.document import document
 from workflow_templates.preflight.junit import junit
 from workflow_templates.preflight.marks import Marks
 from workflow_templates.preflight.matrix import matrix
+from workflow_templates.protocol import exit_codes
 
 #: What waits longer for the store is tried again, where Argo does that.
-EXIT_AGAIN = 75
 _STORE_PATIENCE_SECONDS = 600.0
 
 
@@ -44,7 +44,7 @@ def main() -> int:
         address = write(store, arguments.job, plan, [*checked, *left_out(plan)])
     except (UnavailableError, StoreAwayError) as fault:
         say.last_word(f"the report was not written: {fault}")
-        return EXIT_AGAIN
+        return exit_codes.WAITING
     except (ClusterError, StoreError, OSError) as fault:
         say.last_word(f"the report was not written: {fault}")
         return 1

@@ -28,7 +28,7 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
-from workflow_templates.protocol import check_pods, labels
+from workflow_templates.protocol import check_pods, exit_codes, labels
 
 DESCRIPTION = "Runs a check on every planned node at the same time, and reports which nodes are healthy."
 
@@ -74,7 +74,7 @@ def build() -> WorkflowTemplate:
         # Whatever a cluster's workflowDefaults say: the report reads the logs of pods that have ended.
         pod_gc=models.PodGC(
             strategy="OnWorkflowCompletion",
-            label_selector=models.LabelSelector(match_labels={"opsjob.io/job-id": "of-no-job"}),
+            label_selector=models.LabelSelector(match_labels={labels.JOB_ID: "of-no-job"}),
         ),
     ) as template:
         lease, check = _lease(), _runner("check", "node")
@@ -149,7 +149,7 @@ def _runner(name: str, what: str) -> Container:
         retry_strategy=models.RetryStrategy(
             limit=20,
             retry_policy="Always",
-            expression="lastRetry.exitCode == '75' || lastRetry.exitCode == '-1'",
+            expression=f"lastRetry.exitCode == '{exit_codes.WAITING}' || lastRetry.exitCode == '-1'",
             backoff=models.Backoff(duration="5s", factor=2, cap="60s"),
         ),
         **step,

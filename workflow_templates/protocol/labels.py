@@ -11,6 +11,8 @@ STEP_NODE = "node"
 STEP_NODE_LOG = "node-log"
 #: On a pod: the node that it is for.
 NODE = "opsjob.io/node"
+#: On no pod: a podGC strategy that selects it collects none.
+COLLECT = "opsjob.io/collect"
 #: On the pod of a check: which runner of its job looks after it.
 RUNNER = "opsjob.io/runner"
 

@@ -16,6 +16,7 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
+from workflow_templates.protocol import labels
 
 DESCRIPTION = "Drains and reboots the planned nodes one after another, and ends at one that does not come back."
 
@@ -53,7 +54,7 @@ _IN_THE_HOSTS_NETWORK = json.dumps({"hostPID": True, "hostNetwork": True})
 _MODULES = {"lease": "lock_node", "cordon": "cordon_node", "restore": "restore_cordon"}
 
 #: The clean-up waits for the end of pods that carry it.
-_LABELS = {"opsjob.io/step": "node"}
+_LABELS = {labels.STEP: labels.STEP_NODE}
 
 
 def build() -> WorkflowTemplate:
