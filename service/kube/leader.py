@@ -45,6 +45,8 @@ class Terms:
 
 #: What stands for the resourceVersion of a Lease that was removed while another held it.
 _REMOVED = "removed"
+#: What stands for it while this replica does not lead: another may hold the Lease unseen, even one that is removed.
+_LOST = "lost"
 
 
 class KubeLeader:
@@ -77,6 +79,7 @@ class KubeLeader:
 
     async def _lead_once(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while (held_at := await self._try_to_hold(self._terms.request)) is None:  # noqa: ASYNC110 - others hold it in another process
+            self._seen = self._seen or _LOST
             await asyncio.sleep(self._terms.retry)
         log.info("leading", identity=self.identity)
         try:
@@ -84,6 +87,7 @@ class KubeLeader:
         except asyncio.CancelledError:
             await self._give_back()
             raise
+        self._seen = self._seen or _LOST
         log.warning("no longer leading", identity=self.identity)
 
     async def _while_held(self, work: Callable[[], Coroutine[Any, Any, None]], held_at: float) -> None:

@@ -166,6 +166,14 @@ def test_nor_when_a_hand_removes_the_lease(first: Delays, second: Delays, remove
     assert simulate(120, replicas, removed_at=removed_at).together == []
 
 
+def test_who_lost_the_lease_unseen_waits_where_it_was_removed() -> None:
+    """The first loses it, sees no response until a hand removes it from the second, and then finds none."""
+    quick: Delays = [(0.01, 0.01)] * 20
+    first: Delays = [(0.0, 5.0), (0.0, 1.9), (0.0, 5.0), (0.0, 1.9), (1.9, 0.0)]
+    replicas = [(quick + first, 1.0), ([*quick, (0.0, 1.9)], 1.0)]
+    assert simulate(120, replicas, removed_at=37.0).together == []
+
+
 def test_a_response_that_comes_late_begins_no_longer_lease() -> None:
     """The other replica sees the Lease as soon as it is made, four seconds before the first has its response."""
     at_once, slow, cut_off = (0.0, 0.0), (0.0, 3.9), (100.0, 0.0)
