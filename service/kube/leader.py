@@ -78,7 +78,7 @@ class KubeLeader:
                 await asyncio.sleep(self._terms.retry)
 
     async def _lead_once(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while (held_at := await self._try_to_hold(self._terms.request)) is None:  # noqa: ASYNC110 - others hold it in another process
+        while (held_at := await self._try_to_hold(self._terms.request)) is None:
             self._seen = self._seen or _LOST
             await asyncio.sleep(self._terms.retry)
         log.info("leading", identity=self.identity)
