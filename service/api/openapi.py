@@ -52,10 +52,12 @@ def _problem(status: HTTPStatus) -> Schema:
         HTTPStatus.TOO_MANY_REQUESTS: "Retry-After",
         HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After",
     }
+    # Of conflicts only the one with a request of the same key passes by waiting.
+    always = status is not HTTPStatus.CONFLICT
     return {
         "description": status.phrase,
         "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
-        **({"headers": {headers[status]: _header()}} if status in headers else {}),
+        **({"headers": {headers[status]: _header(required=always)}} if status in headers else {}),
     }
 
 
