@@ -17,8 +17,6 @@ from service.domain.job import ExcludedNode, Plan
 from workflow_templates.protocol import check_pods
 
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")
-#: What is not the repository of an image's name: the digest, and the tag behind the last slash.
-_TAG = re.compile(r"(:[^/@]*)?(@.*)?$")
 _STORAGE = "ephemeral-storage"
 #: Field of the request's resource → the resource's name in a pod; the name of a GPU is a chart value.
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeralStorage": _STORAGE}
@@ -150,7 +148,8 @@ def request(
 
 
 def _is_image_allowed(image: str, allowed: Allowed) -> bool:
-    repository = _TAG.sub("", image)
+    path, slash, last = image.partition("@")[0].rpartition("/")
+    repository = f"{path}{slash}{last.partition(':')[0]}"
     return not allowed.images or any(
         repository == entry or (entry.endswith("/") and repository.startswith(entry)) for entry in allowed.images
     )

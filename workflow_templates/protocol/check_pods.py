@@ -21,7 +21,7 @@ SHARED_STEP = "checks"
 OUTCOMES = "outcomes"
 
 _DIGITS = 12
-_GROUP = re.compile(r"\d+ to \d+")
+_GROUP = re.compile(r"\d{1,9} to \d{1,9}")
 
 
 def pod_name(job: str, node: str) -> str:

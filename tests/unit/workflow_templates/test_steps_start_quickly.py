@@ -13,8 +13,8 @@ STEPS = [
     "workflow_templates.dumplog.dump",
     "workflow_templates.restore",
     *(f"workflow_templates.preflight.{step}" for step in ("lease", "runner", "clean_up", "report", "picture")),
-    *(f"workflow_templates.reboot.{stage}" for stage in ("lease", "cordon", "evict", "note_boot_id", "reboot", "wait")),
-    *(f"workflow_templates.reboot.{stage}" for stage in ("restore", "release", "clean_up")),
+    *(f"workflow_templates.reboot.{stage}" for stage in ("lock_node", "cordon_node", "evict", "note_boot_id")),
+    *(f"workflow_templates.reboot.{stage}" for stage in ("reboot", "wait", "restore_cordon", "release", "clean_up")),
 ]
 
 
