@@ -126,5 +126,7 @@ def test_a_stolen_token_would_do_no_harm(cluster: Cluster, account: str, verb: s
     home = cluster.checks if account == "default" else cluster.jobs
     namespace = cluster.checks if where == "checks" else cluster.jobs
     who = [f"--as=system:serviceaccount:{home}:{account}", "--as-group=system:serviceaccounts"]
-    answer = cluster.kubectl("auth", "can-i", verb, resource, *who, "-n", namespace, check=False)
+    kind, _, subresource = resource.partition("/")
+    what = [kind, f"--subresource={subresource}"] if subresource else [kind]
+    answer = cluster.kubectl("auth", "can-i", verb, *what, *who, "-n", namespace, check=False)
     assert answer.strip() == "no"

@@ -25,7 +25,9 @@ from tests.kube.jobs import a_job
 ORDER = Order(name="killed", type=JobType.ADDON, inputs=(Named("node", "n"), Named("addon.template", "t")))
 WORK = Work(parameters={"nodes": '["n"]'}, files={"addons.json": "{}"})
 RESOLVED = Resolved(Selection(plan=Plan((PlannedNode("n"),))), WORK)
-WITH_SECRET = replace(RESOLVED, work=replace(WORK, secret={"PASSWORD": "sesame"}))
+#: As a preflight job has them.
+FILES = {"entrypoint": "true", "nodes": "n\n", "peers": "p\n", "check.json": "{}"}
+WITH_SECRET = replace(RESOLVED, work=replace(WORK, files=FILES, secret={"PASSWORD": "sesame"}))
 ALICE = Caller(user_id="u-1", user_name="alice")
 
 
@@ -50,7 +52,8 @@ class Dying:
             await workflows._create_workflow(job)
         if self._after == "files":
             uid = await workflows._create_workflow(job)
-            await workflows._create_files(manifest.files(job, uid, workflows._settings) or {})
+            owner = await workflows._checks.create(job)
+            await workflows._create_files(manifest.files(job, uid, workflows._settings, owner) or {})
         if self._after == "secret":
             await workflows.create(job)
         raise self._dies_of
@@ -99,8 +102,10 @@ async def test_killed_after_any_line_it_runs_exactly_once(
     assert before is None or before["metadata"]["uid"] == workflow["metadata"]["uid"]
     files = cluster.get("configmap", job_id, "-n", settings.jobs_namespace)
     assert files["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
-    secret = cluster.get("secret", job_id, "-n", settings.jobs_namespace)
-    assert secret["metadata"]["ownerReferences"][0]["uid"] == workflow["metadata"]["uid"]
+    checks = cluster.get("configmap", job_id, "-n", settings.checks_namespace)
+    assert files["data"]["owner"] == checks["metadata"]["uid"]
+    secret = cluster.get("secret", job_id, "-n", settings.checks_namespace)
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == checks["metadata"]["uid"]
     assert job_id not in await records.unsettled("local")
 
 
@@ -111,7 +116,7 @@ async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
     with pytest.raises(KilledError):
         await submission(DyingFirst(), kube).submit(ORDER, ALICE, WITH_SECRET, None)
     (job_id,) = set(await kube.unowned_secrets(-60)) - before
-    assert cluster.get("secret", job_id, "-n", settings.jobs_namespace)
+    assert cluster.get("secret", job_id, "-n", settings.checks_namespace)
 
     monkeypatch.setattr("service.jobs.housekeeping._UNOWNED_SECONDS", -60)
     housekeeper = Housekeeping(
@@ -119,7 +124,7 @@ async def test_killed_between_the_secret_and_the_record_nothing_of_it_is_left(
     )
     await housekeeper._drop_secrets()
 
-    assert cluster.get("secret", job_id, "-n", settings.jobs_namespace) is None
+    assert cluster.get("secret", job_id, "-n", settings.checks_namespace) is None
     assert cluster.get("workflow", job_id, "-n", settings.jobs_namespace) is None
     assert await records.unfinished("local") == []
 
@@ -137,7 +142,7 @@ async def test_an_apiserver_that_goes_away_in_that_moment_loses_no_accepted_job(
 
 
 async def test_what_the_apiserver_refuses_is_said_in_the_job_s_history(records: SqlRecords, kube: Kube) -> None:
-    job = a_job(WAITING_TEMPLATE, job_id="a" * 70)
+    job = a_job(WAITING_TEMPLATE, job_id="a" * 70, cluster_id="local")
     await records.add(job)
     for _ in range(2):
         await Reconciler(records, kube, "local").reconcile(job.job_id)

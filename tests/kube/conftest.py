@@ -20,20 +20,23 @@ NOBODYS = {"workflows.argoproj.io/controller-instanceid": "nobody"}
 
 @pytest.fixture(scope="session")
 def settings(cluster: Cluster) -> Iterator[KubeSettings]:
-    """Two namespaces, gone with the session."""
+    """Three namespaces, gone with the session."""
     suffix = secrets.token_hex(3)
     made = KubeSettings(
         namespace=f"kubetest-{suffix}",
         jobs_namespace=f"kubetest-{suffix}-jobs",
+        checks_namespace=f"kubetest-{suffix}-checks",
         workspace_label=f"kubetest-{suffix}/workspace",
         workload_labels=("kubetest/workload",),
         kubeconfig=cluster.facts["kubeconfig"],
     )
     cluster.apply(namespace(made.namespace, **{made.workspace_label: "team-a"}))
+    cluster.apply(namespace(made.checks_namespace))
     cluster.apply(namespace(made.jobs_namespace), waiting_template(made.jobs_namespace))
     yield made
     remove(cluster, made, made.jobs_namespace)
     remove(cluster, made, made.namespace)
+    cluster.kubectl("delete", "namespace", made.checks_namespace, "--wait=false")
 
 
 def namespace(name: str, **labels: str) -> dict[str, Any]:
