@@ -53,6 +53,24 @@ def _turn(item: pytest.Item) -> int:
     return 4 if ONE_NODE & asked else 5
 
 
+class Failures:
+    """Says at once what failed and why: whoever watches a long run, or finds its log cut off, need not have its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = crash.message.partition("\n")[0][:300] if crash else ""
+            self.config.get_terminal_writer().line(f"\nfailed in {report.when}: {report.nodeid}: {why}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(config))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What must have the cluster for itself would fail, and fail others, beside them."""
