@@ -44,13 +44,14 @@ def _group(path: Path, asked: set[str]) -> str:
 
 
 def _turn(item: pytest.Item) -> int:
-    """Groups first, which run in one process each, and whoever waits for nothing last: they fill the gaps."""
+    """Tests of many nodes first, and beside them those that wait for none; then those of a node or two."""
     if item.get_closest_marker("e2e") is None:
         return 0
-    asked = set(getattr(item, "fixturenames", ()))
-    if group := item.get_closest_marker("xdist_group"):
-        return 1 if group.args[0] == MANY_NODES else 3 if ONE_NODE & asked else 2
-    return 4 if ONE_NODE & asked else 5
+    group = item.get_closest_marker("xdist_group")
+    if group and group.args[0] == MANY_NODES:
+        return 1
+    needs_nodes = bool(ONE_NODE & set(getattr(item, "fixturenames", ())))
+    return 2 + 2 * needs_nodes + (group is None)
 
 
 class Failures:
