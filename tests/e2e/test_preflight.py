@@ -352,7 +352,7 @@ def test_in_a_workspace_and_where_a_workload_runs(
 
 
 def test_a_node_that_is_not_ready_is_left_out_and_said_so(
-    cluster: Cluster, api: Api, image: str, two_nodes: list[str]
+    cluster: Cluster, api: Api, image: str, workload_nodes: list[str]
 ) -> None:
     ghost = f"ghost-{uuid.uuid4().hex[:6]}"
     cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": ghost}})
@@ -373,7 +373,7 @@ def test_a_node_that_is_not_ready_is_left_out_and_said_so(
     reasons = {node["name"]: node["reason"] for node in plan["excluded"]}
     (chosen,) = [node["name"] for node in plan["nodes"]]
     assert "is NotReady" in reasons[ghost]
-    assert {chosen} | {name for name, why in reasons.items() if "resource.replica" in why} >= set(two_nodes)
+    assert {chosen} | {name for name, why in reasons.items() if "resource.replica" in why} >= set(workload_nodes)
 
 
 def test_every_fault_of_a_request_is_named_in_one_answer(api: Api) -> None:

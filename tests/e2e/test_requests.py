@@ -33,9 +33,9 @@ def template(addon: Callable[..., str]) -> str:
     return addon("true")
 
 
-def test_a_dry_run_answers_the_plan_and_creates_nothing(api: Api, template: str, two_nodes: list[str]) -> None:
-    (out, there), name = two_nodes, f"dry {template}"
-    answer = dry(api, name=name, inputs=inputs(template, nodes=two_nodes), excludedNodes=[out, "no-such-node"])
+def test_a_dry_run_answers_the_plan_and_creates_nothing(api: Api, template: str, workload_nodes: list[str]) -> None:
+    (out, there), name = workload_nodes, f"dry {template}"
+    answer = dry(api, name=name, inputs=inputs(template, nodes=workload_nodes), excludedNodes=[out, "no-such-node"])
     plan = answer.json()["plan"]
     assert [node["name"] for node in plan["nodes"]] == [there]
     assert [(node["name"], "excludedNodes" in node["reason"]) for node in plan["excluded"]] == [(out, True)]
@@ -67,9 +67,9 @@ def test_unknown_names_are_all_named_at_once(api: Api) -> None:
     assert {fault["path"] for fault in answer.json()["errors"]} == {f"inputs[{index}].value" for index in range(5)}
 
 
-def test_no_node_left_says_per_node_why(api: Api, template: str, two_nodes: list[str]) -> None:
-    text = message(dry(api, inputs=inputs(template, nodes=two_nodes), excludedNodes=two_nodes))
-    assert all(f"node {node} is in excludedNodes" in text for node in two_nodes)
+def test_no_node_left_says_per_node_why(api: Api, template: str, workload_nodes: list[str]) -> None:
+    text = message(dry(api, inputs=inputs(template, nodes=workload_nodes), excludedNodes=workload_nodes))
+    assert all(f"node {node} is in excludedNodes" in text for node in workload_nodes)
 
 
 def test_a_workload_narrows_to_the_nodes_its_pods_run_on(
