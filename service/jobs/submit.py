@@ -134,7 +134,9 @@ class Submission:
         if beyond := reach.beyond(order.inputs):
             raise NotPermittedError(_may_not(order.type, beyond))
         facts = await self._facts(order, reach, workloads)
-        if not reach.everywhere and (absent := [name for name in workloads if not facts.workloads[name]]):
+        absent = [name for name in workloads if not facts.workloads[name]]
+        # In a workspace that takes no new job nothing is looked for, and that is what is wrong.
+        if absent and not reach.everywhere and reach.contested.isdisjoint(order.values("workspace")):
             # Whether there is one elsewhere is not for this caller to know.
             named = " or ".join(map(repr, absent))
             raise NotPermittedError(

@@ -162,3 +162,18 @@ async def test_whom_a_node_that_is_not_ready_is_locked_by_is_asked_once() -> Non
     assert cluster.asked == ["holders"]
     assert [node.name for node in found.selection.plan.nodes] == ["n1", "n2"]
     assert "reboot-abc123" in found.selection.plan.nodes[0].message
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_of_a_named_workspace_that_several_namespaces_claim_that_is_said(*, everywhere: bool) -> None:
+    class Claimed(Cluster):
+        async def workspace(self, workspace_id: str) -> Workspace:
+            return Workspace(workspace_id, ("ns-a", "ns-thief"))
+
+    reach = Reach(everywhere=everywhere, contested=frozenset({"team-a"}))
+    named = order("workspace=team-a", "workload=train", job_type=JobType.DUMPLOG)
+    with pytest.raises(RefusedError, match="several namespaces are labelled"):
+        await submission(Claimed()).resolve(named, reach, anybody)
+    if not everywhere:
+        with pytest.raises(NotPermittedError, match="in team-a no new job is accepted"):
+            await submission(Claimed()).resolve(order("workload=train", job_type=JobType.DUMPLOG), reach, anybody)
