@@ -189,21 +189,3 @@ def test_a_node_that_goes_down_meanwhile_holds_the_job_up_until_it_is_given_up_a
     assert of_nodes(files)[up, "journal"]["error"] == ""
     assert f"node {down}" in job["conditions"][-1]["message"]
     assert {log["node"] for log in entries(files).values() if not log["error"]} == {up}
-
-
-@pytest.mark.parametrize(("account", "admitted"), [("opsjob-dumplog", False), ("opsjob-dumplog-node", True)])
-def test_the_account_that_reads_the_clusters_logs_is_never_root_on_a_host(
-    cluster: Cluster, account: str, *, admitted: bool
-) -> None:
-    container = {"name": "main", "image": cluster.image, "securityContext": {"privileged": True}}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "e2e-root", "namespace": cluster.jobs},
-        "spec": {"serviceAccountName": account, "hostPID": True, "containers": [container]},
-    }
-    argo = "--as=system:serviceaccount:argo:argo"
-    said = cluster.run(
-        "kubectl", "create", "-f", "-", "--dry-run=server", argo, "-o", "name", text=json.dumps(pod), check=False
-    )
-    assert (said.strip() == "pod/e2e-root") is admitted
