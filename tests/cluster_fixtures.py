@@ -62,7 +62,7 @@ def run_id(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster(run_id: str) -> Cluster:
+def cluster(run_id: str) -> Iterator[Cluster]:
     """The cluster, without what an interrupted run left: its jobs hold nodes that these tests need."""
     facts = BUILD / "cluster.json"
     assert facts.exists(), "no cluster: run make up first"
@@ -75,7 +75,8 @@ def cluster(run_id: str) -> Cluster:
         if not last.exists() or last.read_text() != run_id:
             _clear(found)
             last.write_text(run_id)
-    return found
+    yield found
+    found.close()
 
 
 ADMIN = "e2e-admin"

@@ -94,6 +94,11 @@ class Cluster:
     def _reader(self) -> Reader:
         return Reader(Path(self.facts["kubeconfig"]))
 
+    def close(self) -> None:
+        """Close the connection that objects were read over, if any was."""
+        if "_reader" in vars(self):
+            self._reader.close()
+
     def apply(self, *manifests: dict[str, Any]) -> None:
         self.kubectl(
             "apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})

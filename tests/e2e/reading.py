@@ -56,6 +56,9 @@ class Reader:
                 item |= {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
         return found
 
+    def close(self) -> None:
+        self._client.close()
+
     def _ask(self, path: str, query: dict[str, str]) -> httpx.Response:
         try:
             return self._client.get(path, params=query)
