@@ -384,7 +384,7 @@ def test_the_clean_up_leaves_a_verdict_as_it_is(world: World) -> None:
 
 def test_a_node_that_left_the_cluster_keeps_no_clean_up(world: World) -> None:
     world.happens = {5: lambda: world.server.objects.__delitem__(NODE)}
-    clean_up.clean_up(world.cluster, "job-1", 1800)
+    clean_up.clean_up(world.cluster, "job-1", 60)
     assert f"{LEASES}/node-gpu-1" not in world.server.objects
     assert world.events == [("Warning", "RebootFailed")]
 
