@@ -22,6 +22,8 @@ if [ $$ -eq 1 ]; then others=-1; else others=0; fi
 trap 'stopped=yes; if [ $others = 0 ]; then kill -TERM $check; else kill -TERM -1; fi 2> /dev/null' TERM
 "$@" /etc/opsjob/entrypoint &
 check=$!
+# A stop may have come before there was a check to tell, or before its number was known.
+if [ -n "$stopped" ]; then kill -TERM $check 2> /dev/null; fi
 wait $check
 code=$?
 # A wait that TERM interrupts is not the check's end.

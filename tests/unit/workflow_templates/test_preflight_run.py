@@ -22,12 +22,15 @@ class Ran:
     reason: str
 
 
-def start(folder: Path, script: str, node: str = "b", said: str = "") -> subprocess.Popen[str]:
-    """The paths of the pod become a folder's."""
+def start(folder: Path, script: str, node: str = "b", said: str = "", slowed: str = "") -> subprocess.Popen[str]:
+    """The paths of the pod become a folder's; the shell is slow just before the line that `slowed` is."""
     (folder / "entrypoint").write_text(script)
     (folder / "nodes").write_text("a\nb\nc\n")
     (folder / "termination-log").write_text(said)
     text = RUN.read_text()
+    if slowed:
+        assert slowed in text
+        text = text.replace(slowed, f"\nsleep 1{slowed}", 1)
     for path, place in (("/etc/opsjob/", ""), ("/opsjob/", ""), ("/dev/termination", "termination")):
         text = text.replace(path, f"{folder}/{place}")
     return subprocess.Popen(
@@ -134,6 +137,20 @@ def test_what_was_found_until_a_stop_is_handed_on(tmp_path: Path, *, goes_on: bo
     assert ("cleaned up" in output) is goes_on
     assert [check.name for check in read(output)[0]] == ["disk"]
     assert (tmp_path / "termination-log").read_text() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slowed", ["\ncheck=$!", "\nwait $check"])
+def test_a_stop_in_the_moment_in_which_the_check_begins_reaches_it(tmp_path: Path, slowed: str) -> None:
+    begun = start(tmp_path, f"echo > {tmp_path}/begun\nsleep 600 & wait $!\n", slowed=slowed)
+    wait_until((tmp_path / "begun").exists)
+    begun.send_signal(signal.SIGTERM)
+    try:
+        begun.wait(60)
+    finally:
+        os.killpg(begun.pid, signal.SIGKILL)
+    begun.communicate()
+    assert begun.returncode == 143
 
 
 @pytest.mark.parametrize(
