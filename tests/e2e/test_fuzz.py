@@ -15,6 +15,9 @@ import pytest
 
 from tests.e2e.live import Cluster, inputs, wait_for
 
+#: It stops and deletes what the list shows it, other tests' jobs too.
+pytestmark = pytest.mark.alone
+
 CONFIG = Path(__file__).parent / "fuzz" / "schemathesis.toml"
 JOBS = "/api/v1/opsjobs"
 
