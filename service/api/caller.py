@@ -1,6 +1,6 @@
 """Who asks, and what they may do (contract: Who may do what)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from service.api import audit
 from service.api.problems import RETRY_AFTER, Problem, unknown_job
 from service.api.wiring import Services
-from service.domain.cluster import Caller
+from service.domain.cluster import Caller, Workspace
 from service.domain.job import Job, JobType
 from service.domain.listing import Visible
 from service.domain.names import is_job_id
@@ -86,8 +86,7 @@ async def require_create_anything(services: Services, who: Caller) -> None:
         Problem: 403.
     """
     workspaces = await services.homes.workspaces()
-    namespaces = [namespace for workspace in workspaces for namespace in workspace.namespaces]
-    if not await services.reviews.granted(who, "create", JobType, namespaces):
+    if not await services.reviews.granted(who, "create", JobType, _namespaces(workspaces)):
         message = f"{who.user_name} may create no jobs: the right is create on opsjobs.opsjob.io/<type>"
         raise Problem(HTTPStatus.FORBIDDEN, message)
 
@@ -99,13 +98,17 @@ async def create_reach(services: Services, who: Caller, kind: JobType, *, fresh:
         Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and tells what there is.
     """
     workspaces = await services.homes.workspaces(fresh=fresh)
-    namespaces = [namespace for workspace in workspaces for namespace in workspace.namespaces]
-    granted = await services.reviews.granted(who, "create", [kind], namespaces)
+    granted = await services.reviews.granted(who, "create", [kind], _namespaces(workspaces))
     if not granted:
         message = f"{who.user_name} may not create {kind} jobs: the right is create on opsjobs.opsjob.io/{kind}"
         raise Problem(HTTPStatus.FORBIDDEN, message)
     within = {namespace for _, namespace in granted if namespace is not None}
     return Reach.of(workspaces, within, everywhere=(kind, None) in granted)
+
+
+def _namespaces(workspaces: Sequence[Workspace]) -> list[str]:
+    """Every namespace that claims one of the workspaces."""
+    return [namespace for workspace in workspaces for namespace in workspace.namespaces]
 
 
 async def require_create(services: Services, who: Caller, kind: JobType, selection: Selection) -> None:

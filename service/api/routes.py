@@ -91,10 +91,7 @@ async def show(request: Request, job_id: str, services: Services, who: CallerDep
     operation_id="stop_job",
     response_class=Response,
     dependencies=[Depends(only())],
-    responses={
-        **empty(),
-        **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
-    },
+    responses={**empty(), **problems(*_CHANGE_FAULTS)},
 )
 async def stop_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End what runs, let clean-up run; a finished job is left as it is."""
@@ -109,10 +106,7 @@ async def stop_job(request: Request, job_id: str, services: Services, who: Calle
     operation_id="delete_job",
     response_class=Response,
     dependencies=[Depends(only())],
-    responses={
-        **empty(),
-        **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
-    },
+    responses={**empty(), **problems(*_CHANGE_FAULTS)},
 )
 async def delete_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""

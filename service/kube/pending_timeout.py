@@ -11,7 +11,7 @@ import structlog
 
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
-from workflow_templates.protocol import labels, pod_reasons
+from workflow_templates.protocol import labels, pod_reasons, pod_start
 from workflow_templates.protocol.api_path import api_path, object_path
 
 log = structlog.get_logger()
@@ -23,6 +23,8 @@ _NOT_STARTED = {
     "fieldSelector": "status.phase=Pending,spec.serviceAccountName=opsjob-addon",
 }
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+#: What is said of a pod of which neither kubelet nor scheduler say anything.
+_NO_REASON = "Kubernetes gives no reason"
 #: The least that Kubernetes takes; the pod has had all of it.
 _PASSED = 1
 
@@ -44,7 +46,7 @@ async def fail_overdue_pods(api: Api, settings: KubeSettings) -> list[str]:
         if meant_for and meant_for not in present:
             why = f"node {meant_for} is gone from the cluster"
         elif nodes.moment(pod["metadata"]["creationTimestamp"]) <= late:
-            why = f"could not be started within {settings.start_seconds} s: {in_the_way(pod)}"
+            why = f"could not be started within {settings.start_seconds} s: {pod_start.obstacle(pod) or _NO_REASON}"
         else:
             continue
         if await _end(api, object_path(path, name), pod, why):
@@ -58,19 +60,6 @@ def pinned_to(pod: Object) -> str:
     affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
     fields = [field for term in affinity.get("nodeSelectorTerms") or () for field in term.get("matchFields") or ()]
     return next((str(field["values"][0]) for field in fields if field["key"] == "metadata.name"), "")
-
-
-def in_the_way(pod: Object) -> str:
-    """What the kubelet or the scheduler says."""
-    status = pod.get("status") or {}
-    for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("message"):
-            return f"{waiting.get('reason', '')}: {waiting['message']}"
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
-    return "Kubernetes gives no reason"
 
 
 async def _end(api: Api, path: str, pod: Object, why: str) -> bool:

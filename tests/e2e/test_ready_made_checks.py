@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.live import Api, Cluster
-from tests.e2e.test_preflight import check, image, outputs, report, store
+from tests.e2e.preflight_jobs import check, image, outputs, report, store
 from workflow_templates.objects import Store
 
 # Fixtures of the other module, by name.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from workflow_templates.protocol import pod_start
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
 Object = dict[str, Any]
@@ -54,13 +55,8 @@ def silent_since(pod: Object) -> datetime | None:
 
 def in_the_way(pod: Object, events: Sequence[Object]) -> str:
     """What the kubelet or the scheduler says of a pod that does not start; `events` are the pod's, the oldest first."""
-    status = pod.get("status") or {}
-    waiting = main_state(pod).get("waiting") or {}
-    if waiting.get("message"):
-        return f"{waiting.get('reason', '')}: {waiting['message']}"
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    if said := pod_start.obstacle(pod):
+        return said
     if events and events[-1].get("reason") == _PULLING:
         return f"its node is still pulling the image ({events[-1].get('message', '')})"
     # A volume that cannot be mounted is said nowhere else.
