@@ -7,7 +7,6 @@ from service.kube import Kube, KubeSettings, connect
 from service.records import SqlRecords, open_records
 from service.records.migrate import migrate
 from tests.kube.conftest import settings
-from tests.transports import closed_transports
 
 __all__ = ["settings"]
 
@@ -24,4 +23,3 @@ async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
 async def kube(settings: KubeSettings) -> AsyncIterator[Kube]:
     async with connect(settings) as connected:
         yield connected
-    await closed_transports()

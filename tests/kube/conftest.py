@@ -11,7 +11,6 @@ import pytest
 from service.kube.client import Api, KubeSettings, connect
 from service.kube.workflows import Workflows
 from tests.e2e.live import Cluster
-from tests.transports import closed_transports
 
 #: Waits for ever and needs no pod.
 WAITING_TEMPLATE = "opsjob-addon-00000000"
@@ -71,7 +70,6 @@ async def _free_workflows(settings: KubeSettings) -> None:
 
     await asyncio.gather(*(free(name) for name in names))
     await api.close()
-    await closed_transports()
 
 
 @pytest.fixture
@@ -79,7 +77,6 @@ async def api(settings: KubeSettings) -> AsyncIterator[Api]:
     connected = await connect(settings)
     yield connected
     await connected.close()
-    await closed_transports()
 
 
 @pytest.fixture
