@@ -119,6 +119,7 @@ LIST: Schema = {
         _query("workspaceId", _TEXT),
         _query("userName", _TEXT, "case-insensitive substring"),
         _query("jobName", _TEXT, "case-insensitive substring"),
+        _query("node", _TEXT, "jobs whose plan holds the node of exactly that name"),
         _query("phase", _choice(Phase)),
         _query("type", _choice(JobType)),
         _query("includeDeleted", _BOOLEAN),

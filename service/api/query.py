@@ -61,6 +61,7 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
         workspace_id=given.get("workspaceId"),
         user_name=given.get("userName"),
         job_name=given.get("jobName"),
+        node=given.get("node"),
         phase=read("phase", lambda text: _choice(Phase, text), None),
         type=read("type", lambda text: _choice(JobType, text), None),
         include_deleted=read("includeDeleted", truth, default=False),

@@ -58,6 +58,8 @@ class ListQuery:
     phase: Phase | None = None
     type: JobType | None = None
     include_deleted: bool = False
+    #: Only jobs whose plan holds the node of that name.
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

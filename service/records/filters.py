@@ -5,13 +5,27 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, Table, Text, UnaryExpression, and_, cast, func, or_, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    Text,
+    UnaryExpression,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
 from service.domain.listing import ListQuery
 from service.records.rows import folded, milliseconds, scope, storable
-from service.records.tables import listing
+from service.records.tables import listing, planned_nodes
 
 #: From and to, in milliseconds since 1970; both count.
 Span = tuple[int, int]
@@ -24,7 +38,15 @@ def reads_rows(query: ListQuery) -> bool:
     equal = (query.type, query.phase, query.cluster_id, query.workspace_id)
     substrings = (query.user_name, query.job_name)
     filters = sum(value is not None for value in equal) + (not sees_all(query))
-    return filters > 1 or any(value is not None for value in substrings)
+    return filters > 1 or query.node is not None or any(value is not None for value in substrings)
+
+
+def source(query: ListQuery) -> FromClause:
+    """What the filter's columns are of: the narrow table, and where it names a node what is planned there, first."""
+    if query.node is None:
+        return listing
+    same = (listing.c.created_ms == planned_nodes.c.created_ms) & (listing.c.job_id == planned_nodes.c.job_id)
+    return planned_nodes.join(listing, same)
 
 
 def span_of(query: ListQuery) -> Span:
@@ -41,6 +63,9 @@ def conditions(
         return column if column in usable else unindexed(column, dialect)
 
     asked = [of(listing.c.created_ms).between(*(span or span_of(query))), *of_kind(query, listing, of)]
+    if query.node is not None:
+        planned_then = planned_nodes.c.created_ms.between(*(span or span_of(query)))
+        asked += [planned_nodes.c.node == storable(query.node), planned_then]
     if query.workspace_id is not None:
         asked.append(of(listing.c.workspace_id) == storable(query.workspace_id))
     if query.user_name is not None:
@@ -79,6 +104,8 @@ def _usable_indexes(query: ListQuery) -> AbstractSet[Column[Any]]:
     PostgreSQL knows by its statistics. SQLite has none of ranges: it would sort a hundred thousand rows rather than
     walk an index, and look up half of them one by one rather than read them all in the order they lie in.
     """
+    if query.node is not None:
+        return set()
     if reads_rows(query):
         return {listing.c.created_ms, listing.c.workspace_id, listing.c.user_id}
     return set(listing.c)

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.listing import ListQuery, Page
 from service.records import totals
-from service.records.filters import conditions, reads_rows, sees_all
-from service.records.tables import SORT_COLUMNS, jobs, listing
+from service.records.filters import conditions, reads_rows, sees_all, source
+from service.records.tables import SORT_COLUMNS, jobs, listing, planned_nodes
 
 #: By these a caller who does not see all finds what they see.
 OF_SOMEBODY = {listing.c.user_id, listing.c.scope}
@@ -34,7 +34,7 @@ async def page(connection: AsyncConnection, query: ListQuery) -> Page:
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
     if total is None:
-        total = await connection.scalar(totals.count(*conditions(query, dialect))) or 0
+        total = await connection.scalar(totals.count(*conditions(query, dialect), source=source(query))) or 0
     if query.offset >= total:
         return Page(total, [])
     return Page(total, await _walk(connection, query, total))
@@ -59,8 +59,8 @@ async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> li
     backwards = query.offset > total - query.offset - limit
     offset = total - query.offset - limit if backwards else query.offset
     descending = query.descending is not backwards
-    column = SORT_COLUMNS[query.sort_by]
-    keys = _keys(query).where(*conditions(query, connection.dialect.name, usable={column}))
+    usable = set() if query.node is not None else {SORT_COLUMNS[query.sort_by]}
+    keys = _keys(query).where(*conditions(query, connection.dialect.name, usable=usable))
     chosen = keys.order_by(*_order(keys.selected_columns, descending=descending)).limit(limit).offset(offset)
     ids = chosen.subquery("page")
     items = select(jobs.c.item).select_from(ids.join(jobs, jobs.c.job_id == ids.c.job_id))
@@ -71,7 +71,12 @@ async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> li
 
 def _keys(query: ListQuery) -> Select[*tuple[Any, ...]]:
     """What a job is sorted by: the column asked for, then the id, which is the last in any case."""
-    return select(*dict.fromkeys((SORT_COLUMNS[query.sort_by], listing.c.job_id)))
+    if query.node is None:
+        return select(*dict.fromkeys((SORT_COLUMNS[query.sort_by], listing.c.job_id)))
+    # In the order of what is planned on the node, so that nothing is sorted where time is what it is sorted by.
+    own = {listing.c.created_ms: planned_nodes.c.created_ms, listing.c.job_id: planned_nodes.c.job_id}
+    columns = (own.get(column, column) for column in (SORT_COLUMNS[query.sort_by], listing.c.job_id))
+    return select(*dict.fromkeys(columns)).select_from(source(query))
 
 
 def _order(columns: Iterable[ColumnElement[Any]], *, descending: bool) -> list[ColumnElement[Any]]:

@@ -9,8 +9,9 @@ from service.records.filters import among
 from service.records.rows import NO_TIME, milliseconds, storable
 from service.records.tables import jobs, listing, tallies
 
-#: So many records at a time, so that it never holds up a writer for long.
-BATCH = 500
+#: So many records at a time, so that it never holds up a writer for long: each has a row more for each of its nodes, of
+#: which there may be thousands.
+BATCH = 100
 _DAY = 86_400_000
 
 

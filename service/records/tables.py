@@ -92,6 +92,17 @@ tallies = Table(
     Column("jobs", BigInteger, nullable=False),
 )
 
+# Which jobs are planned on a node, newest last. Kept by triggers of the database (migration 0005), which read the plan
+# in the record: a plan's nodes never change. On SQLite it is its own index.
+planned_nodes = Table(
+    "planned_nodes",
+    metadata,
+    Column("node", PLAIN_TEXT, primary_key=True),
+    Column("created_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", PLAIN_TEXT, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 # Long texts, each once, and which jobs need them (service.records.texts). The content comes last: who looks for what is
 # not needed any more does not read it.
 texts = Table(

@@ -8,7 +8,7 @@ condition, with an "or" between, each row of the table would be compared with ev
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import JobType
@@ -24,7 +24,7 @@ _EVERYTHING = Visible("", "", everywhere=frozenset(JobType))
 
 async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
     """How many jobs match; None: the filter asks for more than is told apart here, and has to be counted by."""
-    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name)):
+    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name, query.node)):
         return None
     parts = _parts(query, connection.dialect.name)
     if not parts:
@@ -82,6 +82,6 @@ def _part_of_day(query: ListQuery, dialect: str, span: Span) -> Select[Any]:
     return count(*conditions(query, dialect, usable={listing.c.created_ms}, span=span))
 
 
-def count(*asked: ColumnElement[bool]) -> Select[Any]:
+def count(*asked: ColumnElement[bool], source: FromClause = listing) -> Select[Any]:
     """How many jobs match, each of them looked at."""
-    return select(func.count()).select_from(listing).where(*asked)
+    return select(func.count()).select_from(source).where(*asked)

@@ -28,6 +28,8 @@ FILTERS: dict[str, dict[str, str]] = {
     "userName, none matches": {"userName": "100%_"},
     "jobName": {"jobName": "kernel 77"},
     "includeDeleted": {"includeDeleted": "true"},
+    "node": {"node": "gpu-0007"},
+    "node and type, by endTime": {"node": "gpu-0007", "type": "reboot", "sortBy": "endTime"},
     "type and phase": {"type": "addon", "phase": "Succeeded"},
     "userName and phase, by jobName": {"userName": "user-17", "phase": "Failed", "sortBy": "jobName"},
 }

@@ -14,6 +14,8 @@ from service.records.tables import jobs, listing
 SPAN = timedelta(days=29)
 BATCH = 1_000
 NODES = 10
+#: One job in five hundred is of half the fleet.
+_FLEET, _OF_FLEET, _FLEET_EVERY = 2_000, 1_000, 500
 
 _NAMES = ("upgrade-driver", "sysctl", "Kernel", "check-disks", "Reboot rack")
 _PHASES = {Phase.PENDING: 1, Phase.RUNNING: 2, Phase.SUCCEEDED: 82, Phase.FAILED: 15}
@@ -61,7 +63,8 @@ def _job(number: int, created: datetime, chance: random.Random) -> Job:
     phase = chance.choices(list(_PHASES), list(_PHASES.values()))[0]
     ended = created + timedelta(seconds=chance.randrange(60, 3000)) if phase.final else None
     started = created + timedelta(seconds=2) if phase is not Phase.PENDING else None
-    nodes = [f"gpu-{chance.randrange(2000):04}" for _ in range(NODES)]
+    nodes = [f"gpu-{chance.randrange(_FLEET):04}" for _ in range(NODES)]
+    planned = [f"gpu-{one:04}" for one in range(_OF_FLEET)] if number % _FLEET_EVERY == 0 else nodes
     return Job(
         job_id=f"{name.lower().replace(' ', '-')}-{chance.randrange(36**4):06}-{number}",
         job_name=f"{name} {number % 1000}",
@@ -78,7 +81,7 @@ def _job(number: int, created: datetime, chance: random.Random) -> Job:
             Condition(phase, "Succeed", "job finished successfully", ended or created),
         ),
         inputs=tuple(Named("node", node) for node in nodes),
-        plan=Plan(tuple(PlannedNode(node, NodePhase.SUCCEEDED, "done", started, ended) for node in nodes)),
+        plan=Plan(tuple(PlannedNode(node, NodePhase.SUCCEEDED, "done", started, ended) for node in planned)),
         started=started,
         ended=ended,
         deletion_time=ended + timedelta(hours=1) if ended else None,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain.job import Job, JobType, Phase, rfc3339
+from service.domain.job import Job, JobType, Phase, Plan, PlannedNode, rfc3339
 from service.domain.listing import ListQuery, SortField, Visible
 from service.records import pages
 from service.records.store import SqlRecords
@@ -45,6 +45,8 @@ DAYS = st.builds(
 CREATED = st.one_of(MOMENTS, DAYS)
 PERHAPS = st.one_of(st.none(), MOMENTS)
 OWNERS = ["me", "you"]
+NODES = ["n1", "n2", "N1"]
+PLANS = st.lists(st.sampled_from(NODES), unique=True).map(lambda names: Plan(tuple(map(PlannedNode, names))))
 
 SORTED_BY: dict[SortField, Callable[[Job], Any]] = {
     SortField.JOB_ID: lambda job: job.job_id,
@@ -82,6 +84,7 @@ def some_jobs(draw: st.DrawFn) -> list[Job]:
                 ended=PERHAPS,
                 deletion_time=PERHAPS,
                 hidden=st.booleans(),
+                plan=PLANS,
             ),
             max_size=30,
         )
@@ -112,6 +115,7 @@ QUERIES = st.builds(
     phase=st.one_of(st.none(), st.sampled_from(Phase)),
     type=st.one_of(st.none(), st.sampled_from(JobType)),
     include_deleted=st.booleans(),
+    node=st.sampled_from([None, None, *NODES, "n3"]),
 )
 WIDE = st.builds(
     a_query,
@@ -130,6 +134,7 @@ def matches(job: Job, query: ListQuery) -> bool:
         and query.cluster_id in (None, job.cluster_id)
         and query.workspace_id in (None, job.workspace_id)
         and query.phase in (None, job.phase)
+        and query.node in (None, *job.plan.names)
         and query.type in (None, job.type)
         and (query.user_name is None or query.user_name.casefold() in job.user_name.casefold())
         and (query.job_name is None or query.job_name.casefold() in job.job_name.casefold())
@@ -242,7 +247,7 @@ class TestListing:
     async def test_texts_that_would_be_sql_are_texts(self, store: SqlRecords) -> None:
         await store.add(a_job())
         attack = "x' OR 1=1; DROP TABLE jobs; --"
-        for field in ("cluster_id", "workspace_id", "user_name", "job_name"):
+        for field in ("cluster_id", "workspace_id", "user_name", "job_name", "node"):
             assert (await store.page(a_query(**{field: attack}))).total == 0
         assert (await store.page(a_query(visible=Visible(attack, attack, frozenset(), frozenset())))).total == 0
         assert (await store.page(a_query())).total == 1

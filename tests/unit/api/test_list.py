@@ -11,7 +11,7 @@ import pytest
 
 from service.domain.cluster import Caller, Workspace
 from service.domain.faults import Fault, RefusedError
-from service.domain.job import Job, Phase
+from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
 from service.domain.phase import vanished
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
@@ -122,6 +122,20 @@ async def test_a_deleted_job_is_in_the_list_only_where_it_is_asked_for(records: 
     assert await listed(records) == []
     assert await listed(records, "includeDeleted=false") == []
     assert await listed(records, "includeDeleted=true") == [a_job().job_id]
+
+
+async def test_of_a_nodes_jobs_the_caller_sees_those_that_are_planned_there_and_theirs(
+    records: SqlRecords,
+) -> None:
+    both, other = (Plan(tuple(map(PlannedNode, names))) for names in (("n1", "n2"), ("n10",)))
+    await records.add(a_job("older", created=NOW - timedelta(hours=1), plan=both))
+    await records.add(a_job("newer", created=NOW, plan=both, type=JobType.REBOOT))
+    await records.add(a_job("on-another-node", created=NOW, plan=other))
+    await records.add(a_job("of-another-user", created=NOW, plan=both, user_id="user-2"))
+    assert await listed(records, "node=n1") == ["newer", "older"]
+    assert await listed(records, "node=n1&type=reboot") == ["newer"]
+    assert await listed(records, "node=n3") == []
+    assert len(await listed(records, "node=")) == 3
 
 
 class Gone:

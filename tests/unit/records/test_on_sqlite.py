@@ -21,6 +21,7 @@ from tests.records_suite.homes import TestHomes
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
 from tests.records_suite.tallying import TestTallying
 from tests.records_suite.texts import TestTexts
@@ -35,6 +36,7 @@ __all__ = [
     "TestKeys",
     "TestListing",
     "TestMigrating",
+    "TestPlannedNodes",
     "TestQuotas",
     "TestTallying",
     "TestTexts",
