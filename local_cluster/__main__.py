@@ -6,7 +6,7 @@ from pathlib import Path
 
 from local_cluster import bring_up, chart_lint, elsewhere
 from local_cluster.cluster import KUBECONFIG
-from local_cluster.settings import BUILD, Settings
+from local_cluster.cluster_settings import BUILD, Settings
 from local_cluster.stages import StageError, Stages, fail
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
-from local_cluster import images
+from local_cluster import image_builds
 from local_cluster.binaries import ARGO
+from local_cluster.cluster_settings import ARGO_NODE_PORT, ARGO_VERSION, Settings
 from local_cluster.kubectl import Kubectl
-from local_cluster.settings import ARGO_NODE_PORT, ARGO_VERSION, Settings
 from local_cluster.stages import Stage
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -33,7 +33,7 @@ def install_dns(kubectl: Kubectl, stage: Stage) -> None:
     objects = list(yaml.safe_load_all(manifest.read_text()))
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     # Its own reload comes a minute later, and what is installed next asks for new names.
-    deployment["spec"]["template"]["metadata"]["annotations"] = {images.MARK: images.digest([], manifest)}
+    deployment["spec"]["template"]["metadata"]["annotations"] = {image_builds.MARK: image_builds.digest([], manifest)}
     kubectl.apply(stage, *objects)
     kubectl.rollout(stage, "kube-system", "deployment/coredns")
 

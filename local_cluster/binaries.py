@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_cluster.settings import ARGO_VERSION, KUBERNETES_VERSION
+from local_cluster.cluster_settings import ARGO_VERSION, KUBERNETES_VERSION
 from local_cluster.stages import Stage, Stages
 
 MODULES = Path(__file__).parent / "go"

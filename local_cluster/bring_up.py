@@ -15,13 +15,13 @@ from local_cluster import (
     daemon,
     first_job,
     machine,
-    object_store,
     product,
     registries,
+    s3_server,
 )
 from local_cluster.cluster import BIN, KUBECONFIG, Cluster
+from local_cluster.cluster_settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, STORE_NODE_PORT, Settings
 from local_cluster.handover import Handover
-from local_cluster.settings import ARGO_NODE_PORT, BUILD, FACADE_NODE_PORT, STORE_NODE_PORT, Settings
 from local_cluster.stages import Stages, spoken
 
 
@@ -37,7 +37,7 @@ def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
         with stages.stage("Argo Workflows") as stage:
             argo.install_argo(settings, local.kubectl, stage)
         with stages.stage("Object store") as stage:
-            object_store.install(local.kubectl, stage)
+            s3_server.install(local.kubectl, stage)
         with stages.stage("Registries") as stage:
             registries.install(settings, local.kubectl, local.nodes(), stage)
         handover = _hand_over(local)
@@ -102,7 +102,7 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
     with stages.stage("Installing the chart") as stage:
         certificate.install(local.kubectl, local.nodes()[0], stage)
         product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage)
-        object_store.share_keys(local.kubectl, stage)
+        s3_server.share_keys(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
     with stages.stage("Waiting for the service") as stage:
         product.wait_until_it_answers(handover, stage)

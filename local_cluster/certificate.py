@@ -3,10 +3,10 @@
 import base64
 import json
 
+from local_cluster.cluster_settings import BUILD, RELEASE_NAMESPACE
 from local_cluster.control_plane import authority_of
 from local_cluster.kubectl import Kubectl
-from local_cluster.nodes import Node
-from local_cluster.settings import BUILD, RELEASE_NAMESPACE
+from local_cluster.node_container import Node
 from local_cluster.stages import Stage
 
 #: As values.yaml names it to the chart.

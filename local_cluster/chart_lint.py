@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from local_cluster.binaries import ARGO_MODULE, PROGRAMS, build
-from local_cluster.settings import ARGO_VERSION, CHECKOUT, KUBERNETES_VERSION, RELEASE_NAMESPACE, Settings
+from local_cluster.cluster_settings import ARGO_VERSION, CHECKOUT, KUBERNETES_VERSION, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, Stages
 
 CHART = CHECKOUT / "charts" / "opsjobs"

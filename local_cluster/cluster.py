@@ -5,14 +5,14 @@ from pathlib import Path
 
 import docker
 
-from local_cluster import binaries, daemon, images
+from local_cluster import binaries, daemon, image_builds
 from local_cluster.binaries import KUBERNETES
+from local_cluster.cluster_settings import BUILD, Settings
 from local_cluster.control_plane import ADMIN_CONFIG, authority_of, control_plane_files, node_files, server_url
 from local_cluster.kubectl import Kubectl
 from local_cluster.network import MAX_NODES, Address, ensure_network, find_network, subnet_of
-from local_cluster.nodes import KEY, MAKE, Node
+from local_cluster.node_container import KEY, MAKE, Node
 from local_cluster.pki import Authority
-from local_cluster.settings import BUILD, Settings
 from local_cluster.shipping import saved, ship
 from local_cluster.stages import Stage, StageError, Stages
 
@@ -43,8 +43,8 @@ class Cluster:
             raise StageError(f"a local cluster has 1 to {MAX_NODES} nodes, not {self.settings.nodes}")
         binaries.build_all(self.stages, self.settings.cache)
         binaries.link_all(self.settings.cache, BIN)
-        image = images.node_image(self.settings, self.stages)
-        tags = images.build_cluster_images(self.settings, self.stages)
+        image = image_builds.node_image(self.settings, self.stages)
+        tags = image_builds.build_cluster_images(self.settings, self.stages)
         with self.stages.stage("Control plane") as stage:
             self._ensure_control_plane(image, stage)
         with self.stages.stage("Nodes") as stage:
@@ -147,7 +147,7 @@ class Cluster:
         return container is not None and container.status == "running" and container.labels.get(KEY) == self._key(image)
 
     def _key(self, image: str) -> str:
-        return images.digest([image, self._programs.name, MAKE])
+        return image_builds.digest([image, self._programs.name, MAKE])
 
     @property
     def _programs(self) -> Path:

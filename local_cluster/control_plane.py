@@ -1,7 +1,7 @@
 """The first node: etcd, the API server and the controllers, and the certificate authority all others are signed by."""
 
 from local_cluster.network import API_ADDRESS
-from local_cluster.nodes import Node
+from local_cluster.node_container import Node
 from local_cluster.pki import Authority, Identity, new_key
 
 ADMIN_CONFIG = "/etc/kubernetes/admin.kubeconfig"

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from local_cluster.cluster_settings import RELEASE_NAMESPACE
 from local_cluster.handover import Handover
 from local_cluster.kubectl import Kubectl
-from local_cluster.settings import RELEASE_NAMESPACE
 from local_cluster.stages import Stage, StageError, spoken
 
 ACCOUNT = "opsjobs-demo"

@@ -11,9 +11,9 @@ from typing import Any
 
 from local_cluster import first_job, product
 from local_cluster.binaries import PROGRAMS
+from local_cluster.cluster_settings import RELEASE_NAMESPACE, Settings
 from local_cluster.handover import Handover
 from local_cluster.kubectl import Kubectl
-from local_cluster.settings import RELEASE_NAMESPACE, Settings
 from local_cluster.stages import StageError, Stages
 
 

@@ -3,7 +3,7 @@
 from local_cluster import demo
 from local_cluster.handover import Handover
 from local_cluster.kubectl import Kubectl
-from local_cluster.nodes import Node
+from local_cluster.node_container import Node
 from local_cluster.stages import StageError, Stages
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from local_cluster.settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE
+from local_cluster.cluster_settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE
 
 FILE = BUILD / "cluster.json"
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from local_cluster import daemon
-from local_cluster.settings import Settings
+from local_cluster.cluster_settings import Settings
 from local_cluster.stages import Stage, StageError, Stages
 
 #: Debian's package by a program that it brings.

@@ -11,7 +11,7 @@ import docker
 from docker.models.networks import Network
 
 from local_cluster import daemon
-from local_cluster.settings import Settings
+from local_cluster.cluster_settings import Settings
 from local_cluster.stages import Stage, StageError
 
 MAX_NODES = 40

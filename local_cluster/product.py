@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 
-from local_cluster import daemon, images
+from local_cluster import daemon, image_builds
 from local_cluster.binaries import CRANE
+from local_cluster.cluster_settings import BUILD, CHECKOUT, RELEASE_NAMESPACE, Settings
 from local_cluster.handover import Handover
 from local_cluster.kubectl import POLL_SECONDS, Kubectl
-from local_cluster.settings import BUILD, CHECKOUT, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, StageError, Stages
 
 RELEASE = "opsjobs"
@@ -30,15 +30,15 @@ def build_image(settings: Settings, stages: Stages) -> str:
 
     The tag is a hash of what goes in, so no node can run anything stale under it.
     """
-    base = images.python_base(settings, stages)
+    base = image_builds.python_base(settings, stages)
     crane = CRANE.folder(settings.cache)
     tag = f"{REPOSITORY}:{source_digest([base, crane.name])}"
-    if images.present(tag):
+    if image_builds.present(tag):
         return tag
     with stages.stage("Building the product image") as stage:
         _gather_packages(stage)
         shutil.copyfile(crane / "crane", PROGRAM)
-        images.build(CHECKOUT, tag, settings.labels, stage, {"BASE": base, "GO": base})
+        image_builds.build(CHECKOUT, tag, settings.labels, stage, {"BASE": base, "GO": base})
         _forget_older(tag)
     return tag
 
@@ -50,7 +50,7 @@ def source_digest(made_elsewhere: list[str]) -> str:
         CHECKOUT / part
         for part in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "local_cluster/sbom.py")
     ]
-    return images.digest(made_elsewhere, *sources, *files)
+    return image_builds.digest(made_elsewhere, *sources, *files)
 
 
 def install(kubectl: Kubectl, helm: Path | str, settings: dict[str, str], values: Path | None, stage: Stage) -> None:
@@ -86,7 +86,7 @@ def wait_until_it_answers(handover: Handover, stage: Stage) -> None:
 def _gather_packages(stage: Stage) -> None:
     """Gather what uv.lock pins, outside the image: a build has no certificate authority of this machine to trust."""
     mark = PACKAGES.with_suffix(".from")
-    key = images.digest([], CHECKOUT / "uv.lock", CHECKOUT / "pyproject.toml")
+    key = image_builds.digest([], CHECKOUT / "uv.lock", CHECKOUT / "pyproject.toml")
     if PACKAGES.exists() and mark.exists() and mark.read_text() == key:
         return
     folder = BUILD / "packages"

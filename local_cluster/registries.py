@@ -10,12 +10,12 @@ import yaml
 
 from local_cluster.argo import CONTROL_PLANE_ROLE, MANIFESTS
 from local_cluster.binaries import CRANE
+from local_cluster.cluster_settings import JOBS_NAMESPACE, Settings
 from local_cluster.control_plane import CA_CERTIFICATE, authority_of
 from local_cluster.kubectl import Kubectl
 from local_cluster.network import wait_for_port
-from local_cluster.nodes import Node
+from local_cluster.node_container import Node
 from local_cluster.pki import Authority
-from local_cluster.settings import JOBS_NAMESPACE, Settings
 from local_cluster.stages import Stage
 
 NAMESPACE = "registries"

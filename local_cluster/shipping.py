@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cluster.nodes import Node
+from local_cluster.node_container import Node
 from local_cluster.stages import StageError
 
 GZIP_MAGIC = b"\x1f\x8b"

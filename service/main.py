@@ -11,26 +11,26 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import app as http
+from service.api.body_memory import Room
+from service.api.caller_limit import Turns
+from service.api.dependencies import Wiring
 from service.api.readiness import Readiness
-from service.api.room import Room
-from service.api.turns import Turns
-from service.api.wiring import Wiring
-from service.connections import Patience, guarded
+from service.connection_limit import Doors, counted, secured
+from service.connection_timeouts import Patience, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
-from service.front import Doors, counted, secured
-from service.jobs.addons import Addons
-from service.jobs.dumplogs import Dumplogs
-from service.jobs.exports import Exports
-from service.jobs.homes import Homes
 from service.jobs.housekeeping import Housekeeping
-from service.jobs.node_logs import NodeLogs
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
-from service.jobs.preflights import Preflights
-from service.jobs.reboots import Reboots
+from service.jobs.preparation import Kind
+from service.jobs.prepare_addon import Addons
+from service.jobs.prepare_dumplog import Dumplogs
+from service.jobs.prepare_exportimage import Exports
+from service.jobs.prepare_node_logs import NodeLogs
+from service.jobs.prepare_preflight import Preflights
+from service.jobs.prepare_reboot import Reboots
 from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Limits, Submission
-from service.jobs.work import Kind
+from service.jobs.workspace_namespaces import Homes
 from service.kube import KubeSettings, connect
 from service.records import check_url, open_records
 from service.settings import Settings

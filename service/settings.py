@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     workload_labels: list[str] = []
     #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
     system_namespaces: list[str] = ["kube-system", "argo"]
-    #: Where exportimage copies to; what each is, service.jobs.exports says.
+    #: Where exportimage copies to; what each is, service.jobs.prepare_exportimage says.
     export_registry: str = ""
     export_project: str = "custom"
     export_refused_networks: list[str] = []

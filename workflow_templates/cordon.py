@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from workflow_templates import locks
-from workflow_templates.cluster import Cluster, ConflictError, Object
-from workflow_templates.protocol import cordons, labels
+from workflow_templates.kubernetes_api import Cluster, ConflictError, Object
+from workflow_templates.protocol import cordon_patches, labels
 from workflow_templates.protocol.api_path import api_path
 
 
@@ -12,7 +12,7 @@ def cordon(cluster: Cluster, name: str, job: str) -> bool:
     """Cordon the node for this job; returns whether that changed it. Raises LookupError: there is no such node."""
     while True:
         node = _read(cluster, name)
-        change = cordons.cordoning(node, job)
+        change = cordon_patches.cordoning(node, job)
         if change is None:
             return False
         try:
@@ -22,7 +22,7 @@ def cordon(cluster: Cluster, name: str, job: str) -> bool:
         return True
 
 
-def note(cluster: Cluster, name: str, job: str) -> cordons.CordonNote:
+def note(cluster: Cluster, name: str, job: str) -> cordon_patches.CordonNote:
     """Note at its lock, once, how the node was before it was cordoned for this job; returns the note.
 
     Raises:
@@ -30,9 +30,9 @@ def note(cluster: Cluster, name: str, job: str) -> cordons.CordonNote:
         LostError: the node is not locked by this job.
     """
     lock = locks.own(cluster, name, job)
-    if lock and (noted := cordons.noted(lock)):
+    if lock and (noted := cordon_patches.noted(lock)):
         return noted
-    made = cordons.note_of(_read(cluster, name), cluster.now())
+    made = cordon_patches.note_of(_read(cluster, name), cluster.now())
     locks.note(cluster, name, job, {labels.CORDON_NOTE: made.text()})
     return made
 
@@ -40,13 +40,13 @@ def note(cluster: Cluster, name: str, job: str) -> cordons.CordonNote:
 def restore(cluster: Cluster, name: str, job: str) -> bool:
     """Put the node back to how it was before this job; returns whether there was something to put back."""
     lock = locks.own(cluster, name, job)
-    noted = cordons.noted(lock) if lock else None
-    return _change(cluster, name, lambda node: cordons.giving_back(node, job, noted))
+    noted = cordon_patches.noted(lock) if lock else None
+    return _change(cluster, name, lambda node: cordon_patches.giving_back(node, job, noted))
 
 
 def leave(cluster: Cluster, name: str, job: str, why: str) -> bool:
     """Have the node stay cordoned beyond this job; returns whether it was this job that had cordoned it."""
-    return _change(cluster, name, lambda node: cordons.leaving(node, job, why))
+    return _change(cluster, name, lambda node: cordon_patches.leaving(node, job, why))
 
 
 def _change(cluster: Cluster, name: str, decide: Callable[[Object], Object | None]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from workflow_templates.cluster import Object
+from workflow_templates.kubernetes_api import Object
 
 #: Resource names that the vendors' device plugins announce.
 _RESOURCES: Mapping[str, tuple[str, ...]] = {

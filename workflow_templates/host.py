@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_templates import say
+from workflow_templates import step_output
 from workflow_templates.tail import Tail
 
 _LAST_BYTES = 1000
@@ -128,7 +128,7 @@ class Host:
             why = placed.stderr.decode(errors="replace").strip()
             raise HostError(f"could not be put on the host: {why or f'exit code {placed.returncode}'}")
         if why := placed.stdout.decode(errors="replace").strip():
-            say.log(f"that this was begun is not remembered beyond a reboot of the host: {why}")
+            step_output.log(f"that this was begun is not remembered beyond a reboot of the host: {why}")
 
     def _end(self, process: subprocess.Popen[bytes], tail: Tail) -> None:
         """Leave nothing of a script that has not ended by itself, and no output of it unread."""

@@ -5,8 +5,8 @@ What else only one job at a time may touch is locked the same way, as another ki
 
 from collections.abc import Collection, Mapping
 
-from workflow_templates import waiting
-from workflow_templates.cluster import Cluster, ConflictError, Object
+from workflow_templates import lock_queue
+from workflow_templates.kubernetes_api import Cluster, ConflictError, Object
 from workflow_templates.protocol import labels, node_lock, node_state
 
 NODE = node_lock.PREFIX.removesuffix("-")
@@ -130,7 +130,7 @@ def _leave_to_others(cluster: Cluster, lease_name: str, job: str) -> None:
     if not lease_name.startswith(node_lock.PREFIX):
         return
     node = lease_name.removeprefix(node_lock.PREFIX)
-    if longer := waiting.ahead(cluster, node, job):
+    if longer := lock_queue.ahead(cluster, node, job):
         raise HeldError(f"node {node} is left to job {longer}, which has waited for it and others longer")
 
 

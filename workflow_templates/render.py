@@ -11,12 +11,12 @@ import yaml
 
 from workflow_templates.addon import template as addon
 from workflow_templates.dumplog import template as dumplog
-from workflow_templates.dumplog import with_nodes as dumplog_with_nodes
+from workflow_templates.dumplog import template_with_nodes as dumplog_with_nodes
 from workflow_templates.exportimage import template as exportimage
-from workflow_templates.parts import IMAGE, PULL_POLICY
 from workflow_templates.preflight import template as preflight
 from workflow_templates.protocol import labels
 from workflow_templates.reboot import template as reboot
+from workflow_templates.template_parts import IMAGE, PULL_POLICY
 
 FOLDER = Path(__file__).parents[1] / "charts" / "opsjobs" / "files" / "workflowtemplates"
 #: By file. A type has a second one, type-something, where a value of the chart decides between them.

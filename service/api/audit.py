@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 from fastapi import Request
 
-from service.domain.cluster import Caller
-from service.domain.faults import cut
+from service.domain.cluster_objects import Caller
 from service.domain.job import Job
+from service.domain.request_faults import cut
 
 #: Name of a route's function → what it does.
 _ACTIONS = {"create": "create", "stop_job": "stop", "delete_job": "delete"}

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import Request
 
 from service.api.problems import Problem, invalid, refused
-from service.domain.faults import MAX_FAULTS, Fault, FaultCode, cut
+from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, cut
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 

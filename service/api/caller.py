@@ -9,15 +9,15 @@ import structlog
 from fastapi import Depends, Request
 
 from service.api import audit
+from service.api.dependencies import Services
 from service.api.problems import RETRY_AFTER, Problem, unknown_job
-from service.api.wiring import Services
-from service.domain.cluster import Caller, Workspace
+from service.domain.cluster_objects import Caller, Workspace
 from service.domain.job import Job, JobType
-from service.domain.listing import Visible
-from service.domain.names import is_job_id
+from service.domain.job_ids import is_job_id
+from service.domain.list_query import Visible
 from service.domain.reach import Reach
 from service.domain.selection import Selection
-from service.jobs import dumplogs
+from service.jobs import prepare_dumplog
 from service.jobs.ports import UnavailableError
 
 log = structlog.get_logger()
@@ -159,11 +159,11 @@ async def readable(services: Services, who: Caller, job: Job) -> Job:
     """The job, without the link to logs that the caller neither asked for nor may read without it."""
     if job.type is not JobType.DUMPLOG or services.is_own(who, job) or await _may_read(services, who, job):
         return job
-    return replace(job, outputs=tuple(output for output in job.outputs if output.name != dumplogs.LINK))
+    return replace(job, outputs=tuple(output for output in job.outputs if output.name != prepare_dumplog.LINK))
 
 
 async def _may_read(services: Services, who: Caller, job: Job) -> bool:
-    archived = dumplogs.Archived.of(job.work)
+    archived = prepare_dumplog.Archived.of(job.work)
     if archived is None or not services.is_here(job):
         return False
     for namespace in sorted(archived.namespaces):

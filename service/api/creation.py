@@ -10,16 +10,16 @@ from typing import Any
 import structlog
 from fastapi import Request
 
-from service.api import audit, body, requests
+from service.api import audit, body, parse_order
 from service.api.caller import create_reach, require_create, require_create_anything, still
-from service.api.parameters import Creation, creation
+from service.api.dependencies import Wiring
 from service.api.problems import Problem, refused
-from service.api.wiring import Wiring
-from service.domain.cluster import Caller
-from service.domain.faults import Fault, NotPermittedError, RefusedError, shown
+from service.api.write_parameters import Creation, creation
+from service.domain.cluster_objects import Caller
+from service.domain.request_faults import Fault, NotPermittedError, RefusedError, shown
 from service.domain.selection import Selection
-from service.jobs.digest import plan_digest
 from service.jobs.order import Order
+from service.jobs.plan_digest import plan_digest
 from service.jobs.ports import IdempotencyKey, Records, UnavailableError
 from service.jobs.submit import Resolved
 
@@ -67,19 +67,19 @@ class Creating:
                 return Created(shown=await self._expected(order, asked))
             return Created(job_id=await self._submit(order, asked, _key(key_text, self.who.user_id, content)))
 
-    async def _read(self, sent: bytes) -> tuple[dict[str, Any], requests.Form]:
+    async def _read(self, sent: bytes) -> tuple[dict[str, Any], parse_order.Form]:
         """What was sent; much of it in a thread, one at a time, so that it holds up nobody else's request."""
 
-        def read() -> tuple[dict[str, Any], requests.Form]:
+        def read() -> tuple[dict[str, Any], parse_order.Form]:
             content = body.parse(sent)
-            return content, requests.form(content)
+            return content, parse_order.form(content)
 
         if len(sent) <= MUCH:
             return read()
         async with self.services.reading:
             return await asyncio.to_thread(read)
 
-    async def _order(self, form: requests.Form, faults: Sequence[Fault]) -> Order:
+    async def _order(self, form: parse_order.Form, faults: Sequence[Fault]) -> Order:
         order = replace(form.order, caller=self.who) if form.order else None
         if order:
             audit.note(self.request, type=order.type)

@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.api.caller import caller, turn
+from service.api.dependencies import Services
 from service.api.openapi import VERBOSE, also_plain, document, empty, problems
 from service.api.problems import RETRY_AFTER
-from service.api.wiring import Services
 from service.jobs.ports import UnavailableError
 
 log = structlog.get_logger()

@@ -8,13 +8,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import answers
+from service.api import responses
 from service.api.examples import EXAMPLES
-from service.api.models import MODELS
-from service.api.parameters import FALSE, TRUE
-from service.api.query import MAX_LIMIT, MAX_OFFSET
+from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET
+from service.api.request_bodies import MODELS
+from service.api.write_parameters import FALSE, TRUE
 from service.domain.job import JobType, Phase
-from service.domain.listing import SortField
+from service.domain.list_query import SortField
 
 _REF = "#/components/schemas/{model}"
 _TIME = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
@@ -56,7 +56,7 @@ def _problem(status: HTTPStatus) -> Schema:
     always = status is not HTTPStatus.CONFLICT
     return {
         "description": status.phrase,
-        "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
+        "content": {"application/problem+json": {"schema": _ref(responses.Problem)}},
         **({"headers": {headers[status]: _header(required=always)}} if status in headers else {}),
     }
 
@@ -180,7 +180,7 @@ NOT_MODIFIED: dict[int | str, Schema] = {304: {"description": "what If-None-Matc
 CREATED: dict[int | str, Schema] = {
     200: {
         "description": "The job is accepted; with dryRun=true, what it would do",
-        "content": {"application/json": {"schema": {"oneOf": [_ref(answers.Created), _ref(answers.Planned)]}}},
+        "content": {"application/json": {"schema": {"oneOf": [_ref(responses.Created), _ref(responses.Planned)]}}},
         "headers": {"Location": _header(required=False)},
         "links": _of_job("show", "stop_job", "delete_job"),
     }
@@ -188,7 +188,7 @@ CREATED: dict[int | str, Schema] = {
 
 
 def _schemas() -> Schema:
-    described = (answers.Created, answers.Planned, answers.Listed, answers.Detail, answers.Problem)
+    described = (responses.Created, responses.Planned, responses.Listed, responses.Detail, responses.Problem)
     wanted = [(model, "validation") for model in (*MODELS.values(), *described)]
     definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
     for kind, model in MODELS.items():

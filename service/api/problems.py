@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from service.domain.faults import MAX_FAULTS, Fault, FaultCode, NotPermittedError, RefusedError, cut, shown
+from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, NotPermittedError, RefusedError, cut, shown
 from service.jobs.ports import QuotaError, UnavailableError
 from service.jobs.submit import KeyConflictError
 

@@ -8,17 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from service.api import answers, audit
+from service.api import audit, responses
 from service.api.caller import CallerDep, job_for, readable, turn, visible
 from service.api.creation import Creating
+from service.api.dependencies import Services
 from service.api.etags import tagged
+from service.api.list_parameters import list_query
 from service.api.openapi import CREATE, CREATED, LIST, NOT_MODIFIED, SHOW, TAGGED, answer, empty, problems
-from service.api.parameters import only
-from service.api.query import list_query
-from service.api.wiring import Services
-from service.domain.answers import detail, plan_answer
-from service.jobs import stop
-from service.jobs.digest import plan_digest
+from service.api.write_parameters import only
+from service.domain.job_representation import detail, plan_answer
+from service.jobs import stop_and_delete
+from service.jobs.plan_digest import plan_digest
 
 PREFIX = "/api/v1/opsjobs"
 #: What stop and delete may be refused with.
@@ -61,7 +61,7 @@ async def create(request: Request, services: Services, who: CallerDep, idempoten
     summary="List jobs",
     operation_id="list_jobs",
     openapi_extra=LIST,
-    responses={**answer(answers.Listed), **problems(HTTPStatus.BAD_REQUEST)},
+    responses={**answer(responses.Listed), **problems(HTTPStatus.BAD_REQUEST)},
 )
 async def list_jobs(request: Request, services: Services, who: CallerDep) -> Response:
     """One page of the jobs the caller may see, and how many there are in all."""
@@ -77,7 +77,7 @@ async def list_jobs(request: Request, services: Services, who: CallerDep) -> Res
     summary="Show a job",
     operation_id="show",
     openapi_extra=SHOW,
-    responses={**answer(answers.Detail, headers=TAGGED), **NOT_MODIFIED, **problems(HTTPStatus.NOT_FOUND)},
+    responses={**answer(responses.Detail, headers=TAGGED), **NOT_MODIFIED, **problems(HTTPStatus.NOT_FOUND)},
 )
 async def show(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Everything that is known of one job, deleted ones included."""
@@ -96,7 +96,7 @@ async def show(request: Request, job_id: str, services: Services, who: CallerDep
 async def stop_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End what runs, let clean-up run; a finished job is left as it is."""
     await job_for(services, who, job_id, "update", partial(audit.about, request))
-    await stop.stop(services.records, services.cluster, job_id, by=who.user_name)
+    await stop_and_delete.stop(services.records, services.cluster, job_id, by=who.user_name)
     return Response()
 
 
@@ -111,5 +111,5 @@ async def stop_job(request: Request, job_id: str, services: Services, who: Calle
 async def delete_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""
     await job_for(services, who, job_id, "delete", partial(audit.about, request))
-    await stop.delete(services.records, services.cluster, job_id, by=who.user_name)
+    await stop_and_delete.delete(services.records, services.cluster, job_id, by=who.user_name)
     return Response()

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.api.models import ALL_FIELDS
-from service.domain.faults import Fault, FaultCode, shown
+from service.api.request_bodies import ALL_FIELDS
 from service.domain.quantities import is_zero
+from service.domain.request_faults import Fault, FaultCode, shown
 
 #: Fields that no model has.
 OTHER_SPELLINGS = frozenset({"securityOperation", "replica"})

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from service.domain import ratio
-from service.domain.cluster import AddonTemplate
+from service.domain import required_nodes
+from service.domain.cluster_objects import AddonTemplate
 from service.domain.job import Job, Plan
 
 #: The file of the snapshot that its pods read.
@@ -18,7 +18,7 @@ _GROUP_NODES = 50
 
 def required(plan: Plan, options: Mapping[str, Any]) -> int:
     """How many of the planned nodes must succeed (contract: availableRatio, default 1.0)."""
-    return ratio.required(Decimal(str(options.get("availableRatio", "1"))), len(plan.nodes))
+    return required_nodes.required(Decimal(str(options.get("availableRatio", "1"))), len(plan.nodes))
 
 
 def must_succeed(job: Job) -> int:

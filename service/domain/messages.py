@@ -18,7 +18,7 @@ _ENDED = re.compile(r"^(?:[\w-]+: )?(?P<reason>\w+) \(exit code (?P<code>-?\d+)\
 #: Reasons the kubelet gives for containers it lost sight of, and the exit code that goes with them.
 _LOST = re.compile(r"ContainerStatusUnknown|imminent node shutdown|NodeShutdown|^Unknown$")
 _EXIT_LOST = 255
-#: What an addon's step leaves behind in case that it cannot say more (workflow_templates/addon/addons.py).
+#: What an addon's step leaves behind in case that it cannot say more (workflow_templates/addon/run_addons.py).
 _AT_WORK = re.compile(r"^addon template \S+ was being run$")
 #: What every pod says on its way up: no reason to tell anybody that it waits.
 _ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
-from service.domain import reboot
+from service.domain import reboot_report
 from service.domain.job import Job, JobType, Named, NodePhase, PlannedNode
-from service.domain.nodes import steps_by_node
-from service.domain.outcome import Outcome
+from service.domain.planned_nodes import steps_by_node
+from service.domain.step_outcome import Outcome
 from service.domain.workflow import NOTE, Step, Workflow
 
 
@@ -18,7 +18,7 @@ def outputs(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> tuple
     if job.type is JobType.ADDON:
         return (*_counts(nodes), Named("report", _report(job, workflow, nodes)))
     if job.type is JobType.REBOOT:
-        return (*_counts(nodes), Named("report", reboot.report(job.plan, workflow, nodes)))
+        return (*_counts(nodes), Named("report", reboot_report.report(job.plan, workflow, nodes)))
     written = tuple(Named(name, value) for name, value in workflow.outputs if value and name != NOTE)
     return (*written, *_healthy(nodes)) if job.type is JobType.PREFLIGHT else written
 

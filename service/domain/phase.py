@@ -11,8 +11,8 @@ from typing import Any
 
 from service.domain import messages
 from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
-from service.domain.nodes import attempts_like, closed, last_pod, observed
 from service.domain.outputs import outputs
+from service.domain.planned_nodes import attempts_like, closed, last_pod, observed
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
 from service.domain.workflow import Workflow
 from workflow_templates.protocol import exit_codes

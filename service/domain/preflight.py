@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.faults import Fault, FaultCode, shown
 from service.domain.job import ExcludedNode, Plan
+from service.domain.request_faults import Fault, FaultCode, shown
 from workflow_templates.protocol import check_pods
 
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*")

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.domain.cluster import Workspace
+from service.domain.cluster_objects import Workspace
 from service.domain.job import Named
 
 WORKLOAD, WORKSPACE = "workload", "workspace"

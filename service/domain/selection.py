@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from service.domain import label_selector
-from service.domain.cluster import Node, Taint, Workload, Workspace
-from service.domain.faults import Fault, FaultCode, shown
+from service.domain.cluster_objects import Node, Taint, Workload, Workspace
 from service.domain.job import ExcludedNode, JobType, Named, NodePhase, Plan, PlannedNode
 from service.domain.reach import WORKLOAD, WORKSPACE, Reach
+from service.domain.request_faults import Fault, FaultCode, shown
 
 #: Kinds of selector, the narrowest first.
 NODE, SELECTOR, CLUSTER = "node", "node.selector", "cluster"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from service.domain import addon, messages
 from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
-from service.domain.nodes import last_attempts, steps_by_node
-from service.domain.outcome import Outcome
+from service.domain.planned_nodes import last_attempts, steps_by_node
+from service.domain.step_outcome import Outcome
 from service.domain.workflow import Step, Workflow
 
 

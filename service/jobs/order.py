@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.domain.job import JobType, Named
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
+from service.domain.cluster_objects import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
-from service.domain.listing import ListQuery, Page
+from service.domain.list_query import ListQuery, Page
 
 
 class UnavailableError(Exception):

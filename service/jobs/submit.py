@@ -8,17 +8,17 @@ from typing import Any
 
 import structlog
 
-from service.domain import names, preflight
-from service.domain.cluster import Caller, Node
-from service.domain.faults import Fault, FaultCode, NotPermittedError, RefusedError
+from service.domain import job_ids, preflight
+from service.domain.cluster_objects import Caller, Node
 from service.domain.job import Job, JobType
 from service.domain.phase import created
 from service.domain.reach import Reach
-from service.domain.secrets import masked
+from service.domain.request_faults import Fault, FaultCode, NotPermittedError, RefusedError
+from service.domain.secret_values import masked
 from service.domain.selection import WITHOUT_NODES, Facts, Selection, select
 from service.jobs.order import Order
 from service.jobs.ports import Cluster, IdempotencyKey, Quota, QuotaError, Records, UnavailableError
-from service.jobs.work import Kind, Work
+from service.jobs.preparation import Kind, Work
 
 log = structlog.get_logger()
 
@@ -215,7 +215,7 @@ class Submission:
         given = resolved.work.timeout_second if order.timeout_second is None else order.timeout_second
         timeout = self.default_timeout_seconds if given is None else given
         return Job(
-            job_id=names.job_id(order.name),
+            job_id=job_ids.job_id(order.name),
             job_name=order.name,
             type=order.type,
             cluster_id=self.cluster_id,

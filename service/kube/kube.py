@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from datetime import datetime
 from typing import Any
 
-from service.domain.cluster import AddonTemplate, Caller, Node, Pod, Workload, Workspace
+from service.domain.cluster_objects import AddonTemplate, Caller, Node, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
 from service.kube import (
+    addon_templates,
     client,
     nodes,
     pending_timeout,
     pods,
-    templates,
     unreachable_nodes,
     workloads,
     workspaces,
@@ -70,10 +70,10 @@ class Kube:
         return await pods.pod(self._api, namespace, name)
 
     async def addon_template(self, name: str) -> AddonTemplate | None:
-        return await templates.addon_template(self._api, name)
+        return await addon_templates.addon_template(self._api, name)
 
     async def node_template(self, name: str) -> Sequence[str] | None:
-        return await templates.node_template(self._api, name)
+        return await addon_templates.node_template(self._api, name)
 
     async def create_workflow(self, job: Job) -> None:
         await self._workflows.create(job)

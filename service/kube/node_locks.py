@@ -2,7 +2,7 @@
 
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
-from workflow_templates.protocol import cordons, labels, node_lock, node_state
+from workflow_templates.protocol import cordon_patches, labels, node_lock, node_state
 from workflow_templates.protocol.api_path import api_path, object_path
 
 
@@ -62,10 +62,12 @@ class NodeLocks:
     async def _put_back(self, node: Object, lock: Object | None, job_id: str) -> None:
         """The cordon before the lock: whoever has that next must find the node as it was."""
         why = node_lock.not_back(lock, node, self._api.now()) if lock else ""
-        note = cordons.noted(lock) if lock else None
+        note = cordon_patches.noted(lock) if lock else None
 
         def change(found: Object) -> Object | None:
-            return cordons.leaving(found, job_id, why) if why else cordons.giving_back(found, job_id, note)
+            return (
+                cordon_patches.leaving(found, job_id, why) if why else cordon_patches.giving_back(found, job_id, note)
+            )
 
         await self._api.change(object_path(nodes.PATH, node["metadata"]["name"]), change)
 

@@ -2,7 +2,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from service.domain.cluster import Node, Taint
+from service.domain.cluster_objects import Node, Taint
 from service.kube.client import Api, Object
 from workflow_templates.protocol import labels, node_state
 from workflow_templates.protocol.api_path import api_path, is_object_name, object_path

@@ -1,4 +1,4 @@
-from service.domain.cluster import Container, Pod
+from service.domain.cluster_objects import Container, Pod
 from service.kube.client import Api, Object
 from workflow_templates.protocol.api_path import api_path
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings, Object

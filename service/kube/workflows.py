@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.domain.job import Job
-from service.kube import manifest, status
+from service.kube import compressed_status, manifest
 from service.kube.check_objects import CheckObjects
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import labels
@@ -37,7 +37,7 @@ class Workflows:
 
     async def read(self, job_id: str) -> Object | None:
         found = await self._api.get(object_path(self.path, job_id))
-        return status.unpacked(found) if found else None
+        return compressed_status.unpacked(found) if found else None
 
     async def stop(self, job_id: str, *, by: str) -> None:
         """End it so that onExit still runs; one that has not begun has nothing to clean up and is terminated.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from service.domain.cluster import Workload
+from service.domain.cluster_objects import Workload
 from service.kube.client import Api, KubeSettings, Object
 from service.kube.owners import Owners
 from workflow_templates.protocol.api_path import api_path, is_object_name

@@ -1,6 +1,6 @@
 from collections import defaultdict
 
-from service.domain.cluster import Workspace
+from service.domain.cluster_objects import Workspace
 from service.kube.client import Api, is_label_value
 from workflow_templates.protocol.api_path import api_path
 

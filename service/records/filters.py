@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.operators import custom_op
 
 from service.domain.job import JobType
-from service.domain.listing import ListQuery
+from service.domain.list_query import ListQuery
 from service.records.rows import folded, milliseconds, scope, storable
 from service.records.tables import listing, planned_nodes
 

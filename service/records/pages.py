@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.domain.listing import ListQuery, Page
+from service.domain.list_query import ListQuery, Page
 from service.records import totals
 from service.records.filters import conditions, reads_rows, sees_all, source
 from service.records.tables import SORT_COLUMNS, jobs, listing, planned_nodes

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.domain.answers import item
 from service.domain.job import Job
+from service.domain.job_representation import item
 
 #: A time that is not there. Smaller than any other, so empty times sort first (ascending).
 NO_TIME = -1

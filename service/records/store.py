@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job, Phase
-from service.domain.listing import ListQuery, Page
+from service.domain.list_query import ListQuery, Page
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
 from service.records import keys, pages, retention, unfinished
 from service.records import texts as long_texts

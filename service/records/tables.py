@@ -8,7 +8,7 @@ time, hidden), and serves the filter on that field too.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, SmallInteger, String, Table, Text
 
-from service.domain.listing import SortField
+from service.domain.list_query import SortField
 
 #: PostgreSQL would compare by the database's language; byte order is the same everywhere and what SQLite does.
 PLAIN_TEXT = Text().with_variant(Text(collation="C"), "postgresql")

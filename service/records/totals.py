@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import JobType
-from service.domain.listing import ListQuery, Visible
+from service.domain.list_query import ListQuery, Visible
 from service.records.filters import Span, among, asked_types, conditions, of_kind, scopes, sees_all, span_of, unindexed
 from service.records.rows import storable
 from service.records.tables import listing, tallies

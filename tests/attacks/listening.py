@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import FastAPI
 
-from service.connections import Patience, guarded
+from service.connection_timeouts import Patience, guarded
 
 #: Seconds that the clients of these tests have; in the chart it is ten times as much.
 BRIEF = Patience(header=1.0, body=1.0, write=1.0)

@@ -23,7 +23,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local_cluster.pki import Authority
-from service.front import Doors, counted, secured
+from service.connection_limit import Doors, counted, secured
 from service.tls import Certificate
 
 PATIENCE = 60

@@ -25,9 +25,9 @@ from local_cluster.registries import PASSWORD, USER
 from tests.registries.running import Images, Running, Trust, entry, http_server, registry, tool
 from tests.unit.workflow_templates.apiserver import ApiServer, serving
 from workflow_templates.exportimage.crane import Crane
+from workflow_templates.exportimage.crane_errors import ExportError
 from workflow_templates.exportimage.egress import Egress
 from workflow_templates.exportimage.export import Export, Exporter
-from workflow_templates.exportimage.faults import ExportError
 from workflow_templates.exportimage.proxy import Proxy, resolve
 
 SOURCE, TARGET, EVIL, PRIVATE = "source.example.com", "harbor.example.com", "evil.example.com", "10.9.8.7"

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.api.turns import Turns
-from service.domain.cluster import Caller, Node, Workspace
+from service.api.caller_limit import Turns
+from service.domain.cluster_objects import Caller, Node, Workspace
 from service.domain.job import Job, JobType
-from service.jobs.homes import Homes
 from service.jobs.ports import Quota
+from service.jobs.preparation import Work
 from service.jobs.submit import Limits, Submission
-from service.jobs.work import Work
+from service.jobs.workspace_namespaces import Homes
 from service.records import open_records
 from service.records.migrate import migrate
 from service.records.store import SqlRecords

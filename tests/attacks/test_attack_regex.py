@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import service
 import workflow_templates
-from service.domain.secrets import holds_secret, masked
+from service.domain.secret_values import holds_secret, masked
 
 #: A text of this many characters; where looking through it is quadratic, that takes tens of seconds.
 LONG = 40_000
@@ -69,7 +69,7 @@ def test_no_expression_takes_longer_than_its_text(where: str) -> None:
 
 def test_the_expressions_are_found() -> None:
     assert len(PATTERNS) > 30
-    assert "service.domain.secrets._USER_AND_PASSWORD" in PATTERNS
+    assert "service.domain.secret_values._USER_AND_PASSWORD" in PATTERNS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.client import KubeSettings
 from service.kube.reviews import KubeReviews

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from service.domain.listing import SortField
+from service.domain.list_query import SortField
 
 PATH = "/api/v1/opsjobs"
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from local_cluster.binaries import ARGO, KUBERNETES, build
+from local_cluster.cluster_settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE, Settings
 from local_cluster.product import CHART
-from local_cluster.settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stages
 from tests.bench.processes import free_port, running
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from local_cluster.settings import RELEASE_NAMESPACE
+from local_cluster.cluster_settings import RELEASE_NAMESPACE
 from service.records.migrate import migrate
 from tests.bench.cases import PATH
 from tests.bench.control_plane import JOB_TYPES, ControlPlane, control_plane

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from local_cluster.settings import JOBS_NAMESPACE
+from local_cluster.cluster_settings import JOBS_NAMESPACE
 from service.records.migrate import migrate
 from tests.bench.cases import PATH
 from tests.bench.control_plane import ControlPlane, control_plane

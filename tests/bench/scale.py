@@ -20,7 +20,7 @@ from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes,
 from tests.bench.figures import Amount, keep, machine
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
-from workflow_templates.objects import Place, Store
+from workflow_templates.object_store import Place, Store
 from workflow_templates.sigv4 import Signer
 
 PART = "scale"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.e2e.reading import Reader
-from workflow_templates.idle import workload
+from workflow_templates.busy_pods import workload
 
 T = TypeVar("T")
 

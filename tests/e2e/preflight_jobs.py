@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from tests.e2e.live import Api, Cluster, inputs
-from workflow_templates.objects import Place, Store
+from workflow_templates.object_store import Place, Store
 from workflow_templates.sigv4 import Signer
 
 BUCKET = "opsjobs"

@@ -13,7 +13,7 @@ from service.api.examples import PREFLIGHT
 from tests.cluster_fixtures import Take
 from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, wait_for
 from tests.e2e.preflight_jobs import BUCKET, check, given_back, image, outputs, report, shown_by_argo, store, stored
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 # Fixtures of the other module, by name.
 __all__ = ["image", "store"]

@@ -10,7 +10,7 @@ from tests.cluster_fixtures import Take
 from tests.e2e.dumplog.workloads import node_down
 from tests.e2e.live import Api, Cluster, wait_for
 from tests.e2e.preflight_jobs import check, given_back, image, outputs, report, store
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 # Fixtures of the other module, by name.
 __all__ = ["image", "store"]

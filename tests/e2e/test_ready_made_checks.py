@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.live import Api, Cluster
 from tests.e2e.preflight_jobs import check, image, outputs, report, store
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 # Fixtures of the other module, by name.
 __all__ = ["image", "store"]

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.domain.job import JobType, Named, Phase, Plan, PlannedNode
 from service.domain.selection import Selection
-from service.jobs import stop
+from service.jobs import stop_and_delete
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.order import Order
 from service.jobs.ports import UnavailableError
+from service.jobs.preparation import Work
 from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Resolved, Submission
-from service.jobs.work import Work
 from service.kube import Kube, KubeSettings, manifest
 from service.kube.workflows import Workflows
 from service.records import SqlRecords
@@ -160,7 +160,7 @@ async def test_a_job_stopped_before_its_workflow_was_made_never_gets_one(
 ) -> None:
     dying = Dying(kube, after="record", dies_of=UnavailableError("Kubernetes cannot be reached"))
     job_id = await submission(records, dying).submit(ORDER, ALICE, RESOLVED, None)
-    await stop.stop(records, kube, job_id, by="alice")
+    await stop_and_delete.stop(records, kube, job_id, by="alice")
 
     await Reconciler(records, kube, "local").reconcile(job_id)
 

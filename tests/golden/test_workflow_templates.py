@@ -274,7 +274,7 @@ def test_what_later_stages_stand_on_is_never_empty_by_default() -> None:
 
 def test_a_node_that_cannot_start_the_stage_that_tells_it_is_given_up() -> None:
     assert template("reboot", "reboot")["activeDeadlineSeconds"] == 600
-    assert template("reboot", "clean-up")["container"]["command"][-1] == "workflow_templates.reboot.clean_up"
+    assert template("reboot", "clean-up")["container"]["command"][-1] == "workflow_templates.reboot.reboot_clean_up"
 
 
 def test_check_says_which_file_is_not_current(

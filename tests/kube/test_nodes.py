@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Taint
+from service.domain.cluster_objects import Taint
 from service.kube.client import Api, KubeSettings
 from service.kube.node_locks import NodeLocks
 from service.kube.nodes import nodes

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service.kube.client import Api, KubeSettings
-from service.kube.release import release
+from service.kube.uninstall import release
 from service.kube.workflows import Workflows
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import WAITING_TEMPLATE, namespace, remove, waiting_template

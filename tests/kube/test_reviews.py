@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.kube.client import Api, KubeSettings
 from service.kube.reviews import KubeReviews
 from tests.e2e.live import Cluster

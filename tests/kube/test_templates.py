@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.cluster import AddonTemplate
+from service.domain.cluster_objects import AddonTemplate
+from service.kube.addon_templates import addon_template, node_template
 from service.kube.client import Api
-from service.kube.templates import addon_template, node_template
 from tests.e2e.live import Cluster
 
 CRDS = Path(__file__).parents[2] / "charts" / "opsjobs" / "crds"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service.domain.cluster import Workload, Workspace
+from service.domain.cluster_objects import Workload, Workspace
 from service.kube.client import Api, KubeSettings
 from service.kube.owners import Owners
 from service.kube.workloads import workloads as found_workloads

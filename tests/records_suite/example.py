@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.domain.job import Job, JobType
-from service.domain.listing import ListQuery, Visible
+from service.domain.list_query import ListQuery, Visible
 from service.jobs.ports import IdempotencyKey
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

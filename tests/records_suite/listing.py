@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.job import Job, JobType, Phase, Plan, PlannedNode, rfc3339
-from service.domain.listing import ListQuery, SortField, Visible
+from service.domain.list_query import ListQuery, SortField, Visible
 from service.records import pages
 from service.records.store import SqlRecords
 from tests.records_suite.example import NOON, a_job, a_query

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, select
 
 from service.domain.job import Job, JobType, Phase
-from service.domain.listing import Visible
+from service.domain.list_query import Visible
 from service.records.engine import Database
 from service.records.migrate import migrate, upgrade
 from service.records.rows import to_job_row, to_listing_row

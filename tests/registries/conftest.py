@@ -11,9 +11,9 @@ import pytest
 from local_cluster.registries import PASSWORD, USER
 from tests.registries.running import Images, Running, Trust, registry, tool
 from tests.unit.workflow_templates.apiserver import ApiServer, serving
-from workflow_templates.cluster import Cluster
 from workflow_templates.exportimage.crane import Crane
 from workflow_templates.exportimage.export import Export, Exporter
+from workflow_templates.kubernetes_api import Cluster
 
 NAMESPACE = "team-a"
 DATE = "20251113"

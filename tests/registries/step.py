@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from tests.unit.workflow_templates.apiserver import NAMESPACE
-from workflow_templates.cluster import Cluster
 from workflow_templates.exportimage.crane import Crane
 from workflow_templates.exportimage.export import Export, Exporter, end
+from workflow_templates.kubernetes_api import Cluster
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])

@@ -13,7 +13,7 @@ from local_cluster.registries import PASSWORD, USER
 from tests.registries.conftest import DATE, MakeExporter, Start, pull_secret
 from tests.registries.running import READER, READERS_PASSWORD, Images, Running, entry, free_port, tool
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
-from workflow_templates.exportimage.faults import ExportError
+from workflow_templates.exportimage.crane_errors import ExportError
 
 AT_WORK = {"metadata": {"labels": {"workflows.argoproj.io/completed": "false"}}}
 

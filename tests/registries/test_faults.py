@@ -17,8 +17,8 @@ from tests.registries.running import (
     harbor_without_project,
 )
 from tests.unit.workflow_templates.apiserver import ApiServer
+from workflow_templates.exportimage.crane_errors import ExportError
 from workflow_templates.exportimage.export import Exporter
-from workflow_templates.exportimage.faults import ExportError
 
 NOWHERE = "sha256:" + "0" * 64
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from local_cluster.binaries import Program, build
+from local_cluster.cluster_settings import Settings
 from local_cluster.registries import PASSWORD, USER
-from local_cluster.settings import Settings
 from local_cluster.stages import Stages
 from tests.registries.conftest import MakeExporter
 from tests.registries.running import Images, Running, Trust, tool

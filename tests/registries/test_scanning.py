@@ -5,7 +5,7 @@ import pytest
 from tests.registries.conftest import DATE, MakeExporter
 from tests.registries.running import Images, Running, Trust
 from tests.registries.scanning import scanning
-from workflow_templates.exportimage.faults import ExportError
+from workflow_templates.exportimage.crane_errors import ExportError
 
 #: More than an export asks.
 ALWAYS = 1000

@@ -5,8 +5,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from workflow_templates import say, workflow
-from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates import own_workflow, step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import exit_codes
 
 _FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
@@ -45,11 +45,11 @@ def main() -> int:
     try:
         verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
     except UnavailableError as fault:
-        say.last_word(f"the nodes of job {arguments.job} are counted later: {fault}")
+        step_output.last_word(f"the nodes of job {arguments.job} are counted later: {fault}")
         return exit_codes.WAITING
     except ClusterError as fault:
         verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
-    say.last_word(verdict or "enough nodes succeeded")
+    step_output.last_word(verdict or "enough nodes succeeded")
     return 1 if verdict else 0
 
 
@@ -57,7 +57,7 @@ def evaluate(cluster: Cluster, job: str, required: int) -> str:
     """The verdict on the job as its Workflow shows it."""
     end = time.monotonic() + _SETTLE_SECONDS
     while True:
-        found = workflow.read(cluster, job)
+        found = own_workflow.read(cluster, job)
         if found is None:
             return f"job {job} is gone"
         counted = tally(found)
@@ -69,12 +69,12 @@ def evaluate(cluster: Cluster, job: str, required: int) -> str:
 def tally(found: Object) -> Tally:
     """Count the entries that stand for whole nodes: Argo's Retry entries, one per item of the loop."""
     ended = {
-        str(workflow.parameters(step.get("inputs") or {}).get("node")): step.get("phase")
-        for step in workflow.steps(found)
+        str(own_workflow.parameters(step.get("inputs") or {}).get("node")): step.get("phase")
+        for step in own_workflow.steps(found)
         if step.get("type") == "Retry" and step.get("templateName") == "node" and step.get("phase") in _FINAL
     }
     succeeded = frozenset(node for node, phase in ended.items() if phase == "Succeeded")
-    return Tally(len(workflow.planned(found)), succeeded, frozenset(ended) - succeeded)
+    return Tally(len(own_workflow.planned(found)), succeeded, frozenset(ended) - succeeded)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from workflow_templates import cordon, idle, locks, say, stop
-from workflow_templates.addon import addons, ratio
-from workflow_templates.addon.outcome import Outcome
-from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates import busy_pods, cordon, locks, sigterm, step_output
+from workflow_templates.addon import failure_limit, run_addons
+from workflow_templates.addon.node_outcome import Outcome
 from workflow_templates.host import Host
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import exit_codes, labels, node_lock, node_state
 
 #: The scheduler may have bound a pod in the moment before it saw our cordon.
@@ -56,28 +56,28 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
     try:
         do(outcome)
     except (WaitError, locks.HeldError, locks.LostError, UnavailableError) as reason:
-        say.last_word(str(reason))
+        step_output.last_word(str(reason))
         return exit_codes.WAITING
     except NotBegunError as reason:
         outcome.result, outcome.message, code = "skipped", str(reason), exit_codes.NOT_BEGUN
     except (ClusterError, LookupError, OSError) as fault:
         outcome.fail(str(fault))
         code = 1
-    except stop.StoppedError:
+    except sigterm.StoppedError:
         outcome.fail(_stopped(outcome))
-        code = stop.EXIT_STOPPED
+        code = sigterm.EXIT_STOPPED
     else:
         code = 1 if outcome.result == "failed" else 0
     step.outcome.write_text(outcome.text(step.planned), encoding="utf-8")
-    say.last_word(outcome.message or f"node {step.node} is done")
+    step_output.last_word(outcome.message or f"node {step.node} is done")
     return code
 
 
 def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     """Raises WaitError, HeldError, UnavailableError before anything ran; StoppedError at any time."""
-    with stop.heard():
+    with sigterm.heard():
         try:
-            before = ratio.failed_before(cluster, step.job)
+            before = failure_limit.failed_before(cluster, step.job)
             _refuse_if_hopeless(step, cluster, before)
             locks.take(cluster, step.node, step.job)
             _refuse_if_unfit(step, cluster)
@@ -86,11 +86,11 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
             node = _node(step, cluster)
             _refuse_if_hopeless(step, cluster, before)  # others went on meanwhile
             _note_begun(step, cluster, node)
-            addons.run_all(addons.read(step.snapshot), host, node, outcome)
+            run_addons.run_all(run_addons.read(step.snapshot), host, node, outcome)
         except (WaitError, locks.HeldError, locks.LostError, UnavailableError):
             raise  # what is locked stays locked until the node is tried again
         except BaseException as reason:
-            if isinstance(reason, stop.StoppedError):
+            if isinstance(reason, sigterm.StoppedError):
                 cluster.patience = _STOPPED_PATIENCE_SECONDS
             _give_back(step, cluster, host)
             raise
@@ -98,8 +98,8 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
 
 
 def _refuse_if_hopeless(step: Step, cluster: Cluster, before: set[str]) -> None:
-    failed = ratio.failed_so_far(cluster, step.job) | before
-    if ratio.out_of_reach(step.planned, len(failed), step.required):
+    failed = failure_limit.failed_so_far(cluster, step.job) | before
+    if failure_limit.out_of_reach(step.planned, len(failed), step.required):
         raise NotBegunError(f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
 
 
@@ -129,7 +129,7 @@ def _is_cordoned_for(step: Step, cluster: Cluster) -> bool:
 
 def _busy(step: Step, cluster: Cluster) -> str:
     """What keeps the node busy, as a sentence; empty: it is idle."""
-    pods = idle.on_node(cluster, step.node, step.job, step.system_namespaces)
+    pods = busy_pods.on_node(cluster, step.node, step.job, step.system_namespaces)
     more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
     return f"node {step.node} is busy: pod {pods[0]}{more} runs on it" if pods else ""
 
@@ -175,13 +175,13 @@ def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
 
     What cannot be given back now is left to the exit handler; the outcome of what ran does not change by it.
     """
-    stop.ignored()
+    sigterm.ignored()
     host.clean()
     try:
         cordon.restore(cluster, step.node, step.job)
         locks.release(cluster, step.node, step.job)
     except ClusterError as fault:
-        say.log(f"node {step.node} is given back later: {fault}")
+        step_output.log(f"node {step.node} is given back later: {fault}")
 
 
 def _stopped(outcome: Outcome) -> str:

@@ -2,7 +2,8 @@
 
 from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
 
-from workflow_templates.parts import (
+from workflow_templates.protocol import exit_codes, labels
+from workflow_templates.template_parts import (
     ON_HOST,
     RESTRICTED,
     container,
@@ -13,7 +14,6 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
-from workflow_templates.protocol import exit_codes, labels
 
 DESCRIPTION = "Runs addon templates as root on the host of every planned node, as many at a time as batchCount says."
 
@@ -60,7 +60,7 @@ def build() -> WorkflowTemplate:
         evaluate = _evaluate()
         restore = container(
             name="restore",
-            command=["python3", "-m", "workflow_templates.restore"],
+            command=["python3", "-m", "workflow_templates.release_nodes"],
             args=["--job", job_id()],
             retry_strategy=retried(60),
             **RESTRICTED,

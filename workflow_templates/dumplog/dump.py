@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from workflow_templates import say, stop
-from workflow_templates.cluster import Cluster, ClusterError, Object
+from workflow_templates import sigterm, step_output
 from workflow_templates.dumplog.archive import Archive
-from workflow_templates.dumplog.asked import Asked
+from workflow_templates.dumplog.archive_request import Asked
 from workflow_templates.dumplog.journal import KINDS
 from workflow_templates.dumplog.logs import Log, of_pod
 from workflow_templates.dumplog.node_logs import NodeLogs
-from workflow_templates.dumplog.patience import Patience
+from workflow_templates.dumplog.read_retries import Patience
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import READERS, limit_of
-from workflow_templates.objects import Store, StoreError
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object
+from workflow_templates.object_store import Store, StoreError
 from workflow_templates.protocol.api_path import api_path
 
 _CONTENT_TYPE = "application/gzip"
@@ -66,17 +66,17 @@ def main() -> int:
     given = parser.parse_args()
     store: Store | None = None
     try:
-        with stop.heard():
+        with sigterm.heard():
             asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
             patience, limit = Patience(cluster.patience), limit_of(given.scratch_mebibytes << 20)
             reader = Reader(cluster, given.spool, limit, patience)
             nodes = NodeLogs(cluster, given.spool, limit // len(KINDS), patience)
             outputs = dump(given.job, asked, store, reader, nodes)
-    except stop.StoppedError:
-        say.last_word(f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}")
-        return stop.EXIT_STOPPED
+    except sigterm.StoppedError:
+        step_output.last_word(f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}")
+        return sigterm.EXIT_STOPPED
     except (NothingError, ClusterError, StoreError, OSError) as fault:
-        say.last_word("; ".join(filter(None, [str(fault), left_of(store)])))
+        step_output.last_word("; ".join(filter(None, [str(fault), left_of(store)])))
         return 1
     for name, value in outputs.items():
         (given.outputs / name).write_text(value, encoding="utf-8")
@@ -108,7 +108,9 @@ def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) 
         archive.close()
     size = sum(log.bytes for log in found.logs) + sum(log.bytes for log in nodes.found)
     megabytes, peak = size / 1e6, getrusage(RUSAGE_SELF).ru_maxrss // 1024
-    say.log(f"{megabytes:.1f} MB of logs in {time.monotonic() - begun:.1f} s, with at most {peak} MiB of memory")
+    step_output.log(
+        f"{megabytes:.1f} MB of logs in {time.monotonic() - begun:.1f} s, with at most {peak} MiB of memory"
+    )
     return {"endpoint": store.presigned(key), "log": store.address(key), "note": note(found, nodes)}
 
 
@@ -138,7 +140,7 @@ def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> 
                 log.file = file
             else:
                 log.further.append(file)
-        say.log(f"{log.whose}: {log.error or f'{spool.size} bytes'}")
+        step_output.log(f"{log.whose}: {log.error or f'{spool.size} bytes'}")
         spool.drop()
 
 
@@ -149,7 +151,7 @@ def write_nodes(nodes: NodeLogs, job: str, asked: Asked, archive: Archive) -> No
         if log.bytes or not log.error:
             log.file = log.name
             archive.add(log.file, log.bytes, spool.pieces)
-        say.log(f"{log.kind} of node {log.node}: {log.error or f'{log.bytes} bytes'}")
+        step_output.log(f"{log.kind} of node {log.node}: {log.error or f'{log.bytes} bytes'}")
         spool.drop()
 
 

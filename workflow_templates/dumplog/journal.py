@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workflow_templates.dumplog import handed
+from workflow_templates.dumplog import relayed_log
 from workflow_templates.host import HOST, PATH
 from workflow_templates.tail import Tail
 
@@ -39,7 +39,7 @@ def main() -> int:
     bounds = Bounds(given.since_hours, given.mebibytes << 20, max(1, given.seconds // 3))
     for kind in KINDS:
         content, error = read(kind, bounds)
-        for line in handed.lines(kind, content, error):
+        for line in relayed_log.lines(kind, content, error):
             sys.stdout.buffer.write(line)
         sys.stdout.flush()
     return 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from workflow_templates.cluster import Object
+from workflow_templates.kubernetes_api import Object
 
 _KINDS = (
     ("init", "initContainers", "initContainerStatuses"),

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
-from workflow_templates.dumplog import handed
-from workflow_templates.dumplog.asked import AskedNodes
+from workflow_templates.dumplog import relayed_log
+from workflow_templates.dumplog.archive_request import AskedNodes
 from workflow_templates.dumplog.journal import KINDS
-from workflow_templates.dumplog.patience import NoLogError, Patience, Trouble
+from workflow_templates.dumplog.read_retries import NoLogError, Patience, Trouble
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import labels
 
 #: Of many nodes, as many as a sentence names.
@@ -103,7 +103,7 @@ class NodeLogs:
                 self._take(step.pod, left)
             except (UnavailableError, NoLogError) as fault:
                 why = trouble.again(fault)
-            except handed.FullError:
+            except relayed_log.FullError:
                 why = f"compressed it is more than {self.limit >> 20} MiB, which dumplog.scratchMebibytes decides"
             except (ClusterError, ValueError) as fault:
                 why = str(fault)
@@ -116,12 +116,12 @@ class NodeLogs:
         path = f"/api/v1/namespaces/{self.cluster.namespace}/pods/{pod}/log"
         with ExitStack() as stack:
             taken = {
-                kind: handed.Taken(stack.enter_context(spool.file.open("wb")), self.limit)
+                kind: relayed_log.Taken(stack.enter_context(spool.file.open("wb")), self.limit)
                 for kind, spool in left.items()
             }
             try:
                 with self.cluster.stream(path, container="main") as pieces:
-                    handed.take(pieces, taken)
+                    relayed_log.take(pieces, taken)
             finally:
                 for kind, log in taken.items():
                     if log.is_whole:
@@ -129,7 +129,7 @@ class NodeLogs:
                         spool.size = spool.log.bytes = log.size
                         spool.log.error = log.error
         if left:
-            raise NoLogError(handed.LOST)
+            raise NoLogError(relayed_log.LOST)
 
 
 def _step(node: str, pod: Object | None) -> _Step:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 
-from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
 from workflow_templates.dumplog.logs import Log
-from workflow_templates.dumplog.patience import BrokenOffError, NoLogError, Patience, SilentNodeError, Trouble
+from workflow_templates.dumplog.read_retries import BrokenOffError, NoLogError, Patience, SilentNodeError, Trouble
+from workflow_templates.dumplog.resumable_log import OtherLogError, Taking
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
-from workflow_templates.dumplog.taking import OtherLogError, Taking
-from workflow_templates.dumplog.timed import TimedLines, moment
+from workflow_templates.dumplog.timestamped_lines import TimedLines, moment
+from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
 from workflow_templates.protocol.api_path import api_path
 
 #: The kubelet sends each line by itself; so many bytes of them are looked through at once.

@@ -4,7 +4,7 @@ import json
 
 from hera.workflows import Container, Parameter, WorkflowTemplate, models
 
-from workflow_templates.parts import (
+from workflow_templates.template_parts import (
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
@@ -30,7 +30,7 @@ def build() -> WorkflowTemplate:
 
 
 def workflow_template(entrypoint: str, *arguments: Parameter) -> WorkflowTemplate:
-    """What is around the steps; with_nodes.py has one more."""
+    """What is around the steps; template_with_nodes.py has one more."""
     return WorkflowTemplate(
         name="opsjob-dumplog",
         entrypoint=entrypoint,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from workflow_templates import say
+from workflow_templates import step_output
 from workflow_templates.exportimage.proxy import Proxy, RefusedError
 from workflow_templates.exportimage.quoting import Quoting
 from workflow_templates.tail import Tail
@@ -105,7 +105,7 @@ class Crane:
                     for line in process.stderr or ():
                         if shown := quoting.line(line.decode(errors="replace").rstrip("\n")):
                             said.feed(f"{shown}\n".encode())
-                            say.log(shown)
+                            step_output.log(shown)
                     answer = process.stdout.read() if process.stdout else b""
                     process.wait()
             except BaseException:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from workflow_templates import locks, say, stop
-from workflow_templates.cluster import Cluster, ClusterError
-from workflow_templates.exportimage import credentials, faults
+from workflow_templates import locks, sigterm, step_output
+from workflow_templates.exportimage import crane_errors, credentials
 from workflow_templates.exportimage.crane import Crane, CraneError
+from workflow_templates.exportimage.crane_errors import ExportError
 from workflow_templates.exportimage.credentials import CredentialsError, Entry
 from workflow_templates.exportimage.egress import Egress
-from workflow_templates.exportimage.faults import ExportError
 from workflow_templates.exportimage.proxy import Proxy
+from workflow_templates.kubernetes_api import Cluster, ClusterError
 from workflow_templates.protocol.api_path import BadNameError, api_path
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class Exporter:
         self._log_in({self.export.target: ours})
         number, found = self._patiently(lambda: self._choose(1))
         if found:
-            say.log(f"{self._name(number)} is this image already")
+            step_output.log(f"{self._name(number)} is this image already")
             return self._name(number)
         self._copy(ours)
         self._log_in({self.export.target: ours})
@@ -156,7 +156,7 @@ class Exporter:
             self.crane.check_name(source)
             self.crane.digest(image)
         except CraneError as error:
-            raise faults.fault(str(error), "source", _registry(source), error.refusals) from None
+            raise crane_errors.fault(str(error), "source", _registry(source), error.refusals) from None
         if theirs and not ours and _registry(source) == _registry(self.export.target):
             raise ExportError(
                 f"the registry {_registry(source)} is source and target, and the workload's pull secret is not used to "
@@ -166,7 +166,7 @@ class Exporter:
         try:
             self.crane.copy(image, f"{self.export.target}@{self.export.digest}")
         except CraneError as error:
-            raise faults.fault_of_copy(str(error), source, self.export.target, error.refusals) from None
+            raise crane_errors.fault_of_copy(str(error), source, self.export.target, error.refusals) from None
 
     def _tagged(self, first: int) -> str:
         """Tag it and read the tag back; only while the target is lent to this job. What is before `first` is taken."""
@@ -191,7 +191,7 @@ class Exporter:
         try:
             return self.crane.digest(name)
         except CraneError as error:
-            if faults.says_nothing_there(str(error)):
+            if crane_errors.says_nothing_there(str(error)):
                 return None
             fault = self._target_fault(error)
             if fault.unreadable:
@@ -222,7 +222,7 @@ class Exporter:
                     "name it in exportImage.pullSecrets"
                 )
         for sentence in lacking:
-            say.log(sentence)
+            step_output.log(sentence)
         return found, lacking
 
     def _log_in(self, entries: Mapping[str, Entry | None]) -> None:
@@ -232,7 +232,7 @@ class Exporter:
         return f"{self.export.target}:{self.export.tag(number)}"
 
     def _target_fault(self, error: CraneError) -> ExportError:
-        return faults.fault(str(error), "target", _registry(self.export.target), error.refusals)
+        return crane_errors.fault(str(error), "target", _registry(self.export.target), error.refusals)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do it again, a few times, while that can help."""
@@ -242,7 +242,7 @@ class Exporter:
             except ExportError as error:
                 if not error.passing:
                     raise
-                say.log(f"{error}; trying again in {pause:g} s")
+                step_output.log(f"{error}; trying again in {pause:g} s")
                 time.sleep(pause)
         return work()
 
@@ -256,7 +256,7 @@ class Exporter:
                 locks.take(self.cluster, name, self.job, _LEASE)
                 break
             except locks.HeldError as error:
-                say.log(f"waiting: {self.export.target} is being tagged by another job: {error}")
+                step_output.log(f"waiting: {self.export.target} is being tagged by another job: {error}")
                 time.sleep(pause)
                 pause = min(pause * 2, longest)
         try:
@@ -284,17 +284,17 @@ def _told(refusals: list[tuple[str, ExportError]], lacking: list[str]) -> Export
 def end(exporter: Exporter, scratch: Path) -> int:
     """Do the work and say how it ended: the outputs to files in `scratch`, the rest to whoever asks; the exit code."""
     try:
-        with stop.heard():
+        with sigterm.heard():
             name = exporter.run()
     except (ExportError, CredentialsError, ClusterError) as error:
-        say.last_word(str(error))
+        step_output.last_word(str(error))
         return 1
-    except stop.StoppedError:
-        say.last_word(exporter.left_behind())
-        return stop.EXIT_STOPPED
+    except sigterm.StoppedError:
+        step_output.last_word(exporter.left_behind())
+        return sigterm.EXIT_STOPPED
     (scratch / "target").write_text(name)
     (scratch / "digest").write_text(exporter.export.digest)
-    say.last_word(f"{name} is {exporter.export.digest}")
+    step_output.last_word(f"{name} is {exporter.export.digest}")
     return 0
 
 

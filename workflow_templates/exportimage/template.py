@@ -2,7 +2,7 @@
 
 from hera.workflows import Parameter, WorkflowTemplate, models
 
-from workflow_templates.parts import RESTRICTED, TINY, container, job_id, pod_metadata, scratch, scratch_volume
+from workflow_templates.template_parts import RESTRICTED, TINY, container, job_id, pod_metadata, scratch, scratch_volume
 
 DESCRIPTION = "Copies the image that a workload ran from its registry to the team's own, under a tag of the day."
 

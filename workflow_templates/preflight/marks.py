@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_templates import say
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object
-from workflow_templates.preflight.checks import Node
+from workflow_templates import step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, Object
+from workflow_templates.preflight.check_results import Node
 
 _PATH = "/api/v1/nodes"
 
@@ -43,7 +43,7 @@ def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
         try:
             changed = _put(cluster, found, marks, unhealthy=unhealthy[name])
         except ClusterError as fault:
-            say.log(f"node {name} could not be marked: {fault}")
+            step_output.log(f"node {name} could not be marked: {fault}")
             left.append(name)
             continue
         if changed:

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workflow_templates import say, workflow
-from workflow_templates.cluster import Cluster, ClusterError, UnavailableError
-from workflow_templates.objects import Store, StoreAwayError, StoreError
-from workflow_templates.preflight import marks, runners
-from workflow_templates.preflight.checks import Node
-from workflow_templates.preflight.document import document
-from workflow_templates.preflight.junit import junit
+from workflow_templates import own_workflow, step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
+from workflow_templates.object_store import Store, StoreAwayError, StoreError
+from workflow_templates.preflight import marks, runner_results
+from workflow_templates.preflight.check_results import Node
 from workflow_templates.preflight.marks import Marks
-from workflow_templates.preflight.matrix import matrix
+from workflow_templates.preflight.report_json import document
+from workflow_templates.preflight.report_junit import junit
+from workflow_templates.preflight.report_svg import matrix
 from workflow_templates.protocol import exit_codes
 
 #: What waits longer for the store is tried again, where Argo does that.
@@ -43,26 +43,26 @@ def main() -> int:
         store.patience = max(store.patience, _STORE_PATIENCE_SECONDS)
         address = write(store, arguments.job, plan, [*checked, *left_out(plan)])
     except (UnavailableError, StoreAwayError) as fault:
-        say.last_word(f"the report was not written: {fault}")
+        step_output.last_word(f"the report was not written: {fault}")
         return exit_codes.WAITING
     except (ClusterError, StoreError, OSError) as fault:
-        say.last_word(f"the report was not written: {fault}")
+        step_output.last_word(f"the report was not written: {fault}")
         return 1
     arguments.output.write_text(address, encoding="utf-8")
     try:
         marked = marks.put(cluster, checked, Marks(taint=arguments.mark_taint, label=arguments.mark_label))
     except ClusterError as fault:
         marked = f"the nodes were not marked: {fault}"
-    say.last_word("; ".join(filter(None, (f"the report is {address}", marked))))
+    step_output.last_word("; ".join(filter(None, (f"the report is {address}", marked))))
     return 0
 
 
 def tested(cluster: Cluster, job: str) -> list[Node]:
     """The planned nodes. Raises ClusterError."""
-    found = workflow.read(cluster, job)
+    found = own_workflow.read(cluster, job)
     if found is None:
         raise ClusterError(f"job {job} is gone")
-    return runners.nodes(cluster, job, found)
+    return runner_results.nodes(cluster, job, found)
 
 
 def left_out(plan: Any) -> list[Node]:

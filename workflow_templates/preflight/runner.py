@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from workflow_templates import say, stop
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, UnavailableError
-from workflow_templates.preflight import check_pod, ending
+from workflow_templates import sigterm, step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, UnavailableError
+from workflow_templates.preflight import check_end, check_pod
+from workflow_templates.preflight.check_output import ALONE_BYTES, SHARED_BYTES, Output
 from workflow_templates.preflight.check_pod import Place, Request
-from workflow_templates.preflight.follow import Follower
-from workflow_templates.preflight.output import ALONE_BYTES, SHARED_BYTES, Output
+from workflow_templates.preflight.follow_log import Follower
 from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
@@ -85,9 +85,9 @@ class Runner:
         size = SHARED_BYTES if shared else ALONE_BYTES
         checks = {node: _Check(node, Output(f"{node}: " if shared else "", size)) for node in nodes}
         try:
-            with stop.heard():
+            with sigterm.heard():
                 self._look_after(checks)
-        except stop.StoppedError:
+        except sigterm.StoppedError:
             self._end_all(checks)
         return {node: check.outcome or _UNKNOWN for node, check in checks.items()}
 
@@ -153,12 +153,12 @@ class Runner:
         if pod is None:
             self._conclude(check, CheckOutcome(status="error", message="its pod was deleted before it had ended"))
             return
-        state = ending.main_state(pod)
+        state = check_end.main_state(pod)
         if ("running" in state or "terminated" in state) and check.follower is None:
             path = f"{self._pods}/{pod['metadata']['name']}/log"
             check.follower = Follower(self._cluster, path, check.output.line)
             check.follower.start()
-        if ended := ending.outcome(pod):
+        if ended := check_end.outcome(pod):
             self._conclude(check, ended)
         elif (why := self._given_up(pod)) is not None:
             self._conclude(check, why)
@@ -166,16 +166,16 @@ class Runner:
 
     def _given_up(self, pod: Object) -> CheckOutcome | None:
         """How a check ends that does not start, or whose node is gone; None: it is on its way."""
-        now, state = self._cluster.now(), ending.main_state(pod)
+        now, state = self._cluster.now(), check_end.main_state(pod)
         if "running" not in state and "terminated" not in state:
-            age = now - ending.moment(pod["metadata"]["creationTimestamp"])
+            age = now - check_end.moment(pod["metadata"]["creationTimestamp"])
             late = age >= timedelta(seconds=self._limits.start)
             if not late:
                 return None
             return self._not_started(
-                ending.in_the_way(pod, self._events(f"involvedObject.uid={pod['metadata']['uid']}"))
+                check_end.in_the_way(pod, self._events(f"involvedObject.uid={pod['metadata']['uid']}"))
             )
-        silent = ending.silent_since(pod)
+        silent = check_end.silent_since(pod)
         if silent is None or now - silent < timedelta(seconds=self._limits.lost):
             return None
         node = (pod.get("spec") or {}).get("nodeName", "")
@@ -216,7 +216,7 @@ class Runner:
                 self._look(checks)
                 time.sleep(_LOOK_SECONDS / 5)
         except ClusterError as fault:
-            say.log(f"what became of the checks could not be read: {fault}")
+            step_output.log(f"what became of the checks could not be read: {fault}")
         for check in running:
             if check.outcome is None or check.outcome.status == "error":
                 check.outcome = replace(check.outcome or _UNKNOWN, message="was stopped", cut_off=True)
@@ -227,7 +227,7 @@ class Runner:
 def ends_with(outcomes: Mapping[str, CheckOutcome]) -> tuple[int, str]:
     """This step's exit code and termination message: of one check its own, of several the worst and how many."""
     if any(one.cut_off for one in outcomes.values()):
-        return stop.EXIT_STOPPED, ""
+        return sigterm.EXIT_STOPPED, ""
     if len(outcomes) == 1:
         (only,) = outcomes.values()
         return _code(only), only.message
@@ -242,10 +242,10 @@ def _code(outcome: CheckOutcome) -> int:
     if outcome.status == "pass":
         return 0
     if outcome.status == "fail":
-        return ending.EXIT_UNHEALTHY
+        return check_end.EXIT_UNHEALTHY
     if outcome.never_started:
         return exit_codes.NOT_STARTED
-    reserved = (None, 0, ending.EXIT_UNHEALTHY, *_NOT_A_CHECKS)
+    reserved = (None, 0, check_end.EXIT_UNHEALTHY, *_NOT_A_CHECKS)
     return 2 if outcome.code in reserved else int(outcome.code or 2)
 
 
@@ -263,15 +263,15 @@ def main() -> int:
     try:
         outcomes = _runner(arguments).run(arguments.nodes)
     except UnavailableError as fault:
-        say.last_word(f"goes on when the Kubernetes API is back: {fault}")
+        step_output.last_word(f"goes on when the Kubernetes API is back: {fault}")
         return exit_codes.WAITING
     except (ClusterError, OSError, ValueError, TypeError) as fault:
-        say.last_word(f"nothing is known of the checks: {type(fault).__name__}: {fault}")
+        step_output.last_word(f"nothing is known of the checks: {type(fault).__name__}: {fault}")
         return _EXIT_BROKEN
     arguments.outcomes.write_text(check_outcome.written(outcomes), encoding="utf-8")
     code, message = ends_with(outcomes)
     if message:
-        say.leave(message)
+        step_output.leave(message)
     return code
 
 

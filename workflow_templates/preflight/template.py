@@ -13,7 +13,8 @@ from hera.workflows import (
     models,
 )
 
-from workflow_templates.parts import (
+from workflow_templates.protocol import check_pods, exit_codes, labels
+from workflow_templates.template_parts import (
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
@@ -28,7 +29,6 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
-from workflow_templates.protocol import check_pods, exit_codes, labels
 
 DESCRIPTION = "Runs a check on every planned node at the same time, and reports which nodes are healthy."
 
@@ -81,7 +81,7 @@ def build() -> WorkflowTemplate:
         checks = _runner(check_pods.SHARED_STEP, check_pods.GROUP)
         restore = container(
             name="restore",
-            command=["python3", "-m", "workflow_templates.preflight.clean_up"],
+            command=["python3", "-m", "workflow_templates.preflight.preflight_clean_up"],
             args=["--job", job_id(), f"--namespace={_CHECKS_NAMESPACE}"],
             retry_strategy=retried(60),
             **RESTRICTED,
@@ -118,7 +118,7 @@ def build() -> WorkflowTemplate:
 def _lease() -> Container:
     return container(
         name="lease",
-        command=["python3", "-m", "workflow_templates.preflight.lease"],
+        command=["python3", "-m", "workflow_templates.preflight.lock_all_nodes"],
         args=["--job", job_id()],
         retry_strategy=retried(60),
         **RESTRICTED,
@@ -182,7 +182,7 @@ def _picture() -> Container:
     path = "/tmp/matrix.svg"  # noqa: S108 - the pod's own
     return container(
         name="picture",
-        command=["python3", "-m", "workflow_templates.preflight.picture"],
+        command=["python3", "-m", "workflow_templates.preflight.fetch_svg"],
         args=["--job", job_id(), f"--output={path}"],
         env_from=STORE_ENV,
         outputs=[

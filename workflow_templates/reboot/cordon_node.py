@@ -3,7 +3,7 @@
 import sys
 
 from workflow_templates import cordon
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.reboot import stage
 
 

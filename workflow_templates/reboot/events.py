@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from workflow_templates import say
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, Object
+from workflow_templates import step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, Object
 
 #: Where events of objects without a namespace live.
 _FOLDER = "/api/v1/namespaces/default/events"
@@ -41,4 +41,4 @@ def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str
     except ConflictError:
         return  # told already
     except ClusterError as fault:
-        say.log(f"event {reason} was not written: {fault}")
+        step_output.log(f"event {reason} was not written: {fault}")

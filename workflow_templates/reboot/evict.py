@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from workflow_templates import idle, locks, say
-from workflow_templates.cluster import Cluster, ConflictError, EvictionError, Object
-from workflow_templates.protocol import cordons, node_state
-from workflow_templates.reboot import stage, volumes
+from workflow_templates import busy_pods, locks, step_output
+from workflow_templates.kubernetes_api import Cluster, ConflictError, EvictionError, Object
+from workflow_templates.protocol import cordon_patches, node_state
+from workflow_templates.reboot import attached_volumes, stage
 
 _LOOK_SECONDS = 1.0
 #: After so long in vain the step ends and is tried again: one that waits in Argo says for what, one that runs cannot.
@@ -74,7 +74,7 @@ def main() -> int:
 def cordoned_since(cluster: Cluster, node: str, job: str) -> datetime:
     """As it is noted at the node lock. Raises LostError: this job has not locked the node."""
     lock = locks.own(cluster, node, job)
-    noted = cordons.noted(lock) if lock else None
+    noted = cordon_patches.noted(lock) if lock else None
     if noted is None:
         raise locks.LostError(f"node {node} is no longer locked by job {job}")
     return noted.at
@@ -94,7 +94,7 @@ def empty(cluster: Cluster, eviction: Eviction) -> str:
         leaving = [f"pod {_name(pod)} has not ended yet" for pod in pods if _name(pod) not in in_the_way]
         _give_up_or_wait(blocked, leaving, eviction, cluster.now())
         time.sleep(_LOOK_SECONDS)
-    while attached := volumes.attached(cluster, eviction.node):
+    while attached := attached_volumes.attached(cluster, eviction.node):
         _give_up_or_wait([], attached, eviction, cluster.now())
         time.sleep(_LOOK_SECONDS)
     return f"node {eviction.node} is empty"
@@ -108,7 +108,7 @@ def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
     """
     selector = f"spec.nodeName={eviction.node},status.phase!=Succeeded,status.phase!=Failed"
     pods = cluster.list("/api/v1/pods", fieldSelector=selector)
-    found = [pod for pod in pods if idle.is_workload(pod, eviction.job, cluster.namespace, eviction.kept)]
+    found = [pod for pod in pods if busy_pods.is_workload(pod, eviction.job, cluster.namespace, eviction.kept)]
     if any(map(_leaving, found)):
         node = stage.read(cluster, eviction.node)
         found = [pod for pod in found if not (_leaving(pod) and _given_up(pod, node, cluster.now()))]
@@ -148,7 +148,7 @@ def _evict(cluster: Cluster, pod: Object, eviction: Eviction) -> str:
         return str(reason)
     except ConflictError:
         return ""  # another pod of that name by now, or its budget was being counted: next time
-    say.log(f"evicted pod {_name(pod)}")
+    step_output.log(f"evicted pod {_name(pod)}")
     eviction.evicted.append(_name(pod))
     return ""
 

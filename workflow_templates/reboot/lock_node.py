@@ -3,7 +3,7 @@
 import sys
 
 from workflow_templates import locks
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
 

@@ -3,9 +3,9 @@
 import sys
 
 from workflow_templates import cordon
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import node_state
-from workflow_templates.reboot import stage, told
+from workflow_templates.reboot import reboot_note, stage
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def put_back(cluster: Cluster, node: str, job: str) -> str:
     """Take our mark off, and look whether the node is as schedulable as it was. Raises LostError."""
     before = cordon.note(cluster, node, job).before
     cordon.restore(cluster, node, job)
-    told.forget(cluster, node, job)  # it is back: the clean-up has nothing to wait for
+    reboot_note.forget(cluster, node, job)  # it is back: the clean-up has nothing to wait for
     cordoned = node_state.is_cordoned(stage.read(cluster, node))
     if cordoned and not before:
         return f"node {node} is cordoned, which it was not before: a person or another program has cordoned it since"

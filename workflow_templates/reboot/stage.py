@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from workflow_templates import locks, say
-from workflow_templates.cluster import Cluster, ClusterError, Object, UnavailableError
+from workflow_templates import locks, step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import exit_codes, node_state
 from workflow_templates.reboot import events
 
@@ -42,13 +42,13 @@ def end(do: Callable[[], str], failed: Callable[[str], None] = lambda _: None) -
     try:
         sentence = do()
     except (WaitError, locks.HeldError, UnavailableError) as reason:
-        say.last_word(str(reason))
+        step_output.last_word(str(reason))
         return exit_codes.WAITING
     except (FailedError, ClusterError, locks.LostError, LookupError, OSError) as fault:
-        say.last_word(str(fault))
+        step_output.last_word(str(fault))
         failed(str(fault))
         return exit_codes.FAILED
-    say.last_word(sentence)
+    step_output.last_word(sentence)
     return 0
 
 

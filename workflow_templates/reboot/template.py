@@ -5,7 +5,8 @@ from typing import Any
 
 from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
 
-from workflow_templates.parts import (
+from workflow_templates.protocol import labels
+from workflow_templates.template_parts import (
     ON_HOST,
     RESTRICTED,
     container,
@@ -16,7 +17,6 @@ from workflow_templates.parts import (
     scratch,
     scratch_volume,
 )
-from workflow_templates.protocol import labels
 
 DESCRIPTION = "Drains and reboots the planned nodes one after another, and ends at one that does not come back."
 
@@ -51,7 +51,13 @@ _ELSEWHERE = models.Affinity(
 _IN_THE_HOSTS_NETWORK = json.dumps({"hostPID": True, "hostNetwork": True})
 
 #: Stages whose code is not called like them, because other modules are.
-_MODULES = {"lease": "lock_node", "cordon": "cordon_node", "restore": "restore_cordon"}
+_MODULES = {
+    "lease": "lock_node",
+    "cordon": "cordon_node",
+    "wait": "wait_for_boot",
+    "restore": "restore_cordon",
+    "release": "release_node",
+}
 
 #: The clean-up waits for the end of pods that carry it.
 _LABELS = {labels.STEP: labels.STEP_NODE}
@@ -89,7 +95,7 @@ def build() -> WorkflowTemplate:
             )
         clean_up = container(
             name="clean-up",
-            command=["python3", "-m", "workflow_templates.reboot.clean_up"],
+            command=["python3", "-m", "workflow_templates.reboot.reboot_clean_up"],
             args=["--job", job_id(), f"--come-back-seconds={_COME_BACK_SECONDS}"],
             retry_strategy=retried(60),
             **RESTRICTED,
@@ -153,7 +159,7 @@ def _reboot() -> Container:
     return container(
         name="reboot",
         inputs=[Parameter(name="node"), Parameter(name="boot-id")],
-        command=["python3", "-m", "workflow_templates.reboot.reboot"],
+        command=["python3", "-m", "workflow_templates.reboot.signal_reboot"],
         args=[
             f"--job={job_id()}",
             f"--node={_NODE}",

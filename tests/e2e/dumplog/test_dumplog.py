@@ -22,7 +22,7 @@ from tests.e2e.dumplog.workloads import (
     submitted,
 )
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 pytestmark = pytest.mark.xdist_group("dumplog")
 

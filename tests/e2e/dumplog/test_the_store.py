@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.dumplog.workloads import BUCKET, dumped, left_of, opened, submitted
 from tests.e2e.live import Api, Cluster, wait_for
 from tests.e2e.proxy import Proxy
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 
 @pytest.mark.alone

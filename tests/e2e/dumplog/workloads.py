@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.live import SLEEPER, WORKLOADS, Api, Cluster, wait_for
-from workflow_templates.objects import Store
+from workflow_templates.object_store import Store
 
 BUSYBOX = {"image": SLEEPER["image"], "imagePullPolicy": "Never"}
 BUCKET = "opsjobs"

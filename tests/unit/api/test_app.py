@@ -124,5 +124,5 @@ def test_every_route_that_changes_something_says_which_parameters_it_knows() -> 
     checks = {
         route.name: [one.call.__qualname__ for one in route.dependant.dependencies if one.call] for route in changing
     }
-    # `create` reads its own: service/api/parameters.py.
+    # `create` reads its own: service/api/write_parameters.py.
     assert [name for name, found in checks.items() if "only.<locals>.checked" not in found] == ["create"]

@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"

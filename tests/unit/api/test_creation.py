@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from service.api.examples import PREFLIGHT
-from service.domain.cluster import Node
+from service.domain.cluster_objects import Node
 from service.domain.job import JobType
 from tests.unit.api.test_app import is_problem
 from tests.unit.api.wired import client_of

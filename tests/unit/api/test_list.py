@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain.cluster import Caller, Workspace
-from service.domain.faults import Fault, RefusedError
 from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
+from service.domain.cluster_objects import Caller, Workspace
 from service.domain.phase import vanished
+from service.domain.request_faults import Fault, RefusedError
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
 from service.records.migrate import migrate

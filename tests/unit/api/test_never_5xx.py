@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.api.examples import EXAMPLES
-from service.api.models import ALL_FIELDS
+from service.api.request_bodies import ALL_FIELDS
 from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS, World
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from service.api import answers
 from service.api import app as http
+from service.api import responses
 from service.api.examples import EXAMPLES
-from service.api.models import MODELS
 from service.api.openapi import document
-from service.domain.answers import detail, item, plan_answer
+from service.api.request_bodies import MODELS
 from service.domain.job import Condition, ExcludedNode, Job, JobType, Named, Phase, Plan, PlannedNode
+from service.domain.job_representation import detail, item, plan_answer
 from tests.unit.api.test_app import nothing
 
 
@@ -67,6 +67,6 @@ def test_answers_are_as_described(kind: JobType) -> None:
         workflow_uid="1",
         options={"env": {"A": "b"}, "availableRatio": 0.5},
     )
-    answers.Item.model_validate(item(job))
-    answers.Detail.model_validate(detail(job, "https://argo.example.com", "jobs"))
-    answers.Planned.model_validate({"plan": plan_answer(job.plan), "planDigest": "0" * 64})
+    responses.Item.model_validate(item(job))
+    responses.Detail.model_validate(detail(job, "https://argo.example.com", "jobs"))
+    responses.Planned.model_validate({"plan": plan_answer(job.plan), "planDigest": "0" * 64})

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.list_parameters import NO_END, list_query
 from service.api.problems import Problem
-from service.api.query import NO_END, list_query
 from service.domain.job import JobType, Phase
-from service.domain.listing import ListQuery, SortField, Visible
+from service.domain.list_query import ListQuery, SortField, Visible
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

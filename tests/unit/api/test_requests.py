@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api import body, requests
+from service.api import body, parse_order
 from service.api.examples import ADDON, DUMPLOG, EXPORTIMAGE, PREFLIGHT, REBOOT
 from service.api.problems import Problem, refused
 from service.domain.job import JobType
@@ -21,7 +21,7 @@ def placed(content: dict[str, Any]) -> Order:
 
 
 def ordered(raw: bytes) -> Order:
-    form = requests.form(body.parse(raw))
+    form = parse_order.form(body.parse(raw))
     if form.faults or not form.order:
         raise refused(form.faults)
     return form.order

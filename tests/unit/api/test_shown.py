@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from service.api.turns import Turns
-from service.domain.cluster import Caller
+from service.api.caller_limit import Turns
+from service.domain.cluster_objects import Caller
 from service.domain.job import Job, JobType, Named, Plan, PlannedNode
 from service.domain.phase import created
 from tests.unit.api.test_app import is_problem

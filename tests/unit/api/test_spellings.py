@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.api import body, requests
+from service.api import body, parse_order
 from service.api.examples import ADDON, DUMPLOG, EXPORTIMAGE, PREFLIGHT, REBOOT
-from service.domain.faults import MAX_FAULTS, Fault
+from service.domain.request_faults import MAX_FAULTS, Fault
 from service.jobs.order import Order
 
 #: Every field that no other type has, as an empty form sends it.
@@ -24,8 +24,8 @@ EMPTY_FORM: dict[str, Any] = {
 }
 
 
-def form(content: dict[str, Any]) -> requests.Form:
-    return requests.form(body.parse(json.dumps(content).encode()))
+def form(content: dict[str, Any]) -> parse_order.Form:
+    return parse_order.form(body.parse(json.dumps(content).encode()))
 
 
 def placed(content: dict[str, Any]) -> Order:

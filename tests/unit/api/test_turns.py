@@ -1,7 +1,7 @@
 import pytest
 
+from service.api.caller_limit import Turns
 from service.api.problems import Problem
-from service.api.turns import Turns
 
 
 def test_who_has_too_many_requests_under_way_is_told_when_to_come_back() -> None:

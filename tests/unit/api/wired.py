@@ -9,11 +9,11 @@ import httpx
 from fastapi import FastAPI
 
 from service.api import app as http
+from service.api.body_memory import Room
+from service.api.caller_limit import Turns
+from service.api.dependencies import Wiring
 from service.api.readiness import Readiness
-from service.api.room import Room
-from service.api.turns import Turns
-from service.api.wiring import Wiring
-from service.jobs.homes import Homes
+from service.jobs.workspace_namespaces import Homes
 from tests.unit.api.test_app import nothing
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.api import app as http
-from service.domain.cluster import AddonTemplate, Caller, Node, Workload, Workspace
+from service.domain.cluster_objects import AddonTemplate, Caller, Node, Workload, Workspace
 from service.domain.job import Job, JobType
-from service.domain.listing import Page
+from service.domain.list_query import Page
 from service.jobs.ports import Claim
 from service.main import wiring
 from service.settings import Settings

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.query import list_query
-from service.domain.listing import Visible
+from service.api.list_parameters import list_query
+from service.domain.list_query import Visible
 from tests.bench import listing
 from tests.bench.cases import cases
 from tests.bench.figures import Figures, keep

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain import addon
-from service.domain.cluster import AddonTemplate
+from service.domain.cluster_objects import AddonTemplate
 from service.domain.job import Plan, PlannedNode
 
 

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from service.domain.answers import detail, item, plan_answer, progress
 from service.domain.job import (
     Condition,
     ExcludedNode,
@@ -15,6 +14,7 @@ from service.domain.job import (
     Plan,
     PlannedNode,
 )
+from service.domain.job_representation import detail, item, plan_answer, progress
 
 CREATED = datetime(2025, 1, 10, 8, 0, tzinfo=UTC)
 STARTED = datetime(2025, 1, 10, 8, 5, 0, 123_456, tzinfo=UTC)

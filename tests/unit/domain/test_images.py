@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.images import NoReferenceError, Reference, exported_path, parse, ran
+from service.domain.image_reference import NoReferenceError, Reference, exported_path, parse, ran
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.names import job_id
+from service.domain.job_ids import job_id
 
 DNS_LABEL_FROM_A_LETTER = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from service.domain.job import NodePhase, Plan, PlannedNode
-from service.domain.nodes import observed
+from service.domain.planned_nodes import observed
 from service.domain.workflow import Workflow
 from tests.unit.domain.argo import (
     JOB_ID,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.ratio import required
-from workflow_templates.addon.ratio import out_of_reach
+from service.domain.required_nodes import required
+from workflow_templates.addon.failure_limit import out_of_reach
 
 RATIOS = st.decimals(min_value="0.0001", max_value="1", places=4)
 NODES = st.integers(min_value=1, max_value=10_000)

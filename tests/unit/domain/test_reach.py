@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.cluster import Workspace
+from service.domain.cluster_objects import Workspace
 from service.domain.job import Named
 from service.domain.reach import Reach
 

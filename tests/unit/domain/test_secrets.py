@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.secrets import MASK, looks_secret, masked
+from service.domain.secret_values import MASK, looks_secret, masked
 
 SECRET = """
 PASSWORD password DB_PASSWORD dbPassword MYSQL_PWD PGPASSWORD HF_TOKEN hfToken HUGGING_FACE_HUB_TOKEN GITHUB_PAT API_KEY

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.cluster import Node, Taint, Workload, Workspace
+from service.domain.cluster_objects import Node, Taint, Workload, Workspace
 from service.domain.job import JobType, Named, NodePhase
 from service.domain.reach import Reach
 from service.domain.selection import Facts, Selection, select

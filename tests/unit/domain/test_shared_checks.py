@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.job import NodePhase, Plan, PlannedNode
-from service.domain.nodes import observed
+from service.domain.planned_nodes import observed
 from service.domain.workflow import Workflow
 from workflow_templates.protocol import check_outcome
 from workflow_templates.protocol.check_outcome import CheckOutcome

@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.job import Job, JobType, NodePhase, Phase
 from service.domain.phase import observe
-from service.kube.status import unpacked
+from service.kube.compressed_status import unpacked
 from tests.unit.domain.argo import at, job, on, running, workflow
 
 NOW = at(1000)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from service.domain.cluster import AddonTemplate
+from service.domain.cluster_objects import AddonTemplate
 from service.domain.job import JobType, Named, Plan, PlannedNode
 from service.domain.selection import Selection
-from service.jobs.addons import Addons
 from service.jobs.order import Order
-from service.jobs.work import Work
+from service.jobs.preparation import Work
+from service.jobs.prepare_addon import Addons
 
 LISTS = {"basics": ("limits", "sysctl", "limits"), "more": ("sysctl", "thp")}
 

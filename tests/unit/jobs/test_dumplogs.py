@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.cluster import Caller, Node, Workload
-from service.domain.faults import RefusedError
+from service.domain.cluster_objects import Caller, Node, Workload
 from service.domain.job import JobType, Named, Plan
 from service.domain.reach import Reach
+from service.domain.request_faults import RefusedError
 from service.domain.selection import Selection
-from service.jobs.dumplogs import ASKED, Dumplogs
-from service.jobs.node_logs import NodeLogs
 from service.jobs.order import Order
-from service.jobs.work import MAX_FILES_BYTES, Work
+from service.jobs.preparation import MAX_FILES_BYTES, Work
+from service.jobs.prepare_dumplog import ASKED, Dumplogs
+from service.jobs.prepare_node_logs import NodeLogs
 from service.main import wiring
 from service.settings import Settings
-from workflow_templates.dumplog.asked import Asked
+from workflow_templates.dumplog.archive_request import Asked
 
 WEB = Workload("web", "team-a", "a", frozenset({"node-1"}), ("web-0", "web-1"))
 

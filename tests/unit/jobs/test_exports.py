@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from service.domain.cluster import Container, Pod, Workload
-from service.domain.faults import Fault, FaultCode
+from service.domain.cluster_objects import Container, Pod, Workload
 from service.domain.job import JobType, Named
+from service.domain.request_faults import Fault, FaultCode
 from service.domain.selection import Selection
-from service.jobs.exports import EXPORT, Exports
 from service.jobs.order import Order
 from service.jobs.ports import Cluster
-from service.jobs.work import Work
+from service.jobs.preparation import Work
+from service.jobs.prepare_exportimage import EXPORT, Exports
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 WORKLOAD = Workload("train", "team-a", "team-a", frozenset({"gpu-1"}), ("train-0", "train-1"))

@@ -4,8 +4,8 @@ from typing import Any, cast
 
 import structlog
 
-from service.domain.cluster import Workspace
-from service.jobs.homes import Homes
+from service.domain.cluster_objects import Workspace
+from service.jobs.workspace_namespaces import Homes
 
 
 class World:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Node
-from service.domain.faults import RefusedError
+from service.domain.cluster_objects import Node
 from service.domain.job import JobType, Named, Plan, PlannedNode
 from service.domain.reach import Reach
+from service.domain.request_faults import RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
+from service.jobs.preparation import MAX_FILES_BYTES, Work
 from service.jobs.submit import Limits, Resolved
-from service.jobs.work import MAX_FILES_BYTES, Work
 from service.kube.client import KubeSettings
 from service.kube.manifest import workflow
 from service.main import kinds, wiring

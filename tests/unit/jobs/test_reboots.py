@@ -7,8 +7,8 @@ import pytest
 from service.domain.job import JobType, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs.order import Order
-from service.jobs.reboots import MAX_NODES, Reboots
-from service.jobs.work import Work
+from service.jobs.preparation import Work
+from service.jobs.prepare_reboot import MAX_NODES, Reboots
 from service.main import kinds
 from service.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, Phase
-from service.jobs import reconcile, stop
+from service.jobs import reconcile, stop_and_delete
 from service.jobs.ports import Records
 from service.jobs.reconcile import Reconciler
 from tests.records_suite.example import a_job
@@ -112,7 +112,7 @@ async def test_a_stop_is_noted_by_the_apiservers_clock(records: Records, cluster
     cluster.clock_ahead = timedelta(minutes=20)
     cluster.has("job", phase="Running")
     await records.add(a_job("job", workflow_uid="uid-job"))
-    await stop.stop(records, cluster.port, "job", by="opsjobs")
+    await stop_and_delete.stop(records, cluster.port, "job", by="opsjobs")
     requested = (await known(records, "job")).stop_requested
     assert requested is not None
     assert requested - datetime.now(UTC) > timedelta(minutes=19)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Node, Workload, Workspace
-from service.domain.faults import NotPermittedError, RefusedError
+from service.domain.cluster_objects import Node, Workload, Workspace
 from service.domain.job import JobType, Named
 from service.domain.reach import Reach
+from service.domain.request_faults import NotPermittedError, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
+from service.jobs.preparation import Work
 from service.jobs.submit import Limits, Submission
-from service.jobs.work import Work
 
 
 @dataclass

@@ -12,7 +12,7 @@ from service.kube.node_locks import NodeLocks
 from tests.unit.kube.conftest import Served
 from tests.unit.workflow_templates.apiserver import merge
 from workflow_templates.protocol import labels, node_lock
-from workflow_templates.protocol.cordons import CordonNote, giving_back
+from workflow_templates.protocol.cordon_patches import CordonNote, giving_back
 from workflow_templates.protocol.node_lock import Told, Work
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/opsjobs-jobs/leases"

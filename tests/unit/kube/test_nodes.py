@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.cluster import Taint
+from service.domain.cluster_objects import Taint
 from service.kube.nodes import node_of, readiness
 from workflow_templates.protocol.labels import CORDONED_BEFORE, CORDONED_BY
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.domain.cluster import Container, Pod
+from service.domain.cluster_objects import Container, Pod
 from service.kube.pods import pod_of
 
 ITEM: dict[str, Any] = {

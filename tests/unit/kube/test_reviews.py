@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.domain.cluster import Caller
+from service.domain.cluster_objects import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.client import Api, KubeSettings
 from service.kube.reviews import KubeReviews, caller_of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.kube.status import unpacked
+from service.kube.compressed_status import unpacked
 
 NODES = {"job-1": {"id": "job-1", "phase": "Running", "message": "升级"}}
 

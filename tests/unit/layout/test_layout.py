@@ -2,12 +2,14 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(path for room in ("service", "workflow_templates") for path in (ROOT / room).rglob("*.py"))
+PRODUCT = [*MODULES, *sorted((ROOT / "local_cluster").rglob("*.py"))]
 STEPS_AND_SERVICE = [path for path in MODULES if "protocol" not in path.parts]
 #: A key of ours or of Argo's with its prefix; not the group of our rights and resources, nor an apiVersion.
 KEY = re.compile(r"(?<![\w.])(opsjob\.io|workflows\.argoproj\.io)/(?!v\d|\{|<)[a-z-]+")
@@ -49,3 +51,9 @@ def test_the_service_imports_nothing_of_the_steps_but_the_protocol(path: Path) -
     ]
     foreign = [module for module in imported if module.split(".")[0] == "workflow_templates"]
     assert all(module.startswith("workflow_templates.protocol") for module in foreign), foreign
+
+
+def test_no_two_modules_have_the_same_name() -> None:
+    """A reader who looks for a module opens the right one; each job type has its template.py."""
+    names = Counter(path.name for path in PRODUCT if path.name not in {"__init__.py", "__main__.py", "template.py"})
+    assert [name for name, count in names.items() if count > 1] == []

@@ -5,7 +5,7 @@ import pytest
 
 from local_cluster import binaries
 from local_cluster.binaries import ARGO, KUBERNETES, PROGRAMS, Program, build, link_all
-from local_cluster.settings import ARGO_VERSION, KUBERNETES_VERSION
+from local_cluster.cluster_settings import ARGO_VERSION, KUBERNETES_VERSION
 from local_cluster.stages import StageError, Stages
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from local_cluster.cluster_settings import Settings
 from local_cluster.elsewhere import controller_values, image_values, tool
-from local_cluster.settings import Settings
 from local_cluster.stages import StageError
 
 

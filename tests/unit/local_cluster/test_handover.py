@@ -5,8 +5,8 @@ import pytest
 
 from local_cluster.__main__ import _is_ours
 from local_cluster.cluster import KUBECONFIG
+from local_cluster.cluster_settings import Settings
 from local_cluster.handover import Handover
-from local_cluster.settings import Settings
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

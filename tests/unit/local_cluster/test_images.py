@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from local_cluster.images import ROOTFS, digest
+from local_cluster.image_builds import ROOTFS, digest
 
 
 def test_a_digest_tells_content_place_and_the_right_to_run(tmp_path: Path) -> None:

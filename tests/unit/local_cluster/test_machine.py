@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_cluster import machine
-from local_cluster.settings import Settings
+from local_cluster.cluster_settings import Settings
 from local_cluster.stages import Stages
 
 

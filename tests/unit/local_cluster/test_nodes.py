@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from local_cluster.cluster_settings import Settings
 from local_cluster.network import Address
-from local_cluster.nodes import Node, resolv_conf
-from local_cluster.settings import Settings
+from local_cluster.node_container import Node, resolv_conf
 
 
 def node(index: int) -> Node:

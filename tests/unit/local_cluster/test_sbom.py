@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_cluster import sbom
-from local_cluster.settings import CHECKOUT
+from local_cluster.cluster_settings import CHECKOUT
 from tests.e2e.live import Cluster
 
 VERSION = "go1.26.0"

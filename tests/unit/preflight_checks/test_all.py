@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.preflight_checks.conftest import CHECKS, Pod
-from workflow_templates.preflight import checks
+from workflow_templates.preflight import check_results
 
 ALL = sorted(path.stem for path in CHECKS.glob("*.sh") if path.stem != "combine")
 IN_PYTHON = [name for name in ALL if "exec python3" in (CHECKS / f"{name}.sh").read_text()]
@@ -76,7 +76,7 @@ def test_several_in_one(pod: Pod) -> None:
     assert list(ended.rows) == [f"disk {pod.folder}", f"inodes {pod.folder}", "memory-size", "memory-bandwidth"]
     ended = pod.ended(pod.begin(text, **settings, **(little | {"MEMORY_MIN_GIBS": 1e6})))
     assert ended.code == 1, "unhealthy is worse than not tested"
-    found, _ = checks.checks({"checks": list(ended.rows.values())})
+    found, _ = check_results.checks({"checks": list(ended.rows.values())})
     assert found[-1].status == "fail"
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 
 Object = dict[str, Any]
 

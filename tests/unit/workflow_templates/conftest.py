@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer, serving
-from workflow_templates.cluster import Cluster
 from workflow_templates.host import Host
+from workflow_templates.kubernetes_api import Cluster
 
 
 @pytest.fixture(autouse=True)

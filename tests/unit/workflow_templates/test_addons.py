@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from workflow_templates.addon import addons
-from workflow_templates.addon.addons import Addon
-from workflow_templates.addon.outcome import Outcome
-from workflow_templates.cluster import Object
+from workflow_templates.addon import run_addons
+from workflow_templates.addon.node_outcome import Outcome
+from workflow_templates.addon.run_addons import Addon
 from workflow_templates.host import Host
+from workflow_templates.kubernetes_api import Object
 
 BASH = {"shell": "/bin/bash"}
 NODE: Object = {"status": {"allocatable": {"amd.com/gpu": "8"}}}
@@ -23,7 +23,7 @@ def addon(name: str, script: str, **fields: Any) -> Addon:
 
 def run(host: Host, *templates: Addon) -> tuple[str, str, list[tuple[str, str, str, int | None]]]:
     outcome = Outcome("gpu-1")
-    addons.run_all(list(templates), host, NODE, outcome)
+    run_addons.run_all(list(templates), host, NODE, outcome)
     each: list[tuple[str, str, str, int | None]] = [
         (done.name, done.result, done.message, done.exitCode) for done in outcome.templates
     ]
@@ -101,7 +101,7 @@ def test_the_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
     more = {"gpuVendor": "amd", "shell": "/bin/bash", "timeoutSecond": 5}
     path = tmp_path / "addons.json"
     path.write_text(json.dumps({"templates": [{**entry, **more}]}, ensure_ascii=False), encoding="utf-8")
-    assert addons.read(path) == [addon("a", script, required=False, gpu_vendor="amd", timeout_second=5, **BASH)]
+    assert run_addons.read(path) == [addon("a", script, required=False, gpu_vendor="amd", timeout_second=5, **BASH)]
 
 
 def test_a_step_that_is_killed_has_said_which_template_it_was_at(host: Host, tmp_path: Path, last_word: Path) -> None:

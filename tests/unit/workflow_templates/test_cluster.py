@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, PODS, ApiServer
-from workflow_templates.cluster import Cluster, ClusterError, ConflictError, EvictionError, UnavailableError
+from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, EvictionError, UnavailableError
 
 NODE = "/api/v1/nodes/gpu-1"
 
@@ -169,9 +169,9 @@ def test_the_eviction_of_a_pod_of_the_same_name_that_came_since_is_a_conflict(
 
 def test_the_time_is_that_of_the_api(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for where nothing was asked before, and it goes on between two answers."""
-    monkeypatch.setattr("workflow_templates.cluster.datetime", None)  # this host's own clock is not looked at
+    monkeypatch.setattr("workflow_templates.kubernetes_api.datetime", None)  # this host's own clock is not looked at
     first = cluster.now()
     assert server.seen == [("GET", "/version")]
     before = time.monotonic()
-    monkeypatch.setattr("workflow_templates.cluster.time", SimpleNamespace(monotonic=lambda: before + 100))
+    monkeypatch.setattr("workflow_templates.kubernetes_api.time", SimpleNamespace(monotonic=lambda: before + 100))
     assert 90 <= (cluster.now() - first).total_seconds() <= 110

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.unit.workflow_templates.apiserver import ApiServer, merge
 from workflow_templates import cordon
-from workflow_templates.cluster import Cluster, Object
-from workflow_templates.protocol import cordons, labels
+from workflow_templates.kubernetes_api import Cluster, Object
+from workflow_templates.protocol import cordon_patches, labels
 
 PATH = "/api/v1/nodes/gpu-1"
 
@@ -27,11 +27,11 @@ def annotations(node: Object) -> dict[str, str]:
 
 @given(nodes)
 def test_cordon_and_back_is_as_before(node: Object) -> None:
-    change = cordons.cordoning(node, "job-1")
+    change = cordon_patches.cordoning(node, "job-1")
     assert change is not None
     cordoned = merge(node, change)
     assert unschedulable(cordoned)
-    back = cordons.giving_back(cordoned, "job-1")
+    back = cordon_patches.giving_back(cordoned, "job-1")
     assert back is not None
     restored = merge(cordoned, back)
     assert unschedulable(restored) == unschedulable(node)
@@ -40,26 +40,26 @@ def test_cordon_and_back_is_as_before(node: Object) -> None:
 
 @given(nodes)
 def test_doing_it_twice_is_doing_it_once(node: Object) -> None:
-    cordoned = merge(node, cordons.cordoning(node, "job-1"))
-    assert cordons.cordoning(cordoned, "job-1") is None
-    restored = merge(cordoned, cordons.giving_back(cordoned, "job-1"))
-    assert cordons.giving_back(restored, "job-1") is None
+    cordoned = merge(node, cordon_patches.cordoning(node, "job-1"))
+    assert cordon_patches.cordoning(cordoned, "job-1") is None
+    restored = merge(cordoned, cordon_patches.giving_back(cordoned, "job-1"))
+    assert cordon_patches.giving_back(restored, "job-1") is None
 
 
 @given(nodes)
 def test_a_mark_that_was_left_behind_is_inherited(node: Object) -> None:
     """The state before the first job is what the last one puts back."""
-    left_behind = merge(node, cordons.cordoning(node, "job-1"))
-    taken_over = merge(left_behind, cordons.cordoning(left_behind, "job-2"))
-    assert cordons.giving_back(taken_over, "job-1") is None
-    restored = merge(taken_over, cordons.giving_back(taken_over, "job-2"))
+    left_behind = merge(node, cordon_patches.cordoning(node, "job-1"))
+    taken_over = merge(left_behind, cordon_patches.cordoning(left_behind, "job-2"))
+    assert cordon_patches.giving_back(taken_over, "job-1") is None
+    restored = merge(taken_over, cordon_patches.giving_back(taken_over, "job-2"))
     assert unschedulable(restored) == unschedulable(node)
 
 
 @given(nodes)
 def test_another_jobs_cordon_is_not_touched(node: Object) -> None:
-    cordoned = merge(node, cordons.cordoning(node, "job-2"))
-    assert cordons.giving_back(cordoned, "job-1") is None
+    cordoned = merge(node, cordon_patches.cordoning(node, "job-2"))
+    assert cordon_patches.giving_back(cordoned, "job-1") is None
 
 
 def test_somebody_who_uncordoned_in_between_is_overruled_while_we_wait(server: ApiServer, cluster: Cluster) -> None:

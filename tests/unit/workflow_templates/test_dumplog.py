@@ -15,17 +15,17 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
-from workflow_templates.cluster import Cluster
-from workflow_templates.dumplog import dump, handed
-from workflow_templates.dumplog.asked import Asked, AskedNodes, Workload
+from workflow_templates.dumplog import dump, relayed_log
+from workflow_templates.dumplog.archive_request import Asked, AskedNodes, Workload
 from workflow_templates.dumplog.dump import NothingError
 from workflow_templates.dumplog.node_logs import NodeLogs
-from workflow_templates.dumplog.patience import Patience
+from workflow_templates.dumplog.read_retries import Patience
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import SPOOLS
-from workflow_templates.objects import Place, Store, StoreError
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.object_store import Place, Store, StoreError
+from workflow_templates.sigterm import StoppedError
 from workflow_templates.sigv4 import Signer
-from workflow_templates.stop import StoppedError
 
 KEY = "/ops/dumplog/web/job-1.tar.gz"
 RUNNING: dict[str, Any] = {"running": {}}
@@ -243,7 +243,10 @@ def test_logs_of_nodes_are_in_the_same_archive_and_index(bench: Bench) -> None:
     labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node-log"}
     metadata = {"labels": labels, "annotations": {"opsjob.io/node": "node-1"}}
     bench.server.add_pod("step", node="node-1", metadata=metadata, status={"phase": "Succeeded"})
-    lines = [*handed.lines("journal", b"a journal\n", ""), *handed.lines("kernel", b"", "dmesg: not permitted")]
+    lines = [
+        *relayed_log.lines("journal", b"a journal\n", ""),
+        *relayed_log.lines("kernel", b"", "dmesg: not permitted"),
+    ]
     bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(lines))
     wanted = replace(asked("web-0"), node_logs=AskedNodes(("node-1",), {"node-2": "is NotReady"}))
     note = bench.dump_as(wanted)["note"]
@@ -269,7 +272,7 @@ def test_a_node_s_log_is_worth_an_archive_where_the_workload_has_none(bench: Ben
     labels = {"workflows.argoproj.io/workflow": "job-1", "opsjob.io/step": "node-log"}
     metadata = {"labels": labels, "annotations": {"opsjob.io/node": "node-1"}}
     bench.server.add_pod("step", node="node-1", metadata=metadata, status={"phase": "Succeeded"})
-    bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(handed.lines("journal", b"why\n", "")))
+    bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(relayed_log.lines("journal", b"why\n", "")))
     bench.dump_as(replace(asked("web-0"), node_logs=AskedNodes(("node-1",))))
     assert set(bench.unpacked()) == {"nodes/node-1/journal.log", "index.json"}
 

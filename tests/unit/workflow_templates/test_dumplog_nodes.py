@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import NAMESPACE, ApiServer, ServedLog
-from workflow_templates.cluster import Cluster
-from workflow_templates.dumplog import handed, journal
-from workflow_templates.dumplog.asked import Asked, AskedNodes
-from workflow_templates.dumplog.handed import FullError, Taken
+from workflow_templates.dumplog import journal, relayed_log
+from workflow_templates.dumplog.archive_request import Asked, AskedNodes
 from workflow_templates.dumplog.journal import JOURNAL, KERNEL, Bounds
 from workflow_templates.dumplog.node_logs import NodeLog, NodeLogs
-from workflow_templates.dumplog.patience import Patience
+from workflow_templates.dumplog.read_retries import Patience
+from workflow_templates.dumplog.relayed_log import FullError, Taken
+from workflow_templates.kubernetes_api import Cluster
 
 MIB = 1 << 20
 NO_ROUTE = 'Get "https://10.0.0.2:10250/containerLogs/jobs/step/main": dial tcp 10.0.0.2:10250: no route to host'
@@ -89,7 +89,7 @@ def taken(lines: bytes, limit: int = MIB, piece: int = 1000) -> tuple[bytes, Tak
     """What is left of lines that come in pieces."""
     file = io.BytesIO()
     log = Taken(file, limit)
-    handed.take((lines[begin : begin + piece] for begin in range(0, len(lines), piece)), {JOURNAL: log})
+    relayed_log.take((lines[begin : begin + piece] for begin in range(0, len(lines), piece)), {JOURNAL: log})
     return file.getvalue(), log
 
 
@@ -99,7 +99,7 @@ def noise(size: int) -> bytes:
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", noise(100_000), bytes(5 * MIB)], ids=len)
 def test_what_is_handed_on_is_taken_over_as_it_was(content: bytes) -> None:
-    lines = list(handed.lines(JOURNAL, content, "why"))
+    lines = list(relayed_log.lines(JOURNAL, content, "why"))
     assert max(map(len, lines)) < 16 << 10, "container runtimes cut a line there"
     file, log = taken(b"opsjob: a word of the step's\n" + b"".join(lines))
     assert gzip.decompress(file) == content
@@ -107,7 +107,7 @@ def test_what_is_handed_on_is_taken_over_as_it_was(content: bytes) -> None:
 
 
 def test_a_part_that_is_lost_is_noticed() -> None:
-    first, *rest = handed.lines(JOURNAL, noise(30_000), "")
+    first, *rest = relayed_log.lines(JOURNAL, noise(30_000), "")
     assert "lost" in taken(b"".join([first, *rest[:-2], rest[-1]]))[1].error
     assert "lost" in taken(b"".join([first, *rest[:-1]]))[1].error
     assert not taken(first)[1].is_whole
@@ -117,11 +117,11 @@ def test_a_part_that_is_lost_is_noticed() -> None:
 
 def test_more_than_one_log_or_more_than_fits_is_refused() -> None:
     with pytest.raises(ValueError, match="more than one"):
-        taken(2 * next(handed.lines(JOURNAL, b"x", "")))
+        taken(2 * next(relayed_log.lines(JOURNAL, b"x", "")))
     with pytest.raises(ValueError, match="without an end"):
         taken(b"x" * 200_000)
     with pytest.raises(FullError):
-        taken(b"".join(handed.lines(JOURNAL, noise(50_000), "")), limit=20_000)
+        taken(b"".join(relayed_log.lines(JOURNAL, noise(50_000), "")), limit=20_000)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def add_step(server: ApiServer, node: str, log: ServedLog | bytes = b"", **statu
 
 
 def both(journal: bytes, kernel: bytes, error: str = "") -> bytes:
-    return b"".join([*handed.lines(JOURNAL, journal, error), *handed.lines(KERNEL, kernel, "")])
+    return b"".join([*relayed_log.lines(JOURNAL, journal, error), *relayed_log.lines(KERNEL, kernel, "")])
 
 
 def collected(nodes: NodeLogs, asked: AskedNodes) -> Iterator[tuple[str, bytes]]:

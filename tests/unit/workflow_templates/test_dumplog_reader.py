@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
-from workflow_templates.cluster import Cluster
 from workflow_templates.dumplog.logs import Log
-from workflow_templates.dumplog.patience import Patience
+from workflow_templates.dumplog.read_retries import Patience
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import SPOOLS
+from workflow_templates.kubernetes_api import Cluster
 
 MIB = 1 << 20
 PATH = "/api/v1/namespaces/team-a/pods/web-0"
@@ -183,7 +183,7 @@ def test_a_kubelet_that_never_answers_is_known_by_the_apiserver_that_does(
         time.sleep(0.5)
         return usual(path, query)
 
-    monkeypatch.setattr("workflow_templates.cluster._STREAMED", 0.1)
+    monkeypatch.setattr("workflow_templates.kubernetes_api._STREAMED", 0.1)
     usual, server.log = server.log, silent  # type: ignore[method-assign]
     log = a_log()
     assert read(reader, log) == b""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_templates.dumplog.timed import TimedLines
+from workflow_templates.dumplog.timestamped_lines import TimedLines
 
 NANOS = ["2026-01-02T03:04:05.000000001Z", "2026-01-02T03:04:05.000000002Z", "2026-01-02T05:04:06.5+02:00"]
 LINE = st.binary(max_size=40).map(lambda line: line.replace(b"\n", b""))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import WORKFLOWS, ApiServer
 from workflow_templates.addon import evaluate
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates.kubernetes_api import Cluster, Object
 
 
 def workflow(*, compressed: bool = False, **phases: str) -> Object:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer
 from workflow_templates import cordon, locks
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import evict, stage
 from workflow_templates.reboot.evict import Eviction

@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer, serving
 from workflow_templates.exportimage.crane import Crane
+from workflow_templates.exportimage.crane_errors import ExportError
 from workflow_templates.exportimage.export import Export, Exporter
-from workflow_templates.exportimage.faults import ExportError
 
 DIGEST = "sha256:" + "1" * 64
 REFUSED = "UNAUTHORIZED: authentication required"

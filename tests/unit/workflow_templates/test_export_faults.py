@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_templates.exportimage.crane import STALLED
-from workflow_templates.exportimage.faults import Side, fault, fault_of_copy, says_nothing_there, shortened, side_of
+from workflow_templates.exportimage.crane_errors import (
+    Side,
+    fault,
+    fault_of_copy,
+    says_nothing_there,
+    shortened,
+    side_of,
+)
 
 URL = "https://h.example.com/v2/custom/team/app"
 NOT_VERIFIED = 'Get "https://h.example.com/v2/": tls: failed to verify certificate: x509:'

@@ -2,8 +2,8 @@
 
 import pytest
 
-from workflow_templates.cluster import Object
 from workflow_templates.gpu import has_gpu
+from workflow_templates.kubernetes_api import Object
 
 
 def node(**capacity: str) -> Object:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workflow_templates import stop
+from workflow_templates import sigterm
 from workflow_templates.host import BegunBeforeError, Host, HostError
 
 
@@ -215,7 +215,7 @@ def test_a_stop_ends_the_script_and_comes_through(host: Host, tmp_path: Path) ->
     helper = threading.Thread(target=stop_once_it_runs)
     helper.start()
     try:
-        with pytest.raises(stop.StoppedError), stop.heard():
+        with pytest.raises(sigterm.StoppedError), sigterm.heard():
             run(host, f"echo $$ > {pid}; while :; do sleep 1; done")
     finally:
         signal.signal(signal.SIGTERM, before)

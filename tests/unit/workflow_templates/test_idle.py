@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workflow_templates.apiserver import NAMESPACE, ApiServer
-from workflow_templates import idle
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates import busy_pods
+from workflow_templates.kubernetes_api import Cluster, Object
 
 OURS: dict[str, Any] = {"labels": {"workflows.argoproj.io/workflow": "job-1"}}
 
@@ -38,12 +38,12 @@ CASES = {
 
 @pytest.mark.parametrize(("item", "counts"), CASES.values(), ids=CASES.keys())
 def test_which_pods_count(item: Object, counts: bool) -> None:  # noqa: FBT001
-    assert idle.is_workload(item, "job-1", NAMESPACE, {"kube-system", "argo"}) is counts
+    assert busy_pods.is_workload(item, "job-1", NAMESPACE, {"kube-system", "argo"}) is counts
 
 
 @given(st.lists(st.sampled_from(list(CASES.values()))))
 def test_a_node_is_idle_when_nothing_on_it_counts(items: list[tuple[Object, bool]]) -> None:
-    busy = idle.workload([item for item, _ in items], "job-1", NAMESPACE, {"kube-system"})
+    busy = busy_pods.workload([item for item, _ in items], "job-1", NAMESPACE, {"kube-system"})
     assert len(busy) == sum(counts for _, counts in items)
 
 
@@ -53,5 +53,5 @@ def test_only_this_nodes_pods_are_looked_at_in_every_namespace(server: ApiServer
     server.add_pod("train-2", node="gpu-2", namespace="team-b")
     server.add_pod("done", node="gpu-1", namespace="team-b", status={"phase": "Succeeded"})
     server.add_pod("step", node="gpu-1", metadata=OURS)
-    assert idle.on_node(cluster, "gpu-1", "job-1", {"kube-system"}) == ["team-a/train-0", "team-b/train-1"]
-    assert idle.on_node(cluster, "gpu-3", "job-1", set()) == []
+    assert busy_pods.on_node(cluster, "gpu-1", "job-1", {"kube-system"}) == ["team-a/train-0", "team-b/train-1"]
+    assert busy_pods.on_node(cluster, "gpu-3", "job-1", set()) == []

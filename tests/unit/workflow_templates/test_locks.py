@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, WORKFLOWS, ApiServer, serving
 from workflow_templates import locks
-from workflow_templates.cluster import Cluster
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.node_lock import Told, Work
 

@@ -15,8 +15,8 @@ import pytest
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from tests.unit.workflow_templates.test_host import wait_until
 from workflow_templates.addon import node
-from workflow_templates.cluster import Cluster
 from workflow_templates.host import Host
+from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import labels
 
 NODE = "/api/v1/nodes/gpu-1"

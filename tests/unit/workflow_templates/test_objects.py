@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
-from workflow_templates import objects, stop
-from workflow_templates.objects import Place, Store, StoreError
+from workflow_templates import object_store, sigterm
+from workflow_templates.object_store import Place, Store, StoreError
+from workflow_templates.sigterm import StoppedError
 from workflow_templates.sigv4 import Signer
-from workflow_templates.stop import StoppedError
 
 MIB = 1 << 20
 
@@ -83,7 +83,7 @@ def test_parts_that_were_sent_take_no_memory(store: Store) -> None:
             for _ in range(20):
                 file.write(bytes(MIB))
             ours = tracemalloc.take_snapshot().filter_traces(
-                [tracemalloc.Filter(inclusive=True, filename_pattern=objects.__file__)]
+                [tracemalloc.Filter(inclusive=True, filename_pattern=object_store.__file__)]
             )
     finally:
         tracemalloc.stop()
@@ -167,7 +167,7 @@ def test_a_stop_while_it_is_completed_leaves_no_object(server: S3Server, store: 
     server.completed = stopped
     usual = signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(StoppedError), stop.heard(), store.upload("big", "application/gzip") as file:
+        with pytest.raises(StoppedError), sigterm.heard(), store.upload("big", "application/gzip") as file:
             file.write(b"x" * 2 * MIB)
     finally:
         heard.set()

@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, ApiServer
 from workflow_templates import locks
-from workflow_templates.cluster import Cluster
-from workflow_templates.preflight import clean_up
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.preflight import preflight_clean_up
 
 CHECKS = "opsjobs-checks"
 PODS = f"/api/v1/namespaces/{CHECKS}/pods"
@@ -19,8 +19,8 @@ JOB = "job-1"
 def quick(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["clean_up", f"--job={JOB}", f"--namespace={CHECKS}"])
     monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
-    monkeypatch.setattr(clean_up, "_END_SECONDS", 0.2)
-    monkeypatch.setattr(clean_up, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(preflight_clean_up, "_END_SECONDS", 0.2)
+    monkeypatch.setattr(preflight_clean_up, "_LOOK_SECONDS", 0.01)
 
 
 def check(server: ApiServer, name: str, node: str, job: str = JOB, **metadata: Any) -> None:
@@ -39,7 +39,7 @@ def test_what_is_left_of_the_jobs_checks_is_deleted_and_its_nodes_are_free(
     check(server, "ours", "a")
     check(server, "others", "b", job="job-2")
     locks.take(cluster, "a", JOB)
-    assert clean_up.main() == 0
+    assert preflight_clean_up.main() == 0
     assert [path for path in server.objects if path.startswith(PODS)] == [f"{PODS}/others"]
     assert f"{LEASES}/node-a" not in server.objects
     assert not last_word.exists()
@@ -51,6 +51,6 @@ def test_a_node_that_does_not_report_the_end_stays_locked(server: ApiServer, clu
         ready(server, node, status)
         locks.take(cluster, node, JOB)
     check(server, "silent", "a", deletionTimestamp="2026-01-02T03:04:05Z")
-    assert clean_up.main() == 0
+    assert preflight_clean_up.main() == 0
     assert f"{LEASES}/node-a" in server.objects
     assert f"{LEASES}/node-b" not in server.objects

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workflow_templates.apiserver import ApiServer, merge, serving
-from workflow_templates.cluster import Cluster, Object
-from workflow_templates.preflight.checks import Node, Status
+from workflow_templates.kubernetes_api import Cluster, Object
+from workflow_templates.preflight.check_results import Node, Status
 from workflow_templates.preflight.marks import Marks, change, put
 
 MARKS = Marks(taint="opsjob.io/unhealthy=preflight:NoSchedule", label="opsjob.io/preflight=failed")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_templates.preflight import checks
-from workflow_templates.preflight.checks import Check, Node
-from workflow_templates.preflight.document import document
-from workflow_templates.preflight.junit import junit
-from workflow_templates.preflight.matrix import matrix
+from workflow_templates.preflight import check_results
+from workflow_templates.preflight.check_results import Check, Node
+from workflow_templates.preflight.report_json import document
+from workflow_templates.preflight.report_junit import junit
+from workflow_templates.preflight.report_svg import matrix
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
 SCHEMA = jsonschema_rs.validator_for(
@@ -92,13 +92,13 @@ STOPPED = "workflow shutdown with strategy:  Stop"
 def test_how_a_check_ended(
     entry: dict[str, Any] | None, outcome: CheckOutcome | None, status: str, reason: str
 ) -> None:
-    node = checks.of("n", entry, "", outcome)
+    node = check_results.of("n", entry, "", outcome)
     assert (node.status, node.reason) == (status, reason)
 
 
 def test_a_nodes_time_is_its_checks() -> None:
-    assert checks.of("n", step("Succeeded", code="0"), "", ended("pass")).seconds == 30
-    assert checks.of("n", None, "").seconds is None
+    assert check_results.of("n", step("Succeeded", code="0"), "", ended("pass")).seconds == 30
+    assert check_results.of("n", None, "").seconds is None
 
 
 def test_a_result_file_becomes_checks_and_is_no_last_line() -> None:
@@ -108,7 +108,7 @@ def test_a_result_file_becomes_checks_and_is_no_last_line() -> None:
         'opsjob-result: {"name": "clock", "ok": false, "value": "late", "reason": "off", "action": "start ntpd"},\n'
         'opsjob-result: {"name": "gpu", "status": "skip"}]}\n'
     )
-    node = checks.of("n", step("Succeeded", code="0"), log)
+    node = check_results.of("n", step("Succeeded", code="0"), log)
     assert node.last_lines == "measuring\ndone"
     assert node.checks == (
         Check("disk", "pass", 12.5, "GiB"),
@@ -119,7 +119,7 @@ def test_a_result_file_becomes_checks_and_is_no_last_line() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"checks": {}}', '{"checks": [1]}', '{"checks": [{"ok": true}]}'])
 def test_a_result_file_that_cannot_be_read_is_said_and_changes_no_status(text: str) -> None:
-    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {text}\n")
+    node = check_results.of("n", step("Succeeded", code="0"), f"opsjob-result: {text}\n")
     assert node.status == "pass"
     assert node.reason.startswith("the result file could not be read")
 
@@ -140,7 +140,7 @@ def written(nodes: list[Node]) -> dict[str, Any]:
 
 @given(st.text(), st.text())
 def test_whatever_a_check_writes_there_is_a_line_for_its_node(log: str, result: str) -> None:
-    assert written([checks.of("n", step("Failed", log, "1"), f"{log}\nopsjob-result: {result}")])
+    assert written([check_results.of("n", step("Failed", log, "1"), f"{log}\nopsjob-result: {result}")])
 
 
 @given(
@@ -150,20 +150,22 @@ def test_whatever_a_check_writes_there_is_a_line_for_its_node(log: str, result: 
 def test_what_utf_8_cannot_hold_harms_no_report(text: str, field: str) -> None:
     """As JSON spells it: every character by its number, halves of pairs too."""
     escaped = json.dumps({"checks": [{"name": "x", "ok": True, field: f"{text}."}]}, ensure_ascii=True)
-    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {escaped}")
+    node = check_results.of("n", step("Succeeded", code="0"), f"opsjob-result: {escaped}")
     assert len(node.checks) == 1
     assert written([node])["totals"]["pass"] == 1
 
 
 def test_half_a_pair_is_replaced_and_the_rest_kept() -> None:
-    node = checks.of("n", step("Succeeded", code="0"), r'opsjob-result: {"checks":[{"name":"x\ud800","ok":true}]}')
+    node = check_results.of(
+        "n", step("Succeeded", code="0"), r'opsjob-result: {"checks":[{"name":"x\ud800","ok":true}]}'
+    )
     assert written([node])["nodes"][0]["checks"][0]["name"] == "x\ufffd"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999", "1e999", "9" * 400])
 def test_what_is_no_number_of_json_is_a_text(number: str) -> None:
     log = f'opsjob-result: {{"checks":[{{"name":"x","ok":true,"value":{number}}}]}}'
-    node = checks.of("n", step("Succeeded", code="0"), log)
+    node = check_results.of("n", step("Succeeded", code="0"), log)
     (check,) = written([node])["nodes"][0]["checks"]
     assert isinstance(check["value"], str)
     assert check["status"] == "pass"
@@ -171,12 +173,12 @@ def test_what_is_no_number_of_json_is_a_text(number: str) -> None:
 
 def test_what_json_takes_for_part_of_a_text_does_not_end_a_line() -> None:
     log = 'opsjob-result: {"checks":[{"name":"a\u2028b\u0085c","ok":true}]}\n'
-    assert len(checks.of("n", step("Succeeded", code="0"), log).checks) == 1
+    assert len(check_results.of("n", step("Succeeded", code="0"), log).checks) == 1
 
 
 def test_only_so_many_checks_are_kept_and_that_is_said() -> None:
     many = json.dumps({"checks": [{"name": str(number), "ok": True} for number in range(201)]})
-    node = checks.of("n", step("Succeeded", code="0"), f"opsjob-result: {many}")
+    node = check_results.of("n", step("Succeeded", code="0"), f"opsjob-result: {many}")
     assert len(node.checks) == 200
     assert node.reason == "only the first 200 of its 201 checks are kept"
 
@@ -189,7 +191,7 @@ def test_only_so_many_checks_are_kept_and_that_is_said() -> None:
 )
 def test_a_result_of_any_form_is_read_or_refused(result: Any) -> None:
     try:
-        found, _ = checks.checks({"checks": [{"name": "x", "value": result, "reason": result, "ok": result}]})
+        found, _ = check_results.checks({"checks": [{"name": "x", "value": result, "reason": result, "ok": result}]})
     except ValueError:
         pytest.fail("its form is right")
     written([Node("n", "pass", checks=found)])

@@ -12,9 +12,9 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
-from workflow_templates.cluster import Cluster
-from workflow_templates.objects import Place, Store
-from workflow_templates.preflight import checks, report, runners
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.object_store import Place, Store
+from workflow_templates.preflight import check_results, report, runner_results
 from workflow_templates.protocol import check_outcome
 from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.sigv4 import Signer
@@ -59,9 +59,9 @@ def ready(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, 
     arguments = ["report", f"--job={JOB}", f"--plan={tmp_path}/plan.json"]
     monkeypatch.setattr("sys.argv", [*arguments, f"--output={tmp_path}/report"])
     monkeypatch.setattr(report, "_STORE_PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(runners, "_LAST_WORD_SECONDS", 0.3)
-    monkeypatch.setattr(runners, "_WHOLE_LOG_SECONDS", 0.1)
-    monkeypatch.setattr(runners, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(runner_results, "_LAST_WORD_SECONDS", 0.3)
+    monkeypatch.setattr(runner_results, "_WHOLE_LOG_SECONDS", 0.1)
+    monkeypatch.setattr(runner_results, "_LOOK_SECONDS", 0.01)
     cluster.patience = 0.3
     with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False) as http:
         place = Place(endpoint=objects.url, bucket="ops")
@@ -126,14 +126,14 @@ def test_one_nodes_result_file_costs_nobody_else_the_report(ready: Step) -> None
 
 def test_what_nobody_thought_of_in_one_node_is_its_own_error(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     job(ready.server, a=0, b=0)
-    of = checks.of
+    of = check_results.of
 
     def surprised(name: str, *rest: Any) -> Any:
         if name == "b":
             raise KeyError("whatever\ud800")
         return of(name, *rest)
 
-    monkeypatch.setattr(checks, "of", surprised)
+    monkeypatch.setattr(check_results, "of", surprised)
     assert ready.main() == 0
     assert ready.nodes["a"]["status"] == "pass"
     assert ready.nodes["b"]["status"] == "error"
@@ -154,7 +154,7 @@ def test_a_log_that_cannot_be_read_leaves_what_the_runner_says_beside_it(ready: 
 
 
 def test_a_log_that_ends_behind_its_container_is_waited_for(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "_WHOLE_LOG_SECONDS", 60)
+    monkeypatch.setattr(runner_results, "_WHOLE_LOG_SECONDS", 60)
     job(ready.server, a=0)
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"hello\n")
     # Argo's executor has the last word.
@@ -214,7 +214,7 @@ def test_checks_that_share_a_runner_have_a_line_each(ready: Step) -> None:
 
 def test_one_that_was_told_to_end_has_the_time_for_a_last_word(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """Argo calls its step failed before its containers have ended."""
-    monkeypatch.setattr(runners, "_LAST_WORD_SECONDS", 60)
+    monkeypatch.setattr(runner_results, "_LAST_WORD_SECONDS", 60)
     job(ready.server, a=None)
     ready.server.logs["opsjobs-jobs/pod-a/main"] = ServedLog(b"not yet")
     looked = 0

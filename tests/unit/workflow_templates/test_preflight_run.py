@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workflow_templates.test_host import wait_until
-from workflow_templates.preflight.checks import read
+from workflow_templates.preflight.check_results import read
 
 RUN = Path(__file__).parents[3] / "workflow_templates/preflight/run.sh"
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer, ServedLog
-from workflow_templates import stop
-from workflow_templates.cluster import Cluster
-from workflow_templates.preflight import checks, follow, runner
+from workflow_templates import sigterm
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.preflight import check_results, follow_log, runner
 from workflow_templates.protocol import check_outcome, check_pods
 
 JOB, NAMESPACE = "job-a1b2c3", "opsjobs-checks"
@@ -65,7 +65,7 @@ def step(
     monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
     monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(runner, "_LOG_SECONDS", 0.5)
-    monkeypatch.setattr(follow, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(follow_log, "_PAUSE_SECONDS", 0.01)
     return Step(server, tmp_path, lambda: bytes(capfdbinary.readouterr().out).decode())
 
 
@@ -149,7 +149,7 @@ def test_the_log_of_a_check_is_the_runners_and_its_outcome_the_last_line(step: S
     step.run("a")
     log = step.written()
     assert log.startswith(' opsjob-outcome: {"status": "pass"}\nhello\n')
-    outcome = checks.told(log)
+    outcome = check_results.told(log)
     assert outcome is not None
     assert outcome.status == "fail", "what a check says in its log is not how it ended"
 
@@ -187,7 +187,9 @@ def test_output_beyond_its_bound_is_left_out_but_for_the_end(step: Step, monkeyp
     log = step.written()
     assert len(log) < 120_000
     assert "bytes of its output are left out here" in log
-    assert checks.of("a", {"phase": "Succeeded"}, log, checks.told(log)).last_lines.endswith("line 99999\nhello")
+    assert check_results.of("a", {"phase": "Succeeded"}, log, check_results.told(log)).last_lines.endswith(
+        "line 99999\nhello"
+    )
 
 
 def test_one_that_is_begun_again_takes_over_the_pod(step: Step) -> None:
@@ -279,7 +281,7 @@ def test_a_stop_ends_the_checks_and_keeps_what_they_had_found(step: Step, monkey
             step.server.logs[f"{NAMESPACE}/{path.rpartition('/')[2]}/main"] = ServedLog(LOG)
             change(step.server, path, phase="Running", containerStatuses=running)
         if looks == 3:
-            raise stop.StoppedError
+            raise sigterm.StoppedError
         looked(self, known)
 
     monkeypatch.setattr(runner.Runner, "_look", look)
@@ -288,6 +290,6 @@ def test_a_stop_ends_the_checks_and_keeps_what_they_had_found(step: Step, monkey
     assert step.outcomes["a"].cut_off
     log = step.written()
     assert "opsjob-result" in log
-    outcome = checks.told(log)
+    outcome = check_results.told(log)
     assert outcome is not None
     assert outcome.cut_off

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workflow_templates.apiserver import ApiServer
-from workflow_templates.addon import ratio
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates.addon import failure_limit
+from workflow_templates.kubernetes_api import Cluster, Object
 
 
 def pod(node: str | None, *codes: tuple[str, int]) -> Object:
@@ -37,7 +37,7 @@ def pinned(node: str) -> Object:
     ],
 )
 def test_which_nodes_failed(pods: list[Object], nodes: set[str]) -> None:
-    assert ratio.failed_nodes(pods) == nodes
+    assert failure_limit.failed_nodes(pods) == nodes
 
 
 @given(planned=st.integers(1, 2000), failed=st.integers(0, 2000), required=st.integers(0, 2000))
@@ -45,7 +45,7 @@ def test_out_of_reach_means_that_even_if_all_others_succeed_it_is_too_few(
     planned: int, failed: int, required: int
 ) -> None:
     best = planned - failed
-    assert ratio.out_of_reach(planned, failed, required) is (best < required)
+    assert failure_limit.out_of_reach(planned, failed, required) is (best < required)
 
 
 def test_only_failed_node_pods_of_this_job_count(server: ApiServer, cluster: Cluster) -> None:
@@ -59,7 +59,7 @@ def test_only_failed_node_pods_of_this_job_count(server: ApiServer, cluster: Clu
     failed("another-jobs", "n2", job="job-2")
     failed("another-step", "n3", step="evaluate")
     failed("still-running", "n4", phase="Running")
-    assert ratio.failed_so_far(cluster, "job-1") == {"n1"}
+    assert failure_limit.failed_so_far(cluster, "job-1") == {"n1"}
 
 
 def entry(node: str, phase: str, code: str | None = None, **fields: str) -> Object:
@@ -81,8 +81,8 @@ def entry(node: str, phase: str, code: str | None = None, **fields: str) -> Obje
 )
 def test_which_nodes_failed_by_what_argo_wrote_down(entries: list[Object], nodes: set[str]) -> None:
     found = {"status": {"nodes": {str(number): each for number, each in enumerate(entries)}}}
-    assert ratio.failed_entries(found) == nodes
+    assert failure_limit.failed_entries(found) == nodes
 
 
 def test_a_job_whose_workflow_is_gone_has_no_entries(cluster: Cluster) -> None:
-    assert ratio.failed_before(cluster, "job-1") == set()
+    assert failure_limit.failed_before(cluster, "job-1") == set()

@@ -8,11 +8,11 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
 from workflow_templates import cordon, locks
-from workflow_templates.cluster import Cluster, Object
 from workflow_templates.host import Host
+from workflow_templates.kubernetes_api import Cluster, Object
 from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import cordon_node as cordoning
-from workflow_templates.reboot import note_boot_id, reboot, stage, told
+from workflow_templates.reboot import note_boot_id, reboot_note, signal_reboot, stage
 from workflow_templates.reboot import restore_cordon as restoring
 from workflow_templates.reboot.evict import Eviction
 
@@ -49,7 +49,7 @@ def signalling(host: Host) -> Host:
 
 
 def tell(cluster: Cluster, host: Host, command: str, boot_id: str = BOOT_ID) -> str:
-    return reboot.signal(cluster, host, "gpu-1", boot_id, command, 1800)
+    return signal_reboot.signal(cluster, host, "gpu-1", boot_id, command, 1800)
 
 
 def test_the_command_runs_and_the_event_is_told(
@@ -66,7 +66,7 @@ def test_a_pod_that_argo_made_again_does_not_signal_again(cluster: Cluster, sign
         sentence = tell(cluster, signalling, f"echo >> {mark}\n")
     assert sentence == "node gpu-1 was told to reboot before, and is not told twice"
     assert mark.read_text() == "\n"
-    assert told.read(cluster, "gpu-1", "job-1") is not None
+    assert reboot_note.read(cluster, "gpu-1", "job-1") is not None
 
 
 def test_a_node_whose_boot_id_has_changed_is_left_alone(
@@ -98,7 +98,7 @@ def test_a_host_that_takes_no_script_says_why(server: ApiServer, cluster: Cluste
     host = Host("job-1", prefix=(), root=tmp_path / "run", marks=tmp_path / "lib", env={"OPSJOB_BOOT_ID": BOOT_ID})
     with pytest.raises(stage.FailedError, match="the reboot command could not be put on the host"):
         tell(cluster, host, "true\n")
-    assert told.read(cluster, "gpu-1", "job-1") is None, "nothing is pending"
+    assert reboot_note.read(cluster, "gpu-1", "job-1") is None, "nothing is pending"
     assert "could not be told" in server.objects[FAILED]["message"], "what was begun has an end"
 
 
@@ -109,7 +109,7 @@ def test_that_it_is_told_is_noted_before_the_host_hears_of_it(
     server.put("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/gpu-1", beat)
     with pytest.raises(stage.FailedError):
         tell(cluster, signalling, "exit 5\n")
-    noted = told.read(cluster, "gpu-1", "job-1")
+    noted = reboot_note.read(cluster, "gpu-1", "job-1")
     assert noted is not None
     assert (noted.boot_id, noted.heartbeat) == (BOOT_ID, datetime(2026, 1, 10, 8, 0, 1, 500_000, tzinfo=UTC))
     assert abs((noted.at - datetime.now(UTC)).total_seconds()) < 60
@@ -192,14 +192,14 @@ def test_a_second_pod_that_comes_too_late_does_not_hide_that_the_first_has_told_
     server.before_write = lambda: stopped(server, cluster)
     with pytest.raises(stage.FailedError, match="is being ended"):
         tell(cluster, signalling, f"echo >> {mark}\n")
-    assert told.read(cluster, "gpu-1", "job-1") is not None
+    assert reboot_note.read(cluster, "gpu-1", "job-1") is not None
 
 
 def test_who_came_since_the_node_was_empty_goes_too(server: ApiServer, cluster: Cluster) -> None:
     owner = {"ownerReferences": [{"kind": "ReplicaSet", "name": "web", "controller": True}]}
     server.add_pod("late", node="gpu-1", namespace="team", metadata=owner)
     late = Eviction("job-1", "gpu-1", datetime.now(UTC), 60, unmanaged=False, empty_dir=True, kept=frozenset())
-    reboot.empty_again(cluster, late)
+    signal_reboot.empty_again(cluster, late)
     assert late.evicted == ["team/late"]
 
 
@@ -215,7 +215,7 @@ def test_or_keeps_it_from_rebooting(server: ApiServer, cluster: Cluster, monkeyp
     with pytest.raises(
         stage.FailedError, match=r"was not rebooted: .* pod team/late cannot be evicted: The disruption"
     ):
-        reboot.empty_again(cluster, late)
+        signal_reboot.empty_again(cluster, late)
 
 
 def test_without_a_noted_boot_id_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_without_a_noted_boot_id_nobody_is_told(monkeypatch: pytest.MonkeyPatch)
     given = ["--job=job-1", "--node=gpu-1", "--boot-id=", "--unmanaged=false", "--empty-dir=true", "--kept=argo"]
     monkeypatch.setattr("sys.argv", ["reboot", *given])
     with pytest.raises(SystemExit, match="2"):
-        reboot.main()
+        signal_reboot.main()
 
 
 def test_the_boot_id_is_noted(cluster: Cluster, tmp_path: Path) -> None:

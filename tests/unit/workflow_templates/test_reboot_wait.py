@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
 from workflow_templates import cordon, locks
-from workflow_templates.cluster import Cluster, Object
+from workflow_templates.kubernetes_api import Cluster, Object
 from workflow_templates.protocol import exit_codes, labels
-from workflow_templates.reboot import clean_up, stage, told, wait
+from workflow_templates.reboot import reboot_clean_up, reboot_note, stage, wait_for_boot
 
 NODE = "/api/v1/nodes/gpu-1"
 BEAT = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/gpu-1"
@@ -47,7 +47,7 @@ class World:
     def is_told(self) -> None:
         """Under the node's Lease, as the step does it."""
         locks.take(self.cluster, "gpu-1", "job-1")
-        told.note(self.cluster, "gpu-1", "job-1", OLD, self.now(), 1800)
+        reboot_note.note(self.cluster, "gpu-1", "job-1", OLD, self.now(), 1800)
 
     def is_now(self, *, boot: str, ready: str) -> None:
         before = self.server.objects.get(NODE, {"metadata": {}, "spec": {}})
@@ -69,9 +69,9 @@ class World:
             self.happens.pop(due)()
 
     def come_back(self, limit: float = 60) -> str:
-        watch = wait.begin(self.cluster, "job-1", "gpu-1", OLD, limit)
+        watch = wait_for_boot.begin(self.cluster, "job-1", "gpu-1", OLD, limit)
         assert watch is not None
-        return wait.come_back(watch, self.output)
+        return wait_for_boot.come_back(watch, self.output)
 
     def main(self, monkeypatch: pytest.MonkeyPatch, limit: float) -> tuple[int, str]:
         """The whole step: its exit code and its last word."""
@@ -81,7 +81,7 @@ class World:
         given = ["--job=job-1", "--node=gpu-1", f"--boot-id={OLD}"]
         given += [f"--come-back-seconds={limit}", f"--output={self.output}"]
         monkeypatch.setattr("sys.argv", ["wait", *given])
-        return wait.main(), last_word.read_text()
+        return wait_for_boot.main(), last_word.read_text()
 
     @property
     def report(self) -> Any:
@@ -102,7 +102,7 @@ def world(server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypatch: pyte
     """A node that was told to reboot just now."""
     found = World(server, cluster, tmp_path)
     monkeypatch.setattr(cluster, "now", found.now)
-    monkeypatch.setattr(wait, "time", SimpleNamespace(sleep=found.sleep, monotonic=lambda: found.seconds))
+    monkeypatch.setattr(wait_for_boot, "time", SimpleNamespace(sleep=found.sleep, monotonic=lambda: found.seconds))
     found.is_told()
     return found
 
@@ -153,7 +153,7 @@ def test_without_a_sign_of_life_how_long_it_was_down_is_not_known(world: World) 
     del world.server.objects[BEAT]
     locks.release(world.cluster, "gpu-1", "job-1")
     locks.take(world.cluster, "gpu-1", "job-1")
-    told.note(world.cluster, "gpu-1", "job-1", OLD, None, 1800)
+    reboot_note.note(world.cluster, "gpu-1", "job-1", OLD, None, 1800)
     world.is_now(boot=NEW, ready="True")
     world.come_back()
     assert world.report["secondsDown"] is None
@@ -219,7 +219,7 @@ def test_a_node_that_left_the_cluster_fails_when_its_time_is_up(world: World) ->
     world.happens = {5: lambda: world.server.objects.__delitem__(NODE)}
     with pytest.raises(stage.FailedError, match=r"did not come back within 60 s, .* which is gone from the cluster$"):
         world.come_back()
-    assert told.read(world.cluster, "gpu-1", "job-1") is None, "nothing is pending any more"
+    assert reboot_note.read(world.cluster, "gpu-1", "job-1") is None, "nothing is pending any more"
 
 
 def test_an_event_that_cannot_be_written_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,7 +278,7 @@ def test_and_stays_cordoned_where_it_does_not_come_back(world: World, monkeypatc
 )
 def test_only_a_command_that_said_so_has_failed(world: World, node: str, outputs: Any) -> None:
     world.step(REFUSED, node, **outputs)
-    watch = wait.begin(world.cluster, "job-1", "gpu-1", OLD, 1800)
+    watch = wait_for_boot.begin(world.cluster, "job-1", "gpu-1", OLD, 1800)
     assert watch is not None
     assert watch.doubt_seconds == 1800
 
@@ -294,7 +294,7 @@ def test_only_a_command_that_said_so_has_failed(world: World, node: str, outputs
 def test_a_node_that_was_never_told_fails_at_once_and_is_given_back(
     world: World, monkeypatch: pytest.MonkeyPatch, message: str, why: str
 ) -> None:
-    told.forget(world.cluster, "gpu-1", "job-1")
+    reboot_note.forget(world.cluster, "gpu-1", "job-1")
     world.step(message)
     code, sentence = world.main(monkeypatch, limit=1800)
     assert code == exit_codes.FAILED
@@ -303,13 +303,13 @@ def test_a_node_that_was_never_told_fails_at_once_and_is_given_back(
     assert "exit code" not in sentence
     assert world.seconds == 0
     assert world.events == [("Warning", "RebootFailed")]
-    clean_up.clean_up(world.cluster, "job-1", 1800)
+    reboot_clean_up.clean_up(world.cluster, "job-1", 1800)
     assert world.marks == {}
     assert "unschedulable" not in world.server.objects[NODE]["spec"]
 
 
 def test_a_node_that_rebooted_untold_is_proven_but_not_timed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    told.forget(world.cluster, "gpu-1", "job-1")
+    reboot_note.forget(world.cluster, "gpu-1", "job-1")
     world.is_now(boot=NEW, ready="False")
     world.happens = {9: lambda: world.is_now(boot=NEW, ready="True")}
     code, _ = world.main(monkeypatch, limit=60)
@@ -333,7 +333,7 @@ def test_without_a_noted_boot_id_nothing_is_believed(world: World, monkeypatch: 
 
 def give_back(world: World, limit: float = 1800) -> Object:
     """The clean-up of a job that was stopped; answers the node afterwards."""
-    clean_up.clean_up(world.cluster, "job-1", limit)
+    reboot_clean_up.clean_up(world.cluster, "job-1", limit)
     assert f"{LEASES}/node-gpu-1" not in world.server.objects
     return world.server.objects[NODE]
 
@@ -370,21 +370,21 @@ def test_and_keeps_it_cordoned_where_it_does_not_come_back(world: World) -> None
 
 
 def test_a_stop_before_the_signal_gives_it_back_at_once(world: World) -> None:
-    told.forget(world.cluster, "gpu-1", "job-1")
+    reboot_note.forget(world.cluster, "gpu-1", "job-1")
     assert give_back(world)["spec"] == {}
     assert (world.seconds, world.events) == (0, [])
 
 
 def test_the_clean_up_leaves_a_verdict_as_it_is(world: World) -> None:
     cordon.leave(world.cluster, "gpu-1", "job-1", "it did not come back")
-    told.forget(world.cluster, "gpu-1", "job-1")
+    reboot_note.forget(world.cluster, "gpu-1", "job-1")
     assert give_back(world)["spec"]["unschedulable"]
     assert (world.seconds, world.events) == (0, [])
 
 
 def test_a_node_that_left_the_cluster_keeps_no_clean_up(world: World) -> None:
     world.happens = {5: lambda: world.server.objects.__delitem__(NODE)}
-    clean_up.clean_up(world.cluster, "job-1", 60)
+    reboot_clean_up.clean_up(world.cluster, "job-1", 60)
     assert f"{LEASES}/node-gpu-1" not in world.server.objects
     assert world.events == [("Warning", "RebootFailed")]
 

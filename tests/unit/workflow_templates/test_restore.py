@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
-from workflow_templates import cordon, locks, restore
-from workflow_templates.cluster import Cluster, ClusterError, Object
+from workflow_templates import cordon, locks, release_nodes
+from workflow_templates.kubernetes_api import Cluster, ClusterError, Object
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.node_lock import Work
 
@@ -36,7 +36,7 @@ def test_what_lost_pods_left_behind_is_put_back(server: ApiServer, cluster: Clus
     for name in NODES[:2]:
         locks.take(cluster, name, "job-1")
         cordon.cordon(cluster, name, "job-1")
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == ["gpu-2"]
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
@@ -45,7 +45,7 @@ def test_what_is_another_jobs_stays(server: ApiServer, cluster: Cluster) -> None
     server.put(f"{WORKFLOWS}/job-2", {"spec": {}})
     locks.take(cluster, "gpu-1", "job-2")
     cordon.cordon(cluster, "gpu-1", "job-2")
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == ["gpu-1"]
     assert server.objects[f"{LEASES}/node-gpu-1"]["spec"]["holderIdentity"] == "job-2"
 
@@ -54,7 +54,7 @@ def test_a_node_that_left_the_cluster_holds_up_no_other(server: ApiServer, clust
     locks.take(cluster, "gpu-1", "job-1")
     locks.take(cluster, "gpu-3", "job-1")
     del server.objects["/api/v1/nodes/gpu-1"]
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
 
@@ -62,7 +62,7 @@ def test_a_job_whose_workflow_was_removed_is_cleaned_up_all_the_same(server: Api
     locks.take(cluster, "gpu-1", "job-1")
     cordon.cordon(cluster, "gpu-1", "job-1")
     del server.objects[f"{WORKFLOWS}/job-1"]
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == []
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
@@ -71,7 +71,7 @@ def test_what_is_held_is_found_on_every_page(server: ApiServer, cluster: Cluster
     names = [f"gpu-{number}" for number in range(501)]
     for name in names:
         server.put(f"{LEASES}/node-{name}", lease_of("job-1"))
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
 
@@ -80,14 +80,14 @@ def test_nodes_that_are_given_back_already_cost_nothing(server: ApiServer, clust
         server.put(f"{LEASES}/node-other-{number}", lease_of("job-2"))
     locks.take(cluster, "gpu-1", "job-1")
     del server.seen[:]
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert len(server.seen) < 10
     assert f"{LEASES}/node-gpu-1" not in server.objects
 
 
 def test_what_is_lent_as_another_kind_is_not_taken_for_a_node(server: ApiServer, cluster: Cluster) -> None:
     locks.take(cluster, "gpu-1", "job-1", kind="registry")
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert f"{LEASES}/registry-gpu-1" in server.objects
 
 
@@ -103,7 +103,7 @@ def test_scripts_that_are_being_ended_are_waited_for(
         del server.objects[f"{PODS}/step"]
 
     monkeypatch.setattr(time, "sleep", the_pod_ends)
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert held_while_it_ran == [True]
     assert f"{LEASES}/node-gpu-1" not in server.objects
 
@@ -114,14 +114,14 @@ def test_a_pod_on_a_dead_node_that_began_nothing_is_not_waited_for_for_ever(
 ) -> None:
     locks.take(cluster, "gpu-1", "job-1")
     server.add_pod("step", node="gpu-1", metadata=STEP)
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert f"{LEASES}/node-gpu-1" not in server.objects
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore, "_PODS_END_SECONDS", 0.05)
-    monkeypatch.setattr(restore, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(release_nodes, "_PODS_END_SECONDS", 0.05)
+    monkeypatch.setattr(release_nodes, "_LOOK_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -138,12 +138,12 @@ def test_a_node_on_which_a_script_may_still_run_stays_locked_and_cordoned(server
     at_work = [{"name": "main", "state": {"running": {}}}]
     lost = {"phase": "Failed", "reason": "NodeLost", "containerStatuses": at_work}
     server.add_pod("step", node="gpu-1", metadata=STEP, status=lost)
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == ["gpu-1"]
     assert f"{LEASES}/node-gpu-1" in server.objects
     assert f"{LEASES}/node-gpu-2" not in server.objects, "no pod of the job is on it"
     at_work[0]["state"] = {"terminated": {"exitCode": 137}}
-    restore.restore(cluster, "job-1")
+    release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == []
     assert f"{LEASES}/node-gpu-1" not in server.objects
 
@@ -154,7 +154,7 @@ def test_a_node_that_is_refused_holds_up_no_other_and_is_named(server: ApiServer
         cordon.cordon(cluster, name, "job-1")
     server.refused_patches = {"/api/v1/nodes/gpu-1": "denied by policy one", "/api/v1/nodes/gpu-2": "by policy two"}
     with pytest.raises(ClusterError, match=r"node gpu-1: .*policy one; node gpu-2: .*policy two"):
-        restore.restore(cluster, "job-1")
+        release_nodes.restore(cluster, "job-1")
     assert cordoned(server) == ["gpu-1", "gpu-2"]
     left = sorted(path.removeprefix(f"{LEASES}/") for path in server.objects if path.startswith(LEASES))
     assert left == ["node-gpu-1", "node-gpu-2"], "whoever gets the Lease next must find the node as it was"
@@ -170,8 +170,8 @@ def test_an_api_that_stays_away_is_asked_again_later(  # noqa: PLR0913, PLR0917 
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
     server.faults = [fault] * 10_000
     cluster.patience = 0.05
-    assert restore.main() == code
+    assert release_nodes.main() == code
     assert "job-1" in (tmp_path / "last-word").read_text()
     server.faults, cluster.patience = [], 60.0
-    assert restore.main() == 0
+    assert release_nodes.main() == 0
     assert f"{LEASES}/node-gpu-1" not in server.objects

@@ -11,7 +11,7 @@ STEPS = [
     "workflow_templates.addon.node",
     "workflow_templates.addon.evaluate",
     "workflow_templates.dumplog.dump",
-    "workflow_templates.restore",
+    "workflow_templates.release_nodes",
     *(f"workflow_templates.preflight.{step}" for step in ("lease", "runner", "clean_up", "report", "picture")),
     *(f"workflow_templates.reboot.{stage}" for stage in ("lock_node", "cordon_node", "evict", "note_boot_id")),
     *(f"workflow_templates.reboot.{stage}" for stage in ("reboot", "wait", "restore_cordon", "release", "clean_up")),

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import WORKFLOWS, ApiServer
-from workflow_templates.addon import evaluate, ratio
-from workflow_templates.cluster import Cluster, ClusterError
+from workflow_templates.addon import evaluate, failure_limit
+from workflow_templates.kubernetes_api import Cluster, ClusterError
 from workflow_templates.preflight import report
 
 OFFLOADED: dict[str, Any] = {
@@ -22,7 +22,7 @@ def test_nodes_are_not_counted_as_failed(server: ApiServer, cluster: Cluster) ->
     with pytest.raises(ClusterError, match="nodeStatusOffLoad"):
         evaluate.evaluate(cluster, "job-1", 2)
     with pytest.raises(ClusterError, match="nodeStatusOffLoad"):
-        ratio.failed_before(cluster, "job-1")
+        failure_limit.failed_before(cluster, "job-1")
 
 
 def test_preflight_ends(server: ApiServer, cluster: Cluster) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import ApiServer
-from workflow_templates.cluster import Cluster
-from workflow_templates.reboot import evict, stage, volumes
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.reboot import attached_volumes, evict, stage
 from workflow_templates.reboot.evict import Eviction
 
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
@@ -69,10 +69,10 @@ def test_a_volume_of_a_pod_that_stays_is_not(server: ApiServer, cluster: Cluster
     volume(server, "pv-2", "agent-tmp")
     volume(server, "pv-3", "")
     volume(server, "pv-4", "data-1", on="gpu-2")
-    assert volumes.attached(cluster, "gpu-1") == []
+    assert attached_volumes.attached(cluster, "gpu-1") == []
 
 
 def test_nor_is_any_on_a_node_that_is_not_ready(server: ApiServer, cluster: Cluster) -> None:
     node(server, ready="Unknown")
     volume(server, "pv-1", "data-0")
-    assert volumes.attached(cluster, "gpu-1") == []
+    assert attached_volumes.attached(cluster, "gpu-1") == []

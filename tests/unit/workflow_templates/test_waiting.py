@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
-from workflow_templates import locks, waiting
-from workflow_templates.cluster import Cluster
-from workflow_templates.preflight import lease
+from workflow_templates import lock_queue, locks
+from workflow_templates.kubernetes_api import Cluster
+from workflow_templates.preflight import lock_all_nodes
 
 NOW = datetime.now(UTC)
 
@@ -43,12 +43,12 @@ def test_one_busy_node_and_none_is_locked(server: ApiServer, cluster: Cluster) -
     job(server, "fleet", "a", "b", "c")
     locks.take(cluster, "b", "addon")
     with pytest.raises(locks.HeldError, match="node b is locked by job addon"):
-        lease.take_all(cluster, "fleet")
+        lock_all_nodes.take_all(cluster, "fleet")
     assert locked(server) == {"b": "addon"}
     locks.take(cluster, "a", "addon")
     locks.release(cluster, "a", "addon")
     locks.release(cluster, "b", "addon")
-    assert lease.take_all(cluster, "fleet") == "3 nodes are locked by job fleet"
+    assert lock_all_nodes.take_all(cluster, "fleet") == "3 nodes are locked by job fleet"
     assert locked(server) == {"a": "fleet", "b": "fleet", "c": "fleet"}
     assert not [path for path in server.objects if "waiting-" in path], "it waits no more"
 
@@ -59,7 +59,7 @@ def test_after_its_patience_a_job_that_came_later_leaves_it_the_nodes(server: Ap
     job(server, "later", "a", minutes_ago=20)
     locks.take(cluster, "b", "addon")
     with pytest.raises(locks.HeldError):
-        lease.take_all(cluster, "fleet")
+        lock_all_nodes.take_all(cluster, "fleet")
     waits(server, "fleet", minutes=9)
     locks.take(cluster, "a", "later")
     locks.release(cluster, "a", "later")
@@ -69,7 +69,7 @@ def test_after_its_patience_a_job_that_came_later_leaves_it_the_nodes(server: Ap
     locks.take(cluster, "a", "addon")  # it was there before the job that waits
     locks.release(cluster, "a", "addon")
     locks.release(cluster, "b", "addon")
-    lease.take_all(cluster, "fleet")
+    lock_all_nodes.take_all(cluster, "fleet")
     assert locked(server) == {"a": "fleet", "b": "fleet"}
 
 
@@ -80,12 +80,12 @@ def test_of_two_that_wait_the_longer_goes_first(server: ApiServer, cluster: Clus
     locks.take(cluster, "b", "addon")
     for name, minutes in (("second", 20), ("first", 30)):
         with pytest.raises(locks.HeldError):
-            lease.take_all(cluster, name)
+            lock_all_nodes.take_all(cluster, name)
         waits(server, name, minutes=minutes)
     locks.release(cluster, "b", "addon")
     with pytest.raises(locks.HeldError, match="left to job first"):
-        lease.take_all(cluster, "second")
-    lease.take_all(cluster, "first")
+        lock_all_nodes.take_all(cluster, "second")
+    lock_all_nodes.take_all(cluster, "first")
 
 
 def test_a_job_that_is_over_or_gone_waits_for_nothing(server: ApiServer, cluster: Cluster) -> None:
@@ -93,7 +93,7 @@ def test_a_job_that_is_over_or_gone_waits_for_nothing(server: ApiServer, cluster
     job(server, "fleet", "a", "b")
     locks.take(cluster, "b", "addon")
     with pytest.raises(locks.HeldError):
-        lease.take_all(cluster, "fleet")
+        lock_all_nodes.take_all(cluster, "fleet")
     waits(server, "fleet", minutes=60)
     server.objects.pop(f"{WORKFLOWS}/fleet")
     locks.take(cluster, "a", "addon")
@@ -103,7 +103,7 @@ def test_a_job_that_is_over_or_gone_waits_for_nothing(server: ApiServer, cluster
 def test_what_says_that_it_waits_goes_with_its_workflow(server: ApiServer, cluster: Cluster) -> None:
     job(server, "fleet", "a")
     found = server.objects[f"{WORKFLOWS}/fleet"]
-    waiting.note(cluster, found, ["a"])
-    waiting.note(cluster, found, ["a"])
+    lock_queue.note(cluster, found, ["a"])
+    lock_queue.note(cluster, found, ["a"])
     (owner,) = server.objects[f"{LEASES}/waiting-fleet"]["metadata"]["ownerReferences"]
     assert owner["uid"] == found["metadata"]["uid"]

@@ -1,0 +1,59 @@
+"""What the routes work with; main puts it together once."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.body_memory import Room
+from service.api.caller_limit import Turns
+from service.api.readiness import Readiness
+from service.domain.cluster_objects import Caller
+from service.domain.job import Job
+from service.jobs.ports import Cluster, Records, Reviews
+from service.jobs.submit import Submission
+from service.jobs.workspace_namespaces import Homes
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    records: Records
+    cluster: Cluster
+    reviews: Reviews
+    submission: Submission
+    homes: Homes
+    argo_ui_url: str
+    jobs_namespace: str
+    turns: Turns
+    readiness: Readiness
+    max_body_bytes: int
+    room: Room
+    #: Seconds that a client has to send the body of a request.
+    body_seconds: float = 30.0
+    #: Held while a large body is looked through.
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    async def may(self, who: Caller, verb: str, job: Job) -> bool:
+        """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""
+        namespace = await self.namespace(job.workspace_id) if self.is_here(job) else None
+        return await self.reviews.may(who, verb, job.type, namespace)
+
+    def is_here(self, job: Job) -> bool:
+        """Whether it is a job of this cluster: another's users and workspaces may bear the names of ours."""
+        return job.cluster_id == self.submission.cluster_id
+
+    def is_own(self, who: Caller, job: Job) -> bool:
+        return job.user_id == who.user_id and self.is_here(job)
+
+    async def namespace(self, workspace_id: str) -> str | None:
+        """The namespace in which rights are asked; None: cluster-wide, as for a workspace that is gone."""
+        return await self.homes.of(workspace_id) if workspace_id else None
+
+
+def wiring(request: Request) -> Wiring:
+    found: Wiring = request.app.state.wiring
+    return found
+
+
+Services = Annotated[Wiring, Depends(wiring)]

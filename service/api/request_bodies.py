@@ -1,0 +1,214 @@
+"""The body of POST /api/v1/opsjobs, one model per job type (opsjob-api.md; contract: Requests).
+
+A message of a validator does not name the value: service/api/parse_order.py adds what was sent, where it may be shown.
+"""
+
+import posixpath
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from service.domain import label_selector
+from service.domain.job import JobType
+from service.domain.quantities import quantity_fault
+from service.domain.secret_values import MASK
+from service.domain.selection import SELECTOR
+
+SCOPES = ("node", "workload", "workspace", "cluster", SELECTOR)
+#: The API spells durations in whole seconds; more than 68 years is a mistake, and Argo's int64 is far away.
+INT32 = 2**31 - 1
+#: Environment of a check: how many variables, and the most of one: Linux starts no process with more than 128 KiB in a
+#: variable, its name included.
+MAX_VARIABLES = 1_000
+MAX_VARIABLE_NAME = 253
+MAX_VARIABLE_BYTES = 128 * 1024 - 256
+
+#: Shells drop other names: the check would never see the variable (contract: preflight needs).
+_ENV_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
+
+
+class MaskedValueError(ValueError):
+    """The value of a variable is what GET shows in a secret's place."""
+
+
+def _holds_a_letter_or_digit(name: str) -> str:
+    if not any(character.isalnum() for character in name):
+        raise ValueError("must hold at least one letter or digit")
+    return name
+
+
+def _is_normal_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must be absolute")
+    # POSIX gives a path with two leading slashes a meaning of its own, so normpath keeps them.
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    if path != normal:
+        raise ValueError(f"must be normalized, like {normal!r}")
+    return path
+
+
+def _is_env_name(name: str) -> str:
+    if not _ENV_NAME.fullmatch(name):
+        raise ValueError(
+            "is no name for an environment variable: letters, digits and _, no digit first, "
+            f"{MAX_VARIABLE_NAME} characters at most (shells drop others)"
+        )
+    return name
+
+
+def _is_env_value(value: str) -> str:
+    if value == MASK:
+        raise MaskedValueError(f"{MASK} is what GET shows in a secret's place: send the value, or leave it out")
+    if len(value.encode()) > MAX_VARIABLE_BYTES:
+        raise ValueError(f"is longer than {MAX_VARIABLE_BYTES} bytes: Linux starts no process with more in a variable")
+    return value
+
+
+def _is_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic turns a ValueError into a fault
+    return value
+
+
+def _is_quantity(value: str) -> str:
+    if fault := quantity_fault(value):
+        raise ValueError(fault)
+    return value
+
+
+Text = Annotated[StrictStr, Field(min_length=1, max_length=253)]
+Seconds = Annotated[StrictInt, Field(ge=-INT32, le=INT32)]
+Quantity = Annotated[StrictStr, AfterValidator(_is_quantity)]
+Ratio = Annotated[
+    Decimal,
+    Field(gt=0, le=1, max_digits=30),
+    BeforeValidator(_is_number),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
+EnvName = Annotated[
+    str,
+    AfterValidator(_is_env_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ENV_NAME.pattern}$"}),
+]
+EnvValue = Annotated[StrictStr, AfterValidator(_is_env_value)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Input(Strict):
+    name: Literal["node", "addon.template", "workload", "workspace", "cluster", "node.template", "node.selector"]
+    value: Text
+
+    @field_validator("value")
+    @classmethod
+    def _is_a_selector(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("name") == SELECTOR:
+            label_selector.parse(value)
+        return value
+
+
+def _names_a_scope(inputs: list[Input]) -> list[Input]:
+    if not any(item.name in SCOPES for item in inputs):
+        raise ValueError(f"at least one of {', '.join(SCOPES)} must say which nodes are meant")
+    return inputs
+
+
+def _names_a_workload(inputs: list[Input]) -> list[Input]:
+    if not any(item.name == "workload" for item in inputs):
+        raise ValueError("must name a workload")
+    return inputs
+
+
+def _names_a_template(inputs: list[Input]) -> list[Input]:
+    if not any(item.name in ("addon.template", "node.template") for item in inputs):
+        raise ValueError("must name what to run: an addon.template or a node.template")
+    return inputs
+
+
+Inputs = Annotated[list[Input], Field(min_length=1, max_length=10_000)]
+Scoped = Annotated[Inputs, AfterValidator(_names_a_scope)]
+OfWorkload = Annotated[Inputs, AfterValidator(_names_a_workload)]
+
+
+class JobRequest(Strict):
+    """The fields of every job type."""
+
+    name: Annotated[Text, AfterValidator(_holds_a_letter_or_digit)]
+    type: JobType
+    inputs: Scoped
+    timeout_second: Seconds | None = Field(None, alias="timeoutSecond")
+    ttl_seconds_after_finished: Seconds | None = Field(None, alias="ttlSecondsAfterFinished")
+    excluded_nodes: list[Text] | None = Field(None, alias="excludedNodes", max_length=10_000)
+    is_tolerate_all: StrictBool | None = Field(None, alias="isTolerateAll")
+
+
+class AddonRequest(JobRequest):
+    inputs: Annotated[Scoped, AfterValidator(_names_a_template)]
+    batch_count: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="batchCount")
+    available_ratio: Ratio | None = Field(None, alias="availableRatio")
+    security_upgrade: StrictBool | None = Field(None, alias="securityUpgrade")
+
+
+class Resource(Strict):
+    """What a check asks for; 0 of what service/api/spellings.py knows as absent never comes here."""
+
+    cpu: Quantity | None = None
+    gpu: Quantity | None = None
+    memory: Quantity | None = None
+    ephemeral_storage: Quantity | None = Field(None, alias="ephemeralStorage")
+    shared_memory: Quantity | None = Field(None, alias="sharedMemory")
+    replica: Annotated[StrictInt, Field(ge=0, le=INT32)] | None = None
+
+
+class PreflightRequest(JobRequest):
+    image: Annotated[StrictStr, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
+    entry_point: StrictStr = Field(alias="entryPoint")
+    resource: Resource | None = None
+    env: Annotated[dict[EnvName, EnvValue], Field(max_length=MAX_VARIABLES)] | None = None
+    hostpath: list[Annotated[Text, AfterValidator(_is_normal_path)]] | None = Field(None, max_length=100)
+
+
+class DumplogRequest(JobRequest):
+    inputs: OfWorkload
+
+
+class RebootRequest(JobRequest):
+    pass
+
+
+class ExportimageRequest(JobRequest):
+    inputs: OfWorkload
+
+
+MODELS: dict[JobType, type[JobRequest]] = {
+    JobType.ADDON: AddonRequest,
+    JobType.PREFLIGHT: PreflightRequest,
+    JobType.DUMPLOG: DumplogRequest,
+    JobType.REBOOT: RebootRequest,
+    JobType.EXPORTIMAGE: ExportimageRequest,
+}
+
+
+def fields(model: type[JobRequest]) -> frozenset[str]:
+    """The names of a model's fields, as they are spelled in a body."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
+
+
+#: Every field that some job type has.
+ALL_FIELDS = frozenset().union(*map(fields, MODELS.values()))

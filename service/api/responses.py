@@ -1,0 +1,119 @@
+"""The bodies of responses, as /openapi.json describes them; service/domain/job_representation.py fills them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from service.domain.job import JobType, NodePhase, Phase
+from service.domain.request_faults import MAX_FAULTS, FaultCode
+
+#: RFC 3339 in UTC, or empty.
+Time = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?$")]
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class Created(Exact):
+    job_id: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+
+
+class Item(Exact):
+    job_id: str
+    job_name: str
+    cluster_id: str
+    workspace_id: str
+    user_id: str
+    user_name: str
+    type: JobType
+    phase: Phase
+    creation_time: Time
+    start_time: Time
+    end_time: Time
+    deletion_time: Time
+    timeout_second: int
+
+
+class Listed(Exact):
+    total_count: Annotated[int, Field(ge=0)]
+    items: list[Item]
+
+
+class Condition(Exact):
+    type: Phase
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+    last_transition_time: Time
+
+
+class NameAndValue(Exact):
+    name: str
+    value: str
+
+
+class PlannedNode(Exact):
+    name: str
+    phase: NodePhase
+    message: str
+    start: Time
+    end: Time
+
+
+class ExcludedNode(Exact):
+    name: str
+    reason: str
+
+
+class Plan(Exact):
+    nodes: list[PlannedNode]
+    excluded: list[ExcludedNode]
+
+
+class Planned(Exact):
+    plan: Plan
+    plan_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="for ?expectedPlan of the real request")]
+
+
+class Detail(Item):
+    conditions: Annotated[list[Condition], Field(min_length=1)]
+    inputs: list[NameAndValue]
+    outputs: list[NameAndValue]
+    env: dict[str, str]
+    is_tolerate_all: bool
+    excluded_nodes: list[str]
+    ttl_seconds_after_finished: int
+    plan: Plan
+    progress: Annotated[str, Field(pattern=r"^\d+/\d+$")]
+    links: dict[str, str] = Field({}, description="absent once the Workflow is gone")
+    # addon
+    batch_count: int = Field(1, description="addon")
+    available_ratio: float = Field(1.0, description="addon")
+    security_upgrade: bool = Field(default=False, description="addon")
+    # preflight
+    resource: dict[str, Any] = Field({}, description="preflight")
+    image: str = Field("", description="preflight")
+    entry_point: str = Field("", description="preflight")
+    hostpath: list[str] = Field([], description="preflight")
+
+
+class ProblemFault(Exact):
+    path: str
+    message: str
+    error_code: FaultCode
+
+
+class Problem(Exact):
+    """RFC 9457, with errorCode and errorMessage as extension members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error_code: Annotated[str, Field(pattern=r"^[A-Z_]+$")]
+    error_message: str
+    errors: list[ProblemFault] = Field(
+        [], max_length=MAX_FAULTS, description="Every fault of the request, each with its path and kind."
+    )

@@ -1,0 +1,111 @@
+"""A job as the API answers it: the document's fields in its order, then the contract's further ones."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from service.domain.job import Condition, Job, JobType, Named, Plan, PlannedNode, rfc3339
+from service.domain.secret_values import masked
+
+
+def item(job: Job) -> dict[str, Any]:
+    """A job as an item of a list."""
+    return {
+        "jobId": job.job_id,
+        "jobName": job.job_name,
+        "clusterId": job.cluster_id,
+        "workspaceId": job.workspace_id,
+        "userId": job.user_id,
+        "userName": job.user_name,
+        "type": job.type.value,
+        "phase": job.phase.value,
+        "creationTime": rfc3339(job.created),
+        "startTime": rfc3339(job.started),
+        "endTime": rfc3339(job.ended),
+        "deletionTime": rfc3339(job.deletion_time),
+        "timeoutSecond": job.timeout_second,
+    }
+
+
+def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
+    """A job as GET answers it. `argo_ui_url` is where people reach Argo's UI; empty: there is none."""
+    return {
+        **item(job),
+        "conditions": [_condition(condition) for condition in job.conditions],
+        "inputs": [_named(value) for value in job.inputs],
+        "outputs": [_named(value) for value in job.outputs],
+        "env": masked(job.options.get("env") or {}),
+        **_of_type(job),
+        "isTolerateAll": bool(job.options.get("isTolerateAll")),
+        "excludedNodes": list(job.options.get("excludedNodes") or ()),
+        "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,
+        "plan": plan_answer(job.plan),
+        "progress": progress(job.plan),
+        # A page about a Workflow that is gone would only say so.
+        **({} if job.workflow_gone else {"links": _links(job, argo_ui_url, jobs_namespace)}),
+    }
+
+
+def plan_answer(plan: Plan) -> dict[str, Any]:
+    """A plan, as GET and a dry run answer it."""
+    return {
+        "nodes": [_planned(node) for node in plan.nodes],
+        "excluded": [{"name": node.name, "reason": node.reason} for node in plan.excluded],
+    }
+
+
+def progress(plan: Plan) -> str:
+    """How many of the planned nodes are through, like "3/12"."""
+    return f"{sum(node.phase.final for node in plan.nodes)}/{len(plan.nodes)}"
+
+
+def _of_type(job: Job) -> dict[str, Any]:
+    """The fields that only one type of job has, with the defaults they ran with."""
+    options = job.options
+    match job.type:
+        case JobType.ADDON:
+            return {
+                "batchCount": options.get("batchCount", 1),
+                "availableRatio": float(Decimal(str(options.get("availableRatio", "1")))),
+                "securityUpgrade": bool(options.get("securityUpgrade")),
+            }
+        case JobType.PREFLIGHT:
+            return {
+                "resource": dict(options.get("resource") or {}),
+                "image": options.get("image", ""),
+                "entryPoint": options.get("entryPoint", ""),
+                "hostpath": list(options.get("hostpath") or ()),
+            }
+        case _:
+            return {}
+
+
+def _condition(condition: Condition) -> dict[str, str]:
+    return {
+        "type": condition.type.value,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastTransitionTime": rfc3339(condition.at),
+    }
+
+
+def _named(value: Named) -> dict[str, str]:
+    return {"name": value.name, "value": value.value}
+
+
+def _planned(node: PlannedNode) -> dict[str, str]:
+    return {
+        "name": node.name,
+        "phase": node.phase.value,
+        "message": node.message,
+        "start": rfc3339(node.start),
+        "end": rfc3339(node.end),
+    }
+
+
+def _links(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, str]:
+    if not argo_ui_url or not job.workflow_uid:
+        return {}
+    address = f"{argo_ui_url.rstrip('/')}/workflows/{quote(jobs_namespace)}/{quote(job.job_id)}"
+    return {"argo": f"{address}?uid={quote(job.workflow_uid)}"}

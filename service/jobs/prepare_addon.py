@@ -1,0 +1,63 @@
+"""addon: which addon templates an order runs, snapshotted as they are now (contract: addon)."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from service.domain import addon
+from service.domain.cluster_objects import AddonTemplate
+from service.domain.request_faults import Fault, FaultCode, shown
+from service.domain.selection import Selection
+from service.jobs.order import Order
+from service.jobs.ports import Cluster
+from service.jobs.preparation import MAX_FILES_BYTES, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addons:
+    """Fills service.jobs.preparation.Kind for addon jobs."""
+
+    cluster: Cluster
+    #: Pods in these do not keep a node busy (docs/decisions/0008).
+    system_namespaces: Sequence[str]
+
+    async def prepare(self, order: Order, selection: Selection) -> Work:
+        faults: list[Fault] = []
+        snapshot = addon.snapshot(await _templates(order, self.cluster, faults))
+        if len(snapshot.encode()) > MAX_FILES_BYTES:
+            message = f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"
+            faults.append(Fault("inputs", message, FaultCode.LIMIT_EXCEEDED))
+        parameters = addon.parameters(selection.plan, order.options)
+        return Work(
+            parameters=parameters | {"system-namespaces": ",".join(self.system_namespaces)},
+            files={addon.SNAPSHOT: snapshot},
+            faults=tuple(faults),
+        )
+
+
+async def _templates(order: Order, cluster: Cluster, faults: list[Fault]) -> list[AddonTemplate]:
+    """The addons in the order they run: addon.template inputs first, then those of node.template; each of them once."""
+    found: dict[str, AddonTemplate] = {}
+    async for path, name, origin in _names(order, cluster, faults):
+        if name in found:
+            continue
+        template = await cluster.addon_template(name)
+        if template:
+            found[name] = template
+        else:
+            faults.append(Fault(path, f"there is no addon template {shown(name)}{origin}", FaultCode.UNKNOWN_TEMPLATE))
+    return list(found.values())
+
+
+async def _names(order: Order, cluster: Cluster, faults: list[Fault]) -> AsyncIterator[tuple[str, str, str]]:
+    """Each addon template's path in the body, its name, and where that name comes from."""
+    numbered = [(f"inputs[{index}].value", item) for index, item in enumerate(order.inputs)]
+    for path, item in numbered:
+        if item.name == "addon.template":
+            yield path, item.value, ""
+    for path, item in numbered:
+        if item.name == "node.template":
+            listed = await cluster.node_template(item.value)
+            if listed is None:
+                faults.append(Fault(path, f"there is no node template {shown(item.value)}", FaultCode.UNKNOWN_TEMPLATE))
+            for name in listed or ():
+                yield path, name, f", which node template {item.value!r} lists"

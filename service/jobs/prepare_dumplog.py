@@ -1,0 +1,83 @@
+"""dumplog: which pods an order means, as they are now; what they wrote is for the job's step to collect."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.domain.cluster_objects import Workload
+from service.domain.request_faults import Fault
+from service.domain.selection import Selection
+from service.jobs.order import Order
+from service.jobs.preparation import MAX_FILES_BYTES, Work
+from service.jobs.prepare_node_logs import NodeLogs
+
+#: The file that the step reads (workflow_templates/dumplog/archive_request.py).
+ASKED = "dumplog.json"
+
+
+#: The output that lets whoever has it read the archive.
+LINK = "endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Whose logs the archive of a job may hold."""
+
+    namespaces: frozenset[str]
+    nodes: frozenset[str]
+
+    @classmethod
+    def of(cls, work: Mapping[str, Any]) -> "Archived | None":
+        """As it was written down for the job's step; None: that is not known."""
+        text = work.get("files", {}).get(ASKED)
+        if text is None:
+            return None
+        asked = json.loads(text)
+        return cls(
+            namespaces=frozenset(workload["namespace"] for workload in asked["workloads"]),
+            nodes=frozenset(asked.get("nodeLogs", {}).get("nodes", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dumplogs:
+    """Fills service.jobs.preparation.Kind for dumplog jobs."""
+
+    #: By which labels pods were looked for beside their owners, to say so where there are none.
+    workload_labels: Sequence[str]
+    #: Space on its node that a job may use for compressed logs on their way to the store.
+    scratch_mebibytes: int
+    #: How the logs of nodes are read; None: they are not collected here.
+    node_logs: NodeLogs | None = None
+
+    async def prepare(self, order: Order, selection: Selection) -> Work:
+        content = {
+            "workloads": [
+                {"name": workload.name, "namespace": workload.namespace, "pods": workload.pods}
+                for workload in selection.workloads
+            ],
+            "nodes": order.values("node"),
+            "excludedNodes": order.options.get("excludedNodes", ()),
+            "lookedFor": self._looked_for(selection.workloads),
+        }
+        parameters = {"scratch-mebibytes": str(self.scratch_mebibytes)}
+        parallelism = 0
+        if self.node_logs and not selection.faults:
+            nodes = await self.node_logs.planned(order, selection.workloads)
+            content["nodeLogs"] = {"nodes": nodes.names, "leftOut": nodes.left_out}
+            parameters |= self.node_logs.parameters(nodes)
+            parallelism = self.node_logs.at_once
+        asked = json.dumps(content)
+        too_long = Fault("inputs", f"the names of all pods together are over {MAX_FILES_BYTES} bytes: ask for fewer")
+        return Work(
+            parameters=parameters,
+            files={ASKED: asked},
+            parallelism=parallelism,
+            faults=(too_long,) if len(asked) > MAX_FILES_BYTES else (),
+        )
+
+    def _looked_for(self, workloads: Sequence[Workload]) -> str:
+        names = " or ".join(f"{workload.name!r} in namespace {workload.namespace!r}" for workload in workloads)
+        labels = f", and none was labelled with it under {', '.join(self.workload_labels)}" * bool(self.workload_labels)
+        return f"no pod was workload {names} or had it among its owners{labels} when the job was submitted"

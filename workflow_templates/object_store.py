@@ -1,0 +1,316 @@
+"""The S3-compatible object store as steps need it: put, stream in parts, link. Requests outlast a short outage."""
+
+import html
+import os
+import re
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import httpx
+
+from workflow_templates import step_output
+from workflow_templates.sigv4 import Signer, encoded_path, host_of
+
+#: Where the chart mounts the Secret and the authority of the store.
+SECRET = Path("/etc/opsjobs-store/secret")
+AUTHORITY = Path("/etc/opsjobs-store/authority/ca.crt")
+
+#: As long as S3 lets a link live.
+_WEEK_SECONDS = 604_800
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+#: What S3 says of a request that was cut or slow on its way, or came in a bad moment, whatever the status.
+_PASSING_CODES = frozenset({"RequestTimeout", "IncompleteBody", "OperationAborted", "SlowDown", "InternalError"})
+#: S3 takes 10,000 parts: with these an object may have 160 GB. Two of them are in memory at a time.
+_PART_BYTES = 16 << 20
+_PIECE_BYTES = 1 << 16
+#: Of the 30 s that a stopped pod has.
+_ABORT_SECONDS = 10.0
+
+
+class StoreError(Exception):
+    """The object store did not do what was asked; the message is for a person and says what to look at."""
+
+
+class StoreAwayError(StoreError):
+    """It did not answer well for as long as we had patience, and may do so later."""
+
+
+class _GoneError(StoreError):
+    """The store does not know this upload (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where objects go, as the chart's value objectStore says it; the environment is OPSJOBS_STORE_*."""
+
+    endpoint: str
+    bucket: str
+    prefix: str = ""
+    #: Where people reach the store, when that is not where steps do.
+    public_endpoint: str = ""
+    path_style: bool = True
+    presign_seconds: int = _WEEK_SECONDS
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Place":
+        value = {name.removeprefix("OPSJOBS_STORE_"): text for name, text in environment.items()}
+        return cls(
+            endpoint=value["ENDPOINT"],
+            bucket=value["BUCKET"],
+            prefix=value.get("PREFIX", ""),
+            public_endpoint=value.get("PUBLIC_ENDPOINT", ""),
+            path_style=value.get("PATH_STYLE", "true") == "true",
+            presign_seconds=int(value.get("PRESIGN_SECONDS") or _WEEK_SECONDS),
+        )
+
+    def name(self, key: str) -> str:
+        """The object's full key."""
+        return f"{self.prefix}{key}"
+
+    def url(self, key: str, endpoint: str = "") -> str:
+        base = urlsplit(endpoint or self.endpoint)
+        host = host_of(base.geturl())
+        host = host if self.path_style else f"{self.bucket}.{host}"
+        bucket = f"/{self.bucket}" if self.path_style else ""
+        path = f"{base.path.rstrip('/')}{bucket}/{encoded_path(self.name(key))}"
+        return urlunsplit((base.scheme, host, path, "", ""))
+
+
+class Store:
+    """A client for one step. Every request is repeated while the store is away, for at most `patience` seconds."""
+
+    def __init__(self, http: httpx.Client, place: Place, signer: Signer, *, patience: float = 120.0) -> None:
+        self.place = place
+        self.patience = patience
+        self.part_bytes = _PART_BYTES
+        #: What of the last upload is in the bucket, in a sentence; empty: nothing.
+        self.left = ""
+        self._http = http
+        self._signer = signer
+
+    @classmethod
+    def in_pod(cls, environment: Mapping[str, str] = os.environ, secret: Path = SECRET) -> "Store":
+        """The store that the installation names. Raises StoreError where that is not whole."""
+        try:
+            place = Place.of(environment)
+            access_key, secret_key = ((secret / name).read_text().strip() for name in ("accessKey", "secretKey"))
+        except (KeyError, OSError, ValueError) as lacking:
+            raise StoreError(
+                f"the object store is not configured ({lacking}): see the chart's value objectStore"
+            ) from lacking
+        signer = Signer(access_key, secret_key, environment.get("OPSJOBS_STORE_REGION") or "us-east-1")
+        http = httpx.Client(verify=_trusted(environment), timeout=httpx.Timeout(60, connect=10), trust_env=False)
+        return cls(http, place, signer, patience=float(environment.get("OPSJOBS_STORE_PATIENCE_SECONDS") or 120))
+
+    def address(self, key: str) -> str:
+        return f"s3://{self.place.bucket}/{self.place.name(key)}"
+
+    def presigned(self, key: str, seconds: int | None = None) -> str:
+        """A link that anybody can open until it expires; by default after as long as the chart says."""
+        url = self.place.url(key, self.place.public_endpoint)
+        return self._signer.presigned("GET", url, seconds or self.place.presign_seconds, datetime.now(UTC))
+
+    def put(self, key: str, content: bytes, content_type: str) -> None:
+        self.request("PUT", self.place.url(key), content, {"Content-Type": content_type})
+
+    @contextmanager
+    def upload(self, key: str, content_type: str) -> Iterator["Upload"]:
+        """A file to write an object of any size into. It appears when the block ends well, and only then, and whole."""
+        upload = Upload(self, key, content_type)
+        try:
+            yield upload
+            upload.complete()
+            self.left = f"the whole object is in the bucket: {self.address(key)}"
+        except BaseException:
+            upload.abort()
+            raise
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        given_up: threading.Event | None = None,
+    ) -> httpx.Response:
+        """One signed request to its answer; raises StoreError, also when it is not wanted any more (`given_up`)."""
+        end = time.monotonic() + self.patience
+        pause = 0.2
+        while True:
+            signed = self._signer.headers(method, url, headers or {}, content, datetime.now(UTC))
+            signed["Content-Length"] = str(len(content))
+            try:
+                answer = self._http.request(method, url, content=_in_pieces(content), headers=signed)
+            except httpx.TransportError as fault:
+                why = f"{type(fault).__name__}: {fault}".rstrip(": ")
+                if "CERTIFICATE_VERIFY_FAILED" in why:
+                    raise StoreError(
+                        f"the certificate of the object store at {self.place.endpoint} is signed by nobody that is "
+                        f"trusted here: name its authority in the chart's value objectStore.caConfigMap ({why})"
+                    ) from fault
+            else:
+                passes = answer.status_code in _PASSING or _said(answer, "Code") in _PASSING_CODES
+                # S3 may say 200 first and then find that it could not complete an upload.
+                if answer.is_success and "<Error>" not in answer.text[:500]:
+                    return answer
+                if not passes and not answer.is_success:
+                    raise self._refusal(answer)
+                why = f"{answer.status_code} {_said(answer, 'Code')} {_said(answer, 'Message')}".strip()
+            if time.monotonic() + pause > end or (given_up and given_up.is_set()):
+                raise StoreAwayError(
+                    f"the object store at {self.place.endpoint} did not take what it was sent "
+                    f"for {self.patience:.0f} s ({why}): see whether it is up and reached from the jobs' namespace"
+                )
+            step_output.log(f"the object store did not answer well ({why}), trying again")
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    def strange(self, what: str) -> StoreError:
+        """For an answer that no S3 gives."""
+        return StoreError(
+            f"what answers at {self.place.endpoint} is no S3: it answered {what}; see the chart's value "
+            f"objectStore.endpoint"
+        )
+
+    def _refusal(self, answer: httpx.Response) -> StoreError:
+        place, code = self.place, _said(answer, "Code")
+        said = f"{answer.status_code} {code}: {_said(answer, 'Message')}".strip(" :")
+        match code:
+            case "NoSuchUpload":
+                return _GoneError(f"the object store at {place.endpoint} lost the upload ({said})")
+            case "NoSuchBucket":
+                return StoreError(
+                    f"the object store at {place.endpoint} has no bucket {place.bucket!r}: make it, or correct the "
+                    f"chart's value objectStore.bucket"
+                )
+            case "RequestTimeTooSkewed":
+                return StoreError(
+                    f"the clocks of this node and of the object store at {place.endpoint} differ ({said})"
+                )
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return StoreError(
+                f"the object store at {place.endpoint} refuses our key for bucket {place.bucket!r} ({said}): see the "
+                f"Secret of the chart's value objectStore.existingSecret and what its key may do"
+            )
+        return StoreError(f"the object store at {place.endpoint} refused what it was asked ({said})")
+
+
+class Upload:
+    """A multipart upload, to be written to like a file. One part is sent while the next is filled."""
+
+    def __init__(self, store: Store, key: str, content_type: str) -> None:
+        self._store = store
+        self._url = store.place.url(key)
+        self._given_up = threading.Event()
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="upload")
+        self._sending: Future[str] | None = None
+        self._filling = bytearray()
+        self._tags: list[str] = []
+        self._may_be_complete = False
+        begun = store.request("POST", f"{self._url}?uploads=", headers={"Content-Type": content_type})
+        self._id = _said(begun, "UploadId")
+        if not self._id:
+            raise store.strange("an upload it was asked to begin without an UploadId")
+
+    def write(self, data: bytes) -> int:
+        """Raises StoreError, also for what was written before."""
+        self._filling += data
+        while len(self._filling) >= self._store.part_bytes:
+            part = bytes(self._filling[: self._store.part_bytes])
+            del self._filling[: self._store.part_bytes]
+            self._send(part)
+        return len(data)
+
+    def complete(self) -> None:
+        if self._filling or not (self._tags or self._sending):
+            self._send(bytes(self._filling))
+        self._await_part()
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{html.escape(tag)}</ETag></Part>"
+            for number, tag in enumerate(self._tags, 1)
+        )
+        whole = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        self._may_be_complete = True
+        try:
+            self._call("POST", f"uploadId={quote(self._id, safe='')}", whole)
+        except _GoneError:
+            # Repeated after an answer that was lost on its way: then the object is there.
+            self._call("HEAD")
+        self._sender.shutdown()
+
+    def abort(self) -> None:
+        """Leave nothing of it in the store. What cannot be removed now is the bucket's own rule's to remove."""
+        self._given_up.set()
+        self._store.patience = min(self._store.patience, _ABORT_SECONDS)
+        try:
+            self._remove_parts()
+            if self._may_be_complete:
+                # Its answer was lost, or nobody waited for it: then there is an object that nobody will hear of.
+                self._call("DELETE")
+        except StoreError as fault:
+            what = "the whole object may be" if self._may_be_complete else "parts of an upload are"
+            self._store.left = f"{what} still in the bucket, for its own rules to remove: {fault}"
+            step_output.log(self._store.left)
+
+    def _remove_parts(self) -> None:
+        with suppress(_GoneError):
+            self._call("DELETE", f"uploadId={quote(self._id, safe='')}")
+            if self._sending:
+                wait([self._sending], _ABORT_SECONDS)
+            # That part may have come in after the upload was gone.
+            self._call("DELETE", f"uploadId={quote(self._id, safe='')}")
+
+    def _send(self, part: bytes) -> None:
+        self._await_part()
+        number = len(self._tags) + 1
+        self._sending = self._sender.submit(self._put_part, number, part)
+
+    def _await_part(self) -> None:
+        if self._sending:
+            self._tags.append(self._sending.result())
+            self._sending = None
+
+    def _put_part(self, number: int, part: bytes) -> str:
+        answer = self._call("PUT", f"partNumber={number}&uploadId={quote(self._id, safe='')}", part)
+        if "ETag" not in answer.headers:
+            raise self._store.strange("a part without an ETag")
+        return answer.headers["ETag"]
+
+    def _call(self, method: str, query: str = "", content: bytes = b"") -> httpx.Response:
+        url = f"{self._url}?{query}" if query else self._url
+        given_up = self._given_up if method == "PUT" else None
+        return self._store.request(method, url, content, given_up=given_up)
+
+
+def _in_pieces(content: bytes) -> Iterator[bytes]:
+    """Small ones, so that the request never holds the whole.
+
+    httpx ties requests and answers in cycles, which stay in memory until Python looks for cycles: with 16 MiB each.
+    """
+    view = memoryview(content)
+    for start in range(0, len(view), _PIECE_BYTES):
+        yield bytes(view[start : start + _PIECE_BYTES])
+
+
+def _trusted(environment: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if AUTHORITY.exists():
+        context.load_verify_locations(AUTHORITY)
+    if environment.get("OPSJOBS_STORE_INSECURE") == "true":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _said(answer: httpx.Response, tag: str) -> str:
+    """What an answer of S3 says under a tag; empty where it does not (a proxy's error, a HEAD)."""
+    found = re.search(rf"<{tag}>([^<]*)</{tag}>", answer.text)
+    return html.unescape(found[1]) if found else ""

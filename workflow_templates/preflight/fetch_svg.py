@@ -1,0 +1,30 @@
+"""Fetch the report's picture, for Argo to keep as an artifact of this step: so its UI shows it.
+
+A step of its own, so that a store that Argo cannot write to, where we can, costs nobody the report.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from workflow_templates import step_output
+from workflow_templates.object_store import Store, StoreError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        store = Store.in_pod()
+        picture = store.request("GET", store.place.url(f"preflight/{arguments.job}/matrix.svg")).content
+    except StoreError as fault:
+        step_output.last_word(f"there is no picture to show: {fault}")
+        return 1
+    arguments.output.write_bytes(picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Lock all planned nodes, or none yet: no other job works on them meanwhile."""
+
+import argparse
+import sys
+
+from workflow_templates import lock_queue, locks, own_workflow, step_output
+from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
+from workflow_templates.protocol import exit_codes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True)
+    job = parser.parse_args().job
+    try:
+        sentence = take_all(Cluster.in_pod(), job)
+    except (locks.HeldError, UnavailableError) as reason:
+        step_output.last_word(str(reason))
+        return exit_codes.WAITING
+    except ClusterError as fault:
+        step_output.last_word(str(fault))
+        return 1
+    step_output.last_word(sentence)
+    return 0
+
+
+def take_all(cluster: Cluster, job: str) -> str:
+    """Lock all planned nodes or none, in the order of their names, so that two jobs never wait for each other.
+
+    Raises:
+        HeldError: another job has one of them, or has waited for it longer. This one has none then, and has noted that
+            it waits.
+    """
+    found = own_workflow.read(cluster, job)
+    if found is None:
+        raise ClusterError(f"job {job} is gone")
+    nodes = sorted(own_workflow.planned(found))
+    try:
+        # Those that another job has come first: of a thousand nodes none is locked in vain.
+        for node in (*locks.of_others(cluster, nodes, job), *nodes):
+            locks.take(cluster, node, job)
+    except locks.HeldError:
+        for node in locks.held(cluster, job):
+            locks.release(cluster, node, job)
+        lock_queue.note(cluster, found, nodes)
+        raise
+    lock_queue.is_over(cluster, job)
+    return f"{len(nodes)} nodes are locked by job {job}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
