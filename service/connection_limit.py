@@ -27,26 +27,26 @@ _READ_BYTES = 16 * 1024
 
 
 @dataclass(eq=False, slots=True)
-class Doors:
+class OpenConnections:
     """Who is connected, and the protocol that speaks with them; None: their handshake is under way."""
 
     #: Connections at one time.
     most: int
-    inside: dict[asyncio.Transport, Any] = field(default_factory=dict)
+    transports: dict[asyncio.Transport, Any] = field(default_factory=dict)
     _told: float = -TOLD_SECONDS
 
     def enter(self, transport: asyncio.Transport, protocol: Any = None) -> bool:
         """Count one more. Where there are too many, the oldest that waits for nothing makes room; False: none does."""
-        if len(self.inside) >= self.most:
-            self.inside = {known: protocol for known, protocol in self.inside.items() if not known.is_closing()}
-        if len(self.inside) >= self.most:
-            oldest = next((known for known, protocol in self.inside.items() if not _is_busy(protocol)), None)
+        if len(self.transports) >= self.most:
+            self.transports = {known: protocol for known, protocol in self.transports.items() if not known.is_closing()}
+        if len(self.transports) >= self.most:
+            oldest = next((known for known, protocol in self.transports.items() if not _is_busy(protocol)), None)
             self._tell()
             if oldest is None:
                 return False
-            del self.inside[oldest]
+            del self.transports[oldest]
             oldest.abort()
-        self.inside[transport] = protocol
+        self.transports[transport] = protocol
         return True
 
     def _tell(self) -> None:
@@ -65,7 +65,7 @@ def _is_busy(protocol: Any) -> bool:
 class Front(asyncio.Protocol):
     """Speaks with a client until the handshake is over, then hands the connection to uvicorn's own protocol."""
 
-    doors: Doors
+    open_connections: OpenConnections
     certificate: Certificate
     handshake_seconds: float
     http: type[asyncio.Protocol]
@@ -78,7 +78,7 @@ class Front(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         accepted = cast("asyncio.Transport", transport)
-        if self.doors.enter(accepted):
+        if self.open_connections.enter(accepted):
             self._handshake = asyncio.get_running_loop().create_task(self._secure(accepted))
         else:
             accepted.abort()
@@ -99,8 +99,8 @@ class Front(asyncio.Protocol):
             transport.abort()
             return
         protocol = self.http(**self._given)
-        if transport in self.doors.inside:
-            self.doors.inside[transport] = protocol
+        if transport in self.open_connections.transports:
+            self.open_connections.transports[transport] = protocol
         secured.set_protocol(protocol)
         protocol.connection_made(secured)
         if self._early:
@@ -108,21 +108,29 @@ class Front(asyncio.Protocol):
 
 
 def secured(
-    http: type[asyncio.Protocol], doors: Doors, certificate: Certificate, handshake_seconds: float = HANDSHAKE_SECONDS
+    http: type[asyncio.Protocol],
+    open_connections: OpenConnections,
+    certificate: Certificate,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
 ) -> type[Front]:
     """The class of connections that speak `http` over TLS, as uvicorn's setting `http` takes it."""
     asyncio.sslproto.SSLProtocol.max_size = _READ_BYTES
-    given = {"doors": doors, "certificate": certificate, "handshake_seconds": handshake_seconds, "http": http}
+    given = {
+        "open_connections": open_connections,
+        "certificate": certificate,
+        "handshake_seconds": handshake_seconds,
+        "http": http,
+    }
     return type("SecuredFront", (Front,), given)
 
 
-def counted(http: type[H11Protocol], doors: Doors) -> type[H11Protocol]:
+def counted(http: type[H11Protocol], open_connections: OpenConnections) -> type[H11Protocol]:
     """The class of connections that speak `http` as it is."""
 
     class Counted(http):  # type: ignore[misc, valid-type]  # as each is that uvicorn is given
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
-            if not doors.enter(transport, self):
+            if not open_connections.enter(transport, self):
                 transport.abort()
 
     return Counted

@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class ConnectionTimeouts:
     """Seconds that a client has for each part of an exchange."""
 
     #: From the connection, or the first byte of a further request, until its headers are whole.
@@ -36,7 +36,7 @@ class GuardedConnection(H11Protocol):
     for too long is cut off.
     """
 
-    patience: Patience
+    timeouts: ConnectionTimeouts
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -61,7 +61,7 @@ class GuardedConnection(H11Protocol):
             self._wrote = now
         if doing and now - self._since > seconds:
             self._cut_off(doing[0])
-        elif now - self._wrote > self.patience.write:
+        elif now - self._wrote > self.timeouts.write:
             self._cut_off("read its answer")
         else:
             self._next_look = self.loop.call_later(LOOK_SECONDS, self._look)
@@ -69,9 +69,9 @@ class GuardedConnection(H11Protocol):
     def _now(self) -> tuple[tuple[str, object] | None, float]:
         """What is waited for, in which request of the connection, and how long it may take."""
         if self.conn.their_state is h11.IDLE:
-            return ("send its headers", self.cycle), self.patience.header
+            return ("send its headers", self.cycle), self.timeouts.header
         if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete:
-            return ("send the rest of a body", self.cycle), self.patience.body
+            return ("send the rest of a body", self.cycle), self.timeouts.body
         return None, 0.0
 
     def _cut_off(self, what: str) -> None:
@@ -80,7 +80,7 @@ class GuardedConnection(H11Protocol):
         self.transport.abort()
 
 
-def guarded(patience: Patience) -> type[GuardedConnection]:
+def guarded(timeouts: ConnectionTimeouts) -> type[GuardedConnection]:
     """The class of connections with these limits, as uvicorn's setting `http` takes it."""
-    attributes: dict[str, Any] = {"patience": patience}
+    attributes: dict[str, Any] = {"timeouts": timeouts}
     return type("Connection", (GuardedConnection,), attributes)

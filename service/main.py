@@ -11,12 +11,12 @@ from fastapi import FastAPI
 
 from service import log
 from service.api import app as http
-from service.api.body_memory import Room
-from service.api.caller_limit import Turns
-from service.api.dependencies import Wiring
+from service.api.body_memory import BodyMemory
+from service.api.caller_limit import CallerLimit
+from service.api.dependencies import Dependencies
 from service.api.readiness import Readiness
-from service.connection_limit import Doors, counted, secured
-from service.connection_timeouts import Patience, guarded
+from service.connection_limit import OpenConnections, counted, secured
+from service.connection_timeouts import ConnectionTimeouts, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
 from service.jobs.housekeeping import Housekeeping
@@ -30,7 +30,7 @@ from service.jobs.prepare_preflight import Preflights
 from service.jobs.prepare_reboot import Reboots
 from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Limits, Submission
-from service.jobs.workspace_namespaces import Homes
+from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from service.kube import KubeSettings, connect
 from service.records import check_url, open_records
 from service.settings import Settings
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_records(settings.database_url) as records, connect(kube_settings(settings)) as kube:
-            app.state.wiring = wiring(settings, records, kube, kube)
+            app.state.dependencies = dependencies(settings, records, kube, kube)
             background = asyncio.create_task(lead(settings, records, kube, kube))
             try:
                 yield
@@ -70,7 +70,7 @@ def kube_settings(settings: Settings) -> KubeSettings:
     )
 
 
-def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Reviews) -> Wiring:
+def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews: Reviews) -> Dependencies:
     submission = Submission(
         records=records,
         cluster=cluster,
@@ -89,18 +89,18 @@ def wiring(settings: Settings, records: Records, cluster: Cluster, reviews: Revi
         quota=Quota(per_caller=settings.max_jobs_per_caller, per_workspace=settings.max_jobs_per_workspace),
         unlabelled_nodes=settings.unlabelled_nodes,
     )
-    return Wiring(
+    return Dependencies(
         records=records,
         cluster=cluster,
         reviews=reviews,
         submission=submission,
-        homes=Homes(cluster, records, settings.cluster_id),
+        workspace_namespaces=WorkspaceNamespaces(cluster, records, settings.cluster_id),
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
-        turns=Turns(settings.max_requests_per_caller),
+        caller_limit=CallerLimit(settings.max_requests_per_caller),
         readiness=Readiness(records, cluster),
         max_body_bytes=settings.max_body_bytes,
-        room=Room(settings.max_bytes_in_flight, settings.body_seconds),
+        body_memory=BodyMemory(settings.max_bytes_in_flight, settings.body_seconds),
         body_seconds=settings.body_seconds,
     )
 
@@ -212,11 +212,13 @@ def main() -> None:
 
 def connections(settings: Settings) -> type[asyncio.Protocol]:
     """The class of uvicorn's connections; over TLS where the settings name a certificate."""
-    patience = Patience(header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds)
-    http, doors = guarded(patience), Doors(settings.max_connections)
+    timeouts = ConnectionTimeouts(
+        header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds
+    )
+    http, open_connections = guarded(timeouts), OpenConnections(settings.max_connections)
     if settings.tls_folder is None:
-        return counted(http, doors)
-    return secured(http, doors, Certificate(settings.tls_folder))
+        return counted(http, open_connections)
+    return secured(http, open_connections, Certificate(settings.tls_folder))
 
 
 if __name__ == "__main__":

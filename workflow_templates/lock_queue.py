@@ -1,8 +1,9 @@
 """Jobs that need several nodes at once: they lock all of them or none, and the longest waiting goes first.
 
 A job that would keep the free ones of its nodes while it waits for a busy one would hold up the fleet for as long; one
-that keeps none would never begin where others are quicker each time. So a job notes that it waits. For PATIENCE_SECONDS
-others may take its free nodes; from then on a job that began to wait later, or was created later, leaves them to it.
+that keeps none would never begin where others are quicker each time. So a job notes that it waits.
+For YIELD_AFTER_SECONDS others may take its free nodes; from then on a job that began to wait later, or was created
+later, leaves them to it.
 """
 
 import json
@@ -11,10 +12,10 @@ from datetime import datetime
 from workflow_templates.kubernetes_api import Cluster, ConflictError, Object
 from workflow_templates.protocol import labels, node_lock
 
-PATIENCE_SECONDS = 600.0
+YIELD_AFTER_SECONDS = 600.0
 
 
-def note(cluster: Cluster, job: Object, nodes: list[str]) -> None:
+def join(cluster: Cluster, job: Object, nodes: list[str]) -> None:
     """Note that a job waits for these nodes, since now or since it first did; it goes with the job's Workflow."""
     metadata = job["metadata"]
     lease = node_lock.new(_name(metadata["name"]), metadata["name"], cluster.now())
@@ -28,12 +29,12 @@ def note(cluster: Cluster, job: Object, nodes: list[str]) -> None:
         return
 
 
-def is_over(cluster: Cluster, job: str) -> None:
+def leave(cluster: Cluster, job: str) -> None:
     """The job has its nodes, or needs none any more."""
     cluster.remove(f"{_folder(cluster)}/{_name(job)}")
 
 
-def ahead(cluster: Cluster, node: str, job: str) -> str:
+def job_ahead(cluster: Cluster, node: str, job: str) -> str:
     """The job to which the node is left, because it has waited for it longer; empty: none."""
     waits = {
         node_lock.holder(one): one for one in cluster.list(_folder(cluster), labelSelector=f"{labels.WAITING}=true")
@@ -43,7 +44,7 @@ def ahead(cluster: Cluster, node: str, job: str) -> str:
         (_since(one), holder)
         for holder, one in waits.items()
         if node in json.loads(one["metadata"]["annotations"][labels.WAITS_FOR])
-        and (cluster.now() - _since(one)).total_seconds() >= PATIENCE_SECONDS
+        and (cluster.now() - _since(one)).total_seconds() >= YIELD_AFTER_SECONDS
     ]
     if not others:
         return ""

@@ -130,7 +130,7 @@ def _leave_to_others(cluster: Cluster, lease_name: str, job: str) -> None:
     if not lease_name.startswith(node_lock.PREFIX):
         return
     node = lease_name.removeprefix(node_lock.PREFIX)
-    if longer := lock_queue.ahead(cluster, node, job):
+    if longer := lock_queue.job_ahead(cluster, node, job):
         raise HeldError(f"node {node} is left to job {longer}, which has waited for it and others longer")
 
 

@@ -48,7 +48,7 @@ class _GoneError(StoreError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class StoreLocation:
     """Where objects go, as the chart's value objectStore says it; the environment is OPSJOBS_STORE_*."""
 
     endpoint: str
@@ -60,7 +60,7 @@ class Place:
     presign_seconds: int = _WEEK_SECONDS
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "Place":
+    def of(cls, environment: Mapping[str, str]) -> "StoreLocation":
         value = {name.removeprefix("OPSJOBS_STORE_"): text for name, text in environment.items()}
         return cls(
             endpoint=value["ENDPOINT"],
@@ -87,8 +87,8 @@ class Place:
 class Store:
     """A client for one step. Every request is repeated while the store is away, for at most `patience` seconds."""
 
-    def __init__(self, http: httpx.Client, place: Place, signer: Signer, *, patience: float = 120.0) -> None:
-        self.place = place
+    def __init__(self, http: httpx.Client, location: StoreLocation, signer: Signer, *, patience: float = 120.0) -> None:
+        self.location = location
         self.patience = patience
         self.part_bytes = _PART_BYTES
         #: What of the last upload is in the bucket, in a sentence; empty: nothing.
@@ -100,7 +100,7 @@ class Store:
     def in_pod(cls, environment: Mapping[str, str] = os.environ, secret: Path = SECRET) -> "Store":
         """The store that the installation names. Raises StoreError where that is not whole."""
         try:
-            place = Place.of(environment)
+            location = StoreLocation.of(environment)
             access_key, secret_key = ((secret / name).read_text().strip() for name in ("accessKey", "secretKey"))
         except (KeyError, OSError, ValueError) as lacking:
             raise StoreError(
@@ -108,18 +108,18 @@ class Store:
             ) from lacking
         signer = Signer(access_key, secret_key, environment.get("OPSJOBS_STORE_REGION") or "us-east-1")
         http = httpx.Client(verify=_trusted(environment), timeout=httpx.Timeout(60, connect=10), trust_env=False)
-        return cls(http, place, signer, patience=float(environment.get("OPSJOBS_STORE_PATIENCE_SECONDS") or 120))
+        return cls(http, location, signer, patience=float(environment.get("OPSJOBS_STORE_PATIENCE_SECONDS") or 120))
 
     def address(self, key: str) -> str:
-        return f"s3://{self.place.bucket}/{self.place.name(key)}"
+        return f"s3://{self.location.bucket}/{self.location.name(key)}"
 
     def presigned(self, key: str, seconds: int | None = None) -> str:
         """A link that anybody can open until it expires; by default after as long as the chart says."""
-        url = self.place.url(key, self.place.public_endpoint)
-        return self._signer.presigned("GET", url, seconds or self.place.presign_seconds, datetime.now(UTC))
+        url = self.location.url(key, self.location.public_endpoint)
+        return self._signer.presigned("GET", url, seconds or self.location.presign_seconds, datetime.now(UTC))
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
-        self.request("PUT", self.place.url(key), content, {"Content-Type": content_type})
+        self.request("PUT", self.location.url(key), content, {"Content-Type": content_type})
 
     @contextmanager
     def upload(self, key: str, content_type: str) -> Iterator["Upload"]:
@@ -153,7 +153,7 @@ class Store:
                 why = f"{type(fault).__name__}: {fault}".rstrip(": ")
                 if "CERTIFICATE_VERIFY_FAILED" in why:
                     raise StoreError(
-                        f"the certificate of the object store at {self.place.endpoint} is signed by nobody that is "
+                        f"the certificate of the object store at {self.location.endpoint} is signed by nobody that is "
                         f"trusted here: name its authority in the chart's value objectStore.caConfigMap ({why})"
                     ) from fault
             else:
@@ -166,7 +166,7 @@ class Store:
                 why = f"{answer.status_code} {_said(answer, 'Code')} {_said(answer, 'Message')}".strip()
             if time.monotonic() + pause > end or (given_up and given_up.is_set()):
                 raise StoreAwayError(
-                    f"the object store at {self.place.endpoint} did not take what it was sent "
+                    f"the object store at {self.location.endpoint} did not take what it was sent "
                     f"for {self.patience:.0f} s ({why}): see whether it is up and reached from the jobs' namespace"
                 )
             step_output.log(f"the object store did not answer well ({why}), trying again")
@@ -176,31 +176,31 @@ class Store:
     def strange(self, what: str) -> StoreError:
         """For an answer that no S3 gives."""
         return StoreError(
-            f"what answers at {self.place.endpoint} is no S3: it answered {what}; see the chart's value "
+            f"what answers at {self.location.endpoint} is no S3: it answered {what}; see the chart's value "
             f"objectStore.endpoint"
         )
 
     def _refusal(self, answer: httpx.Response) -> StoreError:
-        place, code = self.place, _said(answer, "Code")
+        location, code = self.location, _said(answer, "Code")
         said = f"{answer.status_code} {code}: {_said(answer, 'Message')}".strip(" :")
         match code:
             case "NoSuchUpload":
-                return _GoneError(f"the object store at {place.endpoint} lost the upload ({said})")
+                return _GoneError(f"the object store at {location.endpoint} lost the upload ({said})")
             case "NoSuchBucket":
                 return StoreError(
-                    f"the object store at {place.endpoint} has no bucket {place.bucket!r}: make it, or correct the "
-                    f"chart's value objectStore.bucket"
+                    f"the object store at {location.endpoint} has no bucket {location.bucket!r}: make it, or correct "
+                    f"the chart's value objectStore.bucket"
                 )
             case "RequestTimeTooSkewed":
                 return StoreError(
-                    f"the clocks of this node and of the object store at {place.endpoint} differ ({said})"
+                    f"the clocks of this node and of the object store at {location.endpoint} differ ({said})"
                 )
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             return StoreError(
-                f"the object store at {place.endpoint} refuses our key for bucket {place.bucket!r} ({said}): see the "
-                f"Secret of the chart's value objectStore.existingSecret and what its key may do"
+                f"the object store at {location.endpoint} refuses our key for bucket {location.bucket!r} ({said}): see "
+                f"the Secret of the chart's value objectStore.existingSecret and what its key may do"
             )
-        return StoreError(f"the object store at {place.endpoint} refused what it was asked ({said})")
+        return StoreError(f"the object store at {location.endpoint} refused what it was asked ({said})")
 
 
 class Upload:
@@ -208,7 +208,7 @@ class Upload:
 
     def __init__(self, store: Store, key: str, content_type: str) -> None:
         self._store = store
-        self._url = store.place.url(key)
+        self._url = store.location.url(key)
         self._given_up = threading.Event()
         self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="upload")
         self._sending: Future[str] | None = None

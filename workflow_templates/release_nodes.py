@@ -23,10 +23,10 @@ def main() -> int:
     try:
         restore(Cluster.in_pod(), job)
     except UnavailableError as fault:
-        step_output.last_word(f"the nodes of job {job} are given back later: {fault}")
+        step_output.write_termination_message(f"the nodes of job {job} are given back later: {fault}")
         return exit_codes.WAITING
     except ClusterError as fault:
-        step_output.last_word(f"not every node of job {job} could be given back: {fault}")
+        step_output.write_termination_message(f"not every node of job {job} could be given back: {fault}")
         return 1
     return 0
 
@@ -66,7 +66,7 @@ def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
 
 
 def _unfinished(cluster: Cluster, node: str, lock: Object) -> str:
-    work, told = node_lock.work(lock), node_lock.told(lock)
+    work, told = node_lock.work(lock), node_lock.reboot_note(lock)
     if not work and not told:
         return ""
     found = cluster.get(f"/api/v1/nodes/{node}")

@@ -17,20 +17,20 @@ class StoppedError(BaseException):
 
 
 @contextmanager
-def heard() -> Iterator[None]:
+def raising() -> Iterator[None]:
     """The first SIGTERM inside raises StoppedError; later ones, and those after it, must not break the clean-up."""
     signal.signal(signal.SIGTERM, _raise)
     try:
         yield
     finally:
-        ignored()
+        ignore()
 
 
-def ignored() -> None:
+def ignore() -> None:
     """From here on the step ends by itself, and soon."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module calls it so
-    ignored()
+    ignore()
     raise StoppedError

@@ -1,4 +1,4 @@
-"""How a step speaks: to the pod's log, and in one sentence to whoever asks why it ended."""
+"""What a step writes: lines to the pod's log, and a termination message that says in one sentence how it ended."""
 
 import os
 import sys
@@ -14,14 +14,14 @@ def log(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def last_word(sentence: str) -> None:
+def write_termination_message(sentence: str) -> None:
     """The termination message: Argo shows it at the step, GET at the node."""
     log(sentence)
-    leave(sentence)
+    write_interim_message(sentence)
 
 
-def leave(sentence: str) -> None:
-    """A termination message in advance: it stands where the step is killed before it has its last word."""
+def write_interim_message(sentence: str) -> None:
+    """A termination message in advance: it stays where the step is killed before it writes its last one."""
     target = Path(os.environ.get("OPSJOB_TERMINATION_LOG", _TERMINATION_LOG))
     target.write_bytes(cut(sentence, _SENTENCE_BYTES).encode())
 

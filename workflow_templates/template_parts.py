@@ -130,7 +130,7 @@ RESTRICTED: dict[str, Any] = {
 }
 
 
-def retried(cap_seconds: int, limit: int = 1_000_000) -> models.RetryStrategy:
+def retry_strategy(cap_seconds: int, limit: int = 1_000_000) -> models.RetryStrategy:
     """For a step that can be repeated at any time.
 
     Exit code 1: it failed and said why; 2: it was called wrongly. All else (a lost pod, a node that went down, a wait)

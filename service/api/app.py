@@ -33,7 +33,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
-    """The app; `lifespan` sets `app.state.wiring` before the first request."""
+    """The app; `lifespan` sets `app.state.dependencies` before the first request."""
     app = FastAPI(
         title="OpsJobs",
         description="Operations on the nodes of a cluster, as durable Argo Workflows.",

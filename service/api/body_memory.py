@@ -1,4 +1,4 @@
-"""Room for request bodies in this process: what all of them together may take, and one caller of it."""
+"""The memory that request bodies may take in this process: all of them together, and those of one caller."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ from service.api.problems import Problem
 RETRY_AFTER = 2
 
 
-class Room:
+class BodyMemory:
     """Counts the bytes of bodies that are being read or worked on. Who finds no room waits, and then comes back."""
 
     def __init__(self, total: int, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Room:
 
     @asynccontextmanager
     async def take(self, user_id: str, size: int) -> AsyncIterator[None]:
-        """Room for a body of that size, for as long as the block lasts. A larger one than may be gets all that may be.
+        """Reserve a body's size while the block lasts; of one that is too large, as much as one caller may have.
 
         Raises:
             Problem: 503 when there is none for too long.

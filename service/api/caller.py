@@ -68,9 +68,9 @@ async def _reviewed(request: Request, services: Services) -> Caller:
 CallerDep = Annotated[Caller, Depends(caller)]
 
 
-async def turn(request: Request, services: Services, who: CallerDep) -> AsyncIterator[None]:
+async def within_caller_limit(request: Request, services: Services, who: CallerDep) -> AsyncIterator[None]:
     """One of the caller's turns, for as long as the request is under way; 429 where all are taken."""
-    with services.turns.take(who.user_id):
+    with services.caller_limit.take(who.user_id):
         audit.begin(request)
         yield
 
@@ -85,7 +85,7 @@ async def require_create_anything(services: Services, who: Caller) -> None:
     Raises:
         Problem: 403.
     """
-    workspaces = await services.homes.workspaces()
+    workspaces = await services.workspace_namespaces.workspaces()
     if not await services.reviews.granted(who, "create", JobType, _namespaces(workspaces)):
         message = f"{who.user_name} may create no jobs: the right is create on opsjobs.opsjob.io/<type>"
         raise Problem(HTTPStatus.FORBIDDEN, message)
@@ -97,7 +97,7 @@ async def create_reach(services: Services, who: Caller, kind: JobType, *, fresh:
     Raises:
         Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and tells what there is.
     """
-    workspaces = await services.homes.workspaces(fresh=fresh)
+    workspaces = await services.workspace_namespaces.workspaces(fresh=fresh)
     granted = await services.reviews.granted(who, "create", [kind], _namespaces(workspaces))
     if not granted:
         message = f"{who.user_name} may not create {kind} jobs: the right is create on opsjobs.opsjob.io/{kind}"
@@ -140,7 +140,7 @@ async def _require_own_right(
 
 async def visible(services: Services, who: Caller) -> Visible:
     """Which jobs a list shows: the caller's own, and those of the types they may list, everywhere or in workspaces."""
-    workspaces = await services.homes.all()
+    workspaces = await services.workspace_namespaces.all()
     granted = await services.reviews.granted(who, "list", JobType, workspaces.values())
     return Visible(
         user_id=who.user_id,

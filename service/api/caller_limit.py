@@ -1,4 +1,4 @@
-"""How many requests of one caller are answered at a time, so that nobody takes the service away from the others."""
+"""How many requests of one caller are handled at a time, so that no caller takes the service away from the others."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from service.api.problems import Problem
 RETRY_AFTER = 1
 
 
-class Turns:
+class CallerLimit:
     """Counts the requests under way in this replica, per caller."""
 
     def __init__(self, most: int) -> None:
@@ -20,7 +20,7 @@ class Turns:
 
     @contextmanager
     def take(self, user_id: str) -> Iterator[None]:
-        """A turn for as long as the block lasts.
+        """Count one more request of that caller for as long as the block lasts.
 
         Raises:
             Problem: 429 when the caller has as many as they may.

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from service.api import audit, body, parse_order
 from service.api.caller import create_reach, require_create, require_create_anything, still
-from service.api.dependencies import Wiring
+from service.api.dependencies import Dependencies
 from service.api.problems import Problem, refused
 from service.api.write_parameters import Creation, creation
 from service.domain.cluster_objects import Caller
@@ -44,7 +44,7 @@ class Creating:
     """One request for a job, by a caller whose token was accepted as the request began."""
 
     request: Request
-    services: Wiring
+    services: Dependencies
     who: Caller
 
     async def run(self, key_text: str | None) -> Created:
@@ -58,7 +58,7 @@ class Creating:
         services, asked = self.services, creation(self.request.query_params)
         audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
         await require_create_anything(services, self.who)
-        async with services.room.take(self.who.user_id, body.declared(self.request) or services.max_body_bytes):
+        async with services.body_memory.take(self.who.user_id, body.declared(self.request) or services.max_body_bytes):
             sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
             await still(self.request, services, self.who)
             content, form = await self._read(sent)

@@ -6,29 +6,29 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.api.body_memory import Room
-from service.api.caller_limit import Turns
+from service.api.body_memory import BodyMemory
+from service.api.caller_limit import CallerLimit
 from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
 from service.jobs.ports import Cluster, Records, Reviews
 from service.jobs.submit import Submission
-from service.jobs.workspace_namespaces import Homes
+from service.jobs.workspace_namespaces import WorkspaceNamespaces
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Dependencies:
     records: Records
     cluster: Cluster
     reviews: Reviews
     submission: Submission
-    homes: Homes
+    workspace_namespaces: WorkspaceNamespaces
     argo_ui_url: str
     jobs_namespace: str
-    turns: Turns
+    caller_limit: CallerLimit
     readiness: Readiness
     max_body_bytes: int
-    room: Room
+    body_memory: BodyMemory
     #: Seconds that a client has to send the body of a request.
     body_seconds: float = 30.0
     #: Held while a large body is looked through.
@@ -48,12 +48,12 @@ class Wiring:
 
     async def namespace(self, workspace_id: str) -> str | None:
         """The namespace in which rights are asked; None: cluster-wide, as for a workspace that is gone."""
-        return await self.homes.of(workspace_id) if workspace_id else None
+        return await self.workspace_namespaces.of(workspace_id) if workspace_id else None
 
 
-def wiring(request: Request) -> Wiring:
-    found: Wiring = request.app.state.wiring
+def dependencies(request: Request) -> Dependencies:
+    found: Dependencies = request.app.state.dependencies
     return found
 
 
-Services = Annotated[Wiring, Depends(wiring)]
+Services = Annotated[Dependencies, Depends(dependencies)]

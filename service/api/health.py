@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from service.api.caller import caller, turn
+from service.api.caller import caller, within_caller_limit
 from service.api.dependencies import Services
 from service.api.openapi import VERBOSE, also_plain, document, empty, problems
 from service.api.problems import RETRY_AFTER
@@ -16,7 +16,7 @@ from service.jobs.ports import UnavailableError
 log = structlog.get_logger()
 
 router = APIRouter()
-guarded = APIRouter(dependencies=[Depends(turn)])
+guarded = APIRouter(dependencies=[Depends(within_caller_limit)])
 
 
 @router.get("/healthz", summary="The process lives", response_class=Response)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.api import audit, responses
-from service.api.caller import CallerDep, job_for, readable, turn, visible
+from service.api.caller import CallerDep, job_for, readable, visible, within_caller_limit
 from service.api.creation import Creating
 from service.api.dependencies import Services
 from service.api.etags import tagged
@@ -24,7 +24,7 @@ PREFIX = "/api/v1/opsjobs"
 #: What stop and delete may be refused with.
 _CHANGE_FAULTS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
-router = APIRouter(prefix=PREFIX, dependencies=[Depends(turn)])
+router = APIRouter(prefix=PREFIX, dependencies=[Depends(within_caller_limit)])
 
 # Described in service/api/openapi.py.
 KeyHeader = Annotated[str | None, Header(alias="Idempotency-Key", include_in_schema=False)]

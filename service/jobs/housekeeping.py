@@ -49,7 +49,7 @@ class Housekeeping:
             duties = (
                 self._begin_again,
                 self._restore_nodes,
-                self._lose_pods,
+                self._fail_pods,
                 self._drop_checks,
                 self._drop_secrets,
                 self._forget,
@@ -88,8 +88,8 @@ class Housekeeping:
             log.info("a node stays locked beyond the end of its job", node=node, job_id=job_id, reason=why)
             self._kept[node] = why
 
-    async def _lose_pods(self) -> None:
-        for node in await self._cluster.lose_pods(self._lost_node_seconds):
+    async def _fail_pods(self) -> None:
+        for node in await self._cluster.fail_pods(self._lost_node_seconds):
             log.warning("gave up the step pods of a node that does not answer", node=node)
 
     async def _drop_checks(self) -> None:

@@ -208,10 +208,10 @@ class Cluster(Protocol):
         ...
 
     async def delete_workflow(self, job_id: str) -> None:
-        """Kubernetes delete; the finalizer keeps it until `let_go`."""
+        """Kubernetes delete; the finalizer keeps it until `remove_finalizer`."""
         ...
 
-    async def let_go(self, job_id: str) -> None:
+    async def remove_finalizer(self, job_id: str) -> None:
         """Take our finalizer off: the last state is recorded."""
         ...
 
@@ -230,7 +230,7 @@ class Cluster(Protocol):
         """
         ...
 
-    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
         """Give up step pods on nodes that were NotReady that long: mark them Failed; answers the node names.
 
         Also ends what did not start in time, and has Argo go on where it waits for a step whose pod has ended, or is

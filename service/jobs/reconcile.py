@@ -176,7 +176,7 @@ class Reconciler:
         seen = Workflow(workflow)
         if seen.completed and seen.deleting:
             log.warning("letting a deleted Workflow go that has no record: was the store lost?", job_id=job_id)
-            await self._cluster.let_go(job_id)
+            await self._cluster.remove_finalizer(job_id)
         else:
             log.warning("a Workflow without a record is left alone", job_id=job_id)
 
@@ -202,7 +202,7 @@ class Reconciler:
         if deletes:
             await self._cluster.delete_workflow(job.job_id)
         if lets_go:
-            await self._cluster.let_go(job.job_id)
+            await self._cluster.remove_finalizer(job.job_id)
         return bool(late or stops or deletes or lets_go)
 
     def _overdue(self, seen: Workflow) -> bool:

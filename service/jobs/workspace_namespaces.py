@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Homes:
+class WorkspaceNamespaces:
     """The namespace with the workspace's label; where several have it, the one of before, as the records know it.
 
     So who labels a namespace of their own with another's workspace sees and stops none of its jobs.

@@ -108,8 +108,8 @@ class Kube:
     async def delete_workflow(self, job_id: str) -> None:
         await self._workflows.delete(job_id)
 
-    async def let_go(self, job_id: str) -> None:
-        await self._workflows.let_go(job_id)
+    async def remove_finalizer(self, job_id: str) -> None:
+        await self._workflows.remove_finalizer(job_id)
 
     def watch_workflows(self) -> AsyncIterator[WorkflowEvent]:
         return WorkflowWatch(self._api, self._workflows.path, labels.JOB_ID).events()
@@ -120,7 +120,7 @@ class Kube:
     async def give_back_node(self, node: str, job_id: str) -> str:
         return await self._locks.give_back(node, job_id)
 
-    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
         lost = await unreachable_nodes.fail_pods(self._api, self._settings, not_ready_seconds)
         await pending_timeout.fail_overdue_pods(self._api, self._settings)
         await unreachable_nodes.close_results(self._api, self._settings)

@@ -37,7 +37,7 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
     if not await _all_ended(api, workflows, patience_seconds):
         log.warning("jobs still run and are let go all the same", waited_seconds=patience_seconds)
     for job_id in await _job_ids(api, workflows):
-        await workflows.let_go(job_id)
+        await workflows.remove_finalizer(job_id)
         log.info("workflow let go", job_id=job_id)
     locks = NodeLocks(api, settings)
     for node, job_id in (await locks.holders()).items():

@@ -57,7 +57,7 @@ class Workflows:
     async def delete(self, job_id: str) -> None:
         await self._api.delete(object_path(self.path, job_id), {"propagationPolicy": "Background"})
 
-    async def let_go(self, job_id: str) -> None:
+    async def remove_finalizer(self, job_id: str) -> None:
         await self._api.change(object_path(self.path, job_id), _without_finalizer, accept=METADATA)
 
     async def _create_workflow(self, job: Job) -> str:

@@ -176,7 +176,7 @@ async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> N
     await connection.execute(update(jobs).where(jobs.c.job_id == after.job_id).values(to_job_row(short)))
     if after.hidden and after.workflow_gone:
         # It is not run again, and nobody retries it.
-        await long_texts.let_go(connection, after.job_id)
+        await long_texts.release(connection, after.job_id)
     elif found:  # a record of the release before
         await long_texts.keep(connection, after, found, after.created)
     row = to_listing_row(after)

@@ -82,7 +82,7 @@ async def keep(connection: AsyncConnection, job: Job, found: Mapping[str, bytes]
         await connection.execute(write(job_texts).values(job_id=job.job_id, hash=hashed).on_conflict_do_nothing())
 
 
-async def let_go(connection: AsyncConnection, job_id: str) -> None:
+async def release(connection: AsyncConnection, job_id: str) -> None:
     """The job needs none of its texts any more."""
     await connection.execute(delete(job_texts).where(job_texts.c.job_id == job_id))
 

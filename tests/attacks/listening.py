@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import FastAPI
 
-from service.connection_timeouts import Patience, guarded
+from service.connection_timeouts import ConnectionTimeouts, guarded
 
 #: Seconds that the clients of these tests have; in the chart it is ten times as much.
-BRIEF = Patience(header=1.0, body=1.0, write=1.0)
+BRIEF = ConnectionTimeouts(header=1.0, body=1.0, write=1.0)
 #: What anything may take on a busy machine.
 LONG = 60.0
 
@@ -25,10 +25,10 @@ async def until(what: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: FastAPI, patience: Patience = BRIEF) -> AsyncIterator[int]:
+async def listening(app: FastAPI, timeouts: ConnectionTimeouts = BRIEF) -> AsyncIterator[int]:
     """The port that serves the app."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=guarded(patience), ws="none", log_config=None, access_log=False
+        app, host="127.0.0.1", port=0, http=guarded(timeouts), ws="none", log_config=None, access_log=False
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # pytest's own

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.live import Api, Cluster, wait_for
-from workflow_templates.preflight.check_pod import Place, Request, manifest
+from workflow_templates.preflight.check_pod import CheckPlacement, Request, manifest
 
 #: What a check looks for, and then stays, whatever it is told.
 LOOKS_AROUND = r"""
@@ -81,7 +81,7 @@ def test_a_check_finds_nothing_of_ours_and_a_stop_that_it_ignores_is_enforced(
 
 #: Other ways to the same end: what a check's pod would need to hold one of our tokens → never in its manifest.
 def pod(**asked: Any) -> dict[str, Any]:
-    place = Place(namespace="opsjobs-checks", job="job-a1b2c3", owner_uid="u", runner="r")
+    place = CheckPlacement(namespace="opsjobs-checks", job="job-a1b2c3", owner_uid="u", runner="r")
     made: dict[str, Any] = manifest(Request(image="evil:1", peers="p", **asked), place, "gpu-1")
     return made
 

@@ -23,7 +23,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local_cluster.pki import Authority
-from service.connection_limit import Doors, counted, secured
+from service.connection_limit import OpenConnections, counted, secured
 from service.tls import Certificate
 
 PATIENCE = 60
@@ -38,16 +38,16 @@ class Server:
         identity = self.authority.sign("opsjobs", hosts=["localhost"])
         (folder / "tls.crt").write_bytes(identity.certificate)
         (folder / "tls.key").write_bytes(identity.key)
-        self.doors, self.tls = Doors(MOST), tls
+        self.open_connections, self.tls = OpenConnections(MOST), tls
         self.hold = threading.Event()
         self.held = 0
         self.listening = socket.socket()
         self.listening.bind(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         certificate = Certificate(folder)
-        http: type[asyncio.Protocol] = counted(H11Protocol, self.doors)
+        http: type[asyncio.Protocol] = counted(H11Protocol, self.open_connections)
         if tls:
-            http = secured(H11Protocol, self.doors, certificate, handshake_seconds)
+            http = secured(H11Protocol, self.open_connections, certificate, handshake_seconds)
         config = uvicorn.Config(self.answer, http=http, interface="asgi3", log_config=None, lifespan="off")
         self.uvicorn = uvicorn.Server(config)
 
@@ -118,7 +118,7 @@ def test_who_never_begins_to_speak_makes_room(server: Server) -> None:
         opened = [held.enter_context(server.connect()) for _ in range(4 * MOST)]
         assert server.get().text == "https"
         until("all but the newest are closed", lambda: sum(map(is_closed, opened)) >= 3 * MOST)
-        assert len(server.doors.inside) <= MOST
+        assert len(server.open_connections.transports) <= MOST
 
 
 def test_nor_does_it_help_to_speak_tls_and_send_nothing(server: Server) -> None:
@@ -170,7 +170,7 @@ def test_nor_does_half_a_request_over_plain_http(tmp_path: Path) -> None:
                 connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX-")
         assert server.get().text == "http"
         until("all but the newest are closed", lambda: sum(map(is_closed, opened)) >= 2 * MOST)
-        assert len(server.doors.inside) <= MOST
+        assert len(server.open_connections.transports) <= MOST
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -181,11 +181,11 @@ def test_a_connection_takes_little(tmp_path: Path) -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
     server = Server(tmp_path, handshake_seconds=PATIENCE)
-    server.doors.most = 1_000
+    server.open_connections.most = 1_000
     with server.running(), ExitStack() as held:
         server.get()
         before = resident()
         for _ in range(400):
             held.enter_context(server.connect())
-        until("all are accepted", lambda: len(server.doors.inside) >= 400)
+        until("all are accepted", lambda: len(server.open_connections.transports) >= 400)
         assert (resident() - before) / 400 < 130, "KiB each, those of this side counted too"

@@ -106,16 +106,16 @@ async def test_bodies_together_take_no_more_than_may_be_in_flight() -> None:
         first = refused.pop().result()
         assert is_problem(first, 503)
         assert int(first.headers["retry-after"]) > 0
-        assert app.state.wiring.room.taken <= 5_000, "no caller takes more than half"
+        assert app.state.dependencies.body_memory.taken <= 5_000, "no caller takes more than half"
         async with client_of(app, "bob") as other:
             bobs = asyncio.create_task(other.post(JOBS, content=body))
-            await until(lambda: app.state.wiring.room.taken > 5_000)
+            await until(lambda: app.state.dependencies.body_memory.taken > 5_000)
             assert world.gate
             world.gate.set()
             assert (await bobs).status_code == 200
         answers = await asyncio.gather(*flood)
     assert {found.status_code for found in answers} == {200, 503}
-    assert app.state.wiring.room.taken == 0
+    assert app.state.dependencies.body_memory.taken == 0
 
 
 async def test_a_body_that_does_not_say_its_length_counts_as_the_largest() -> None:
@@ -128,7 +128,7 @@ async def test_a_body_that_does_not_say_its_length_counts_as_the_largest() -> No
     async with client_of(app) as client:
         under_way = asyncio.create_task(client.post(JOBS, content=body()))
         await until(lambda: bool(world.looked_at))
-        assert app.state.wiring.room.taken == 5_000
+        assert app.state.dependencies.body_memory.taken == 5_000
         assert world.gate
         world.gate.set()
         assert (await under_way).status_code == 200

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.api.caller_limit import Turns
+from service.api.caller_limit import CallerLimit
 from service.domain.cluster_objects import Caller, Node, Workspace
 from service.domain.job import Job, JobType
 from service.jobs.ports import Quota
 from service.jobs.preparation import Work
 from service.jobs.submit import Limits, Submission
-from service.jobs.workspace_namespaces import Homes
+from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from service.records import open_records
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
@@ -89,8 +89,15 @@ def service(world: World, records: SqlRecords, quota: Quota) -> FastAPI:
         limits=Limits(ttl_seconds=MONTH),
         quota=quota,
     )
-    homes = Homes(port, records, "local")
-    return app_of(records=records, cluster=port, reviews=port, submission=submission, homes=homes, turns=Turns(1_000))
+    homes = WorkspaceNamespaces(port, records, "local")
+    return app_of(
+        records=records,
+        cluster=port,
+        reviews=port,
+        submission=submission,
+        workspace_namespaces=homes,
+        caller_limit=CallerLimit(1_000),
+    )
 
 
 async def submitted(app: FastAPI, who: list[str], **fields: Any) -> list[httpx.Response]:

@@ -20,7 +20,7 @@ from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes,
 from tests.bench.figures import Amount, keep, machine
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
-from workflow_templates.object_store import Place, Store
+from workflow_templates.object_store import Store, StoreLocation
 from workflow_templates.sigv4 import Signer
 
 PART = "scale"
@@ -128,7 +128,7 @@ def _report(cluster: Cluster, job: dict[str, Any]) -> Iterator[Amount]:
     """The report of a preflight job, read from the store as its caller would; all the job's nodes are in it."""
     keys = cluster.get("secret", "opsjobs-store", "-n", cluster.jobs)["data"]
     access_key, secret_key = (base64.b64decode(keys[name]).decode() for name in ("accessKey", "secretKey"))
-    place = Place(endpoint=cluster.facts["storeUrl"], bucket=_BUCKET)
+    place = StoreLocation(endpoint=cluster.facts["storeUrl"], bucket=_BUCKET)
     with httpx.Client(timeout=60) as http:
         store = Store(http, place, Signer(access_key, secret_key, "us-east-1"))
         for name in ("report.json", "junit.xml", "matrix.svg"):

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from tests.e2e.live import Api, Cluster, inputs
-from workflow_templates.object_store import Place, Store
+from workflow_templates.object_store import Store, StoreLocation
 from workflow_templates.sigv4 import Signer
 
 BUCKET = "opsjobs"
@@ -28,7 +28,7 @@ def store(cluster: Cluster) -> Iterator[Store]:
     keys = cluster.get("secret", "opsjobs-store", "-n", cluster.jobs)["data"]
     access_key, secret_key = (base64.b64decode(keys[name]).decode() for name in ("accessKey", "secretKey"))
     with httpx.Client() as http:
-        place = Place(endpoint=cluster.facts["storeUrl"], bucket=BUCKET)
+        place = StoreLocation(endpoint=cluster.facts["storeUrl"], bucket=BUCKET)
         yield Store(http, place, Signer(access_key, secret_key, "us-east-1"))
 
 
@@ -47,7 +47,7 @@ def stored(store: Store, job: dict[str, Any], name: str = "report.json") -> str:
     """A file of the job's report."""
     address = outputs(job)["report"]
     assert address == f"s3://{BUCKET}/preflight/{job['jobId']}/report.json"
-    return store.request("GET", store.place.url(f"preflight/{job['jobId']}/{name}")).text
+    return store.request("GET", store.location.url(f"preflight/{job['jobId']}/{name}")).text
 
 
 def report(store: Store, job: dict[str, Any]) -> dict[str, dict[str, Any]]:

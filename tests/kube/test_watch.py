@@ -77,7 +77,7 @@ async def test_what_exists_is_listed_and_what_happens_is_seen_at_once(
             await watcher.until(name=name)
             delays.append(time.monotonic() - begun)
         await workflows.delete(name)
-        await workflows.let_go(name)
+        await workflows.remove_finalizer(name)
         await watcher.until(name=name, deleted=True)
     assert sorted(delays)[-2] < 0.5
 

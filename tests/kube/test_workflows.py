@@ -173,7 +173,7 @@ async def test_a_deleted_workflow_stays_until_it_is_let_go_and_takes_its_files_a
     assert held
     assert "deletionTimestamp" in held["metadata"]
     assert files_of(cluster, settings, job) is not None
-    await workflows.let_go(job.job_id)
+    await workflows.remove_finalizer(job.job_id)
     assert await workflows.read(job.job_id) is None
     wait_for("the files to be collected", lambda: files_of(cluster, settings, job) is None)
 
@@ -185,7 +185,7 @@ async def test_letting_go_takes_off_only_our_finalizer(
     path = f"{workflows.path}/{job.job_id}"
     both = ["opsjob.io/record", "example.com/other"]
     await api.patch(path, {"metadata": {"finalizers": both}})
-    await workflows.let_go(job.job_id)
+    await workflows.remove_finalizer(job.job_id)
     kept = await workflows.read(job.job_id)
     assert kept
     assert kept["metadata"]["finalizers"] == ["example.com/other"]
@@ -195,4 +195,4 @@ async def test_what_is_not_there_is_no_error(workflows: Workflows) -> None:
     assert await workflows.read("kubetest-never") is None
     await workflows.stop("kubetest-never", by="alice")
     await workflows.delete("kubetest-never")
-    await workflows.let_go("kubetest-never")
+    await workflows.remove_finalizer("kubetest-never")

@@ -45,11 +45,11 @@ def main() -> int:
     try:
         verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
     except UnavailableError as fault:
-        step_output.last_word(f"the nodes of job {arguments.job} are counted later: {fault}")
+        step_output.write_termination_message(f"the nodes of job {arguments.job} are counted later: {fault}")
         return exit_codes.WAITING
     except ClusterError as fault:
         verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
-    step_output.last_word(verdict or "enough nodes succeeded")
+    step_output.write_termination_message(verdict or "enough nodes succeeded")
     return 1 if verdict else 0
 
 

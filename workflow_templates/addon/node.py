@@ -56,7 +56,7 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
     try:
         do(outcome)
     except (WaitError, locks.HeldError, locks.LostError, UnavailableError) as reason:
-        step_output.last_word(str(reason))
+        step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except NotBegunError as reason:
         outcome.result, outcome.message, code = "skipped", str(reason), exit_codes.NOT_BEGUN
@@ -69,13 +69,13 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
     else:
         code = 1 if outcome.result == "failed" else 0
     step.outcome.write_text(outcome.text(step.planned), encoding="utf-8")
-    step_output.last_word(outcome.message or f"node {step.node} is done")
+    step_output.write_termination_message(outcome.message or f"node {step.node} is done")
     return code
 
 
 def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     """Raises WaitError, HeldError, UnavailableError before anything ran; StoppedError at any time."""
-    with sigterm.heard():
+    with sigterm.raising():
         try:
             before = failure_limit.failed_before(cluster, step.job)
             _refuse_if_hopeless(step, cluster, before)
@@ -175,7 +175,7 @@ def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
 
     What cannot be given back now is left to the exit handler; the outcome of what ran does not change by it.
     """
-    sigterm.ignored()
+    sigterm.ignore()
     host.clean()
     try:
         cordon.restore(cluster, step.node, step.job)

@@ -76,7 +76,7 @@ def _run(addon: Addon, prefix: str, host: Host, node: Object) -> TemplateOutcome
 
 
 def _execute(addon: Addon, name: str, script: str, host: Host) -> Ran:
-    step_output.leave(f"addon template {addon.name} was being run")
+    step_output.write_interim_message(f"addon template {addon.name} was being run")
     step_output.log(f"addon template {addon.name}: running its {name.partition('-')[2]}")
     return host.run(name, script, addon.shell, addon.timeout_second)
 

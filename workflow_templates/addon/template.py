@@ -10,7 +10,7 @@ from workflow_templates.template_parts import (
     finish,
     job_id,
     pod_metadata,
-    retried,
+    retry_strategy,
     scratch,
     scratch_volume,
 )
@@ -62,7 +62,7 @@ def build() -> WorkflowTemplate:
             name="restore",
             command=["python3", "-m", "workflow_templates.release_nodes"],
             args=["--job", job_id()],
-            retry_strategy=retried(60),
+            retry_strategy=retry_strategy(60),
             **RESTRICTED,
         )
         with Steps(name="group", inputs=[Parameter(name="group")]) as group:
@@ -123,6 +123,6 @@ def _evaluate() -> Container:
         name="evaluate",
         command=["python3", "-m", "workflow_templates.addon.evaluate"],
         args=["--job", job_id(), "--required", "{{workflow.parameters.required}}"],
-        retry_strategy=retried(60),
+        retry_strategy=retry_strategy(60),
         **RESTRICTED,
     )

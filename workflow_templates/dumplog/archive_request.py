@@ -15,7 +15,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedNodes:
+class RequestedNodes:
     """The nodes whose own logs are wanted; none where the option is off."""
 
     #: A step was planned on each of these.
@@ -25,17 +25,17 @@ class AskedNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ArchiveRequest:
     workloads: tuple[Workload, ...]
     #: Only pods on these nodes; empty: wherever they are.
     nodes: frozenset[str]
     excluded_nodes: frozenset[str]
     #: How pods were found, for whoever wonders why there are none.
     looked_for: str
-    node_logs: AskedNodes = AskedNodes()
+    node_logs: RequestedNodes = RequestedNodes()
 
     @classmethod
-    def read(cls, file: Path) -> "Asked":
+    def read(cls, file: Path) -> "ArchiveRequest":
         found = json.loads(file.read_text(encoding="utf-8"))
         nodes = found.get("nodeLogs") or {"nodes": (), "leftOut": {}}
         return cls(
@@ -45,7 +45,7 @@ class Asked:
             nodes=frozenset(found["nodes"]),
             excluded_nodes=frozenset(found["excludedNodes"]),
             looked_for=found["lookedFor"],
-            node_logs=AskedNodes(tuple(nodes["nodes"]), nodes["leftOut"]),
+            node_logs=RequestedNodes(tuple(nodes["nodes"]), nodes["leftOut"]),
         )
 
     @property

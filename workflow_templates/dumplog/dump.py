@@ -13,11 +13,11 @@ from resource import RUSAGE_SELF, getrusage
 
 from workflow_templates import sigterm, step_output
 from workflow_templates.dumplog.archive import Archive
-from workflow_templates.dumplog.archive_request import Asked
+from workflow_templates.dumplog.archive_request import ArchiveRequest
 from workflow_templates.dumplog.journal import KINDS
 from workflow_templates.dumplog.logs import Log, of_pod
 from workflow_templates.dumplog.node_logs import NodeLogs
-from workflow_templates.dumplog.read_retries import Patience
+from workflow_templates.dumplog.read_retries import RetryBudget
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import READERS, limit_of
 from workflow_templates.kubernetes_api import Cluster, ClusterError, Object
@@ -43,11 +43,11 @@ class Collection:
     #: Pods that went since the job was submitted are missed, those on other nodes are not.
     missed: list[str] = field(default_factory=list)
 
-    def add(self, asked: Asked, namespace: str, name: str, pod: Object | None) -> None:
+    def add(self, request: ArchiveRequest, namespace: str, name: str, pod: Object | None) -> None:
         if pod is None:
             self.left_out.append((namespace, name, "is gone since the job was submitted"))
             self.missed.append(f"pod {name} is gone since the job was submitted")
-        elif why := asked.leaves_out(pod["spec"].get("nodeName") or ""):
+        elif why := request.leaves_out(pod["spec"].get("nodeName") or ""):
             self.left_out.append((namespace, name, why))
         else:
             self.logs += of_pod(pod)
@@ -60,23 +60,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True)
     parser.add_argument("--scratch-mebibytes", type=int, required=True)
-    parser.add_argument("--asked", type=Path, default=Path("/etc/opsjob/dumplog.json"))
+    parser.add_argument("--request", type=Path, default=Path("/etc/opsjob/dumplog.json"))
     parser.add_argument("--spool", type=Path, default=Path("/spool"))
     parser.add_argument("--outputs", type=Path, default=Path("/tmp"))  # noqa: S108 - the pod's own
     given = parser.parse_args()
     store: Store | None = None
     try:
-        with sigterm.heard():
-            asked, cluster, store = Asked.read(given.asked), Cluster.in_pod(), Store.in_pod()
-            patience, limit = Patience(cluster.patience), limit_of(given.scratch_mebibytes << 20)
-            reader = Reader(cluster, given.spool, limit, patience)
-            nodes = NodeLogs(cluster, given.spool, limit // len(KINDS), patience)
-            outputs = dump(given.job, asked, store, reader, nodes)
+        with sigterm.raising():
+            request, cluster, store = ArchiveRequest.read(given.request), Cluster.in_pod(), Store.in_pod()
+            budget, limit = RetryBudget(cluster.patience), limit_of(given.scratch_mebibytes << 20)
+            reader = Reader(cluster, given.spool, limit, budget)
+            nodes = NodeLogs(cluster, given.spool, limit // len(KINDS), budget)
+            outputs = dump(given.job, request, store, reader, nodes)
     except sigterm.StoppedError:
-        step_output.last_word(f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}")
+        step_output.write_termination_message(
+            f"stopped; {left_of(store) or 'nothing of the archive is in the object store'}"
+        )
         return sigterm.EXIT_STOPPED
     except (NothingError, ClusterError, StoreError, OSError) as fault:
-        step_output.last_word("; ".join(filter(None, [str(fault), left_of(store)])))
+        step_output.write_termination_message("; ".join(filter(None, [str(fault), left_of(store)])))
         return 1
     for name, value in outputs.items():
         (given.outputs / name).write_text(value, encoding="utf-8")
@@ -88,7 +90,7 @@ def left_of(store: Store | None) -> str:
     return store.left if store else ""
 
 
-def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
+def dump(job: str, request: ArchiveRequest, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
     """Collect, archive, upload; answers the job's outputs and the note on what is missing.
 
     Raises:
@@ -96,15 +98,15 @@ def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) 
         StoreError: the archive is not in the store; what is left of it is told in `store.left`.
     """
     begun = time.monotonic()
-    found = collect(asked, reader.cluster)
-    key = f"dumplog/{asked.name}/{job}.tar.gz"
+    found = collect(request, reader.cluster)
+    key = f"dumplog/{request.name}/{job}.tar.gz"
     with store.upload(key, _CONTENT_TYPE) as file:
         archive = Archive(file)
-        write(found, asked, reader, archive)
-        write_nodes(nodes, job, asked, archive)
+        write(found, request, reader, archive)
+        write_nodes(nodes, job, request, archive)
         if not any(log.file for log in found.logs) and not any(log.file for log in nodes.found):
             raise NothingError(f"none of the {len(found.logs)} logs could be read: {_listed(found.unread())}")
-        archive.add_text("index.json", index(job, asked, found, nodes))
+        archive.add_text("index.json", index(job, request, found, nodes))
         archive.close()
     size = sum(log.bytes for log in found.logs) + sum(log.bytes for log in nodes.found)
     megabytes, peak = size / 1e6, getrusage(RUSAGE_SELF).ru_maxrss // 1024
@@ -114,22 +116,22 @@ def dump(job: str, asked: Asked, store: Store, reader: Reader, nodes: NodeLogs) 
     return {"endpoint": store.presigned(key), "log": store.address(key), "note": note(found, nodes)}
 
 
-def collect(asked: Asked, cluster: Cluster) -> Collection:
+def collect(request: ArchiveRequest, cluster: Cluster) -> Collection:
     """Look at each pod as it is now. Raises NothingError where none is left to read."""
     found = Collection()
     with ThreadPoolExecutor(READERS) as pool:
-        pods = pool.map(lambda pod: cluster.get(api_path("v1", "pods", namespace=pod[0], name=pod[1])), asked.pods)
-        for (namespace, name), pod in zip(asked.pods, pods, strict=True):
-            found.add(asked, namespace, name, pod)
+        pods = pool.map(lambda pod: cluster.get(api_path("v1", "pods", namespace=pod[0], name=pod[1])), request.pods)
+        for (namespace, name), pod in zip(request.pods, pods, strict=True):
+            found.add(request, namespace, name, pod)
     if not found.logs:
         why = "; ".join(f"pod {pod} {why}" for _, pod, why in found.left_out[:_NAMED])
-        raise NothingError(f"there is no pod to read logs of: {why or asked.looked_for}")
+        raise NothingError(f"there is no pod to read logs of: {why or request.looked_for}")
     return found
 
 
-def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> None:
+def write(found: Collection, request: ArchiveRequest, reader: Reader, archive: Archive) -> None:
     """Read all logs into the archive, as they come."""
-    several = len({workload.namespace for workload in asked.workloads}) > 1
+    several = len({workload.namespace for workload in request.workloads}) > 1
     for spool in reader.read_all(found.logs):
         log = spool.log
         if spool.size or not log.error:
@@ -144,9 +146,9 @@ def write(found: Collection, asked: Asked, reader: Reader, archive: Archive) -> 
         spool.drop()
 
 
-def write_nodes(nodes: NodeLogs, job: str, asked: Asked, archive: Archive) -> None:
+def write_nodes(nodes: NodeLogs, job: str, request: ArchiveRequest, archive: Archive) -> None:
     """The same with the logs of the nodes, where these are wanted."""
-    for spool in nodes.read_all(job, asked.node_logs):
+    for spool in nodes.read_all(job, request.node_logs):
         log = spool.log
         if log.bytes or not log.error:
             log.file = log.name
@@ -155,11 +157,11 @@ def write_nodes(nodes: NodeLogs, job: str, asked: Asked, archive: Archive) -> No
         spool.drop()
 
 
-def index(job: str, asked: Asked, found: Collection, nodes: NodeLogs) -> str:
+def index(job: str, request: ArchiveRequest, found: Collection, nodes: NodeLogs) -> str:
     described = {
         "jobId": job,
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "workloads": [{"namespace": workload.namespace, "name": workload.name} for workload in asked.workloads],
+        "workloads": [{"namespace": workload.namespace, "name": workload.name} for workload in request.workloads],
         "logs": [log.entry() for log in found.logs],
         "nodeLogs": [log.entry() for log in sorted(nodes.found, key=lambda log: (log.node, log.kind))],
         "leftOut": [{"namespace": namespace, "pod": pod, "why": why} for namespace, pod, why in found.left_out],

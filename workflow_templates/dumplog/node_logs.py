@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workflow_templates.dumplog import relayed_log
-from workflow_templates.dumplog.archive_request import AskedNodes
+from workflow_templates.dumplog.archive_request import RequestedNodes
 from workflow_templates.dumplog.journal import KINDS
-from workflow_templates.dumplog.read_retries import NoLogError, Patience, Trouble
+from workflow_templates.dumplog.read_retries import NoLogError, ReadFailures, RetryBudget
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
 from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import labels
@@ -58,21 +58,21 @@ class NodeLogs:
     folder: Path
     #: Compressed bytes that one log may have; both of a node take the space of one of a container.
     limit: int
-    patience: Patience
+    budget: RetryBudget
     found: list[NodeLog] = field(default_factory=list)
 
-    def read_all(self, job: str, asked: AskedNodes) -> Iterator[Spool[NodeLog]]:
+    def read_all(self, job: str, request: RequestedNodes) -> Iterator[Spool[NodeLog]]:
         """Each log that was handed on; the caller drops the spool. Afterwards `found` has all that were wanted."""
-        self.found += [_unread(node, kind, why) for node, why in sorted(asked.left_out.items()) for kind in KINDS]
-        if not asked.names:
+        self.found += [_unread(node, kind, why) for node, why in sorted(request.left_out.items()) for kind in KINDS]
+        if not request.names:
             return
         try:
             pods = self._pods(job)
         except ClusterError as fault:
-            self.found += [_unread(node, kind, str(fault)) for node in asked.names for kind in KINDS]
+            self.found += [_unread(node, kind, str(fault)) for node in request.names for kind in KINDS]
             return
-        steps = [_step(node, pods.get(node)) for node in asked.names]
-        for spools in several_at_a_time(self._read, steps, self.patience.stopping):
+        steps = [_step(node, pods.get(node)) for node in request.names]
+        for spools in several_at_a_time(self._read, steps, self.budget.stopping):
             for spool in spools:
                 self.found.append(spool.log)
                 yield spool
@@ -97,12 +97,12 @@ class NodeLogs:
         """All logs of a node at once: they come in one answer."""
         spools = [Spool(NodeLog(node=step.node, kind=kind), self.folder / f"{step.node}.{kind}.gz") for kind in KINDS]
         left = {spool.log.kind: spool for spool in spools}
-        trouble, why = Trouble(self.patience, step.node), step.why or self.patience.down.get(step.node, "")
+        failures, why = ReadFailures(self.budget, step.node), step.why or self.budget.down.get(step.node, "")
         while left and not why:
             try:
                 self._take(step.pod, left)
             except (UnavailableError, NoLogError) as fault:
-                why = trouble.again(fault)
+                why = failures.wait_or_give_up(fault)
             except relayed_log.FullError:
                 why = f"compressed it is more than {self.limit >> 20} MiB, which dumplog.scratchMebibytes decides"
             except (ClusterError, ValueError) as fault:
@@ -116,7 +116,7 @@ class NodeLogs:
         path = f"/api/v1/namespaces/{self.cluster.namespace}/pods/{pod}/log"
         with ExitStack() as stack:
             taken = {
-                kind: relayed_log.Taken(stack.enter_context(spool.file.open("wb")), self.limit)
+                kind: relayed_log.RelayedLog(stack.enter_context(spool.file.open("wb")), self.limit)
                 for kind, spool in left.items()
             }
             try:

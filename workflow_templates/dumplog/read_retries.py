@@ -32,7 +32,7 @@ class NoLogError(ClusterError):
 
 
 @dataclass
-class Patience:
+class RetryBudget:
     """What all logs of a job have in common."""
 
     #: For an apiserver that is away, as for its other calls.
@@ -46,28 +46,28 @@ class Patience:
     is_used_up: bool = False
 
 
-class Trouble:
+class ReadFailures:
     """What went wrong with the logs of one container, or one step, on a node."""
 
-    def __init__(self, patience: Patience, node: str) -> None:
-        self._patience = patience
+    def __init__(self, budget: RetryBudget, node: str) -> None:
+        self._budget = budget
         self._node = node
         self._since = 0.0
         self._tries = 0
         self._breaks = 0
 
-    def is_over(self) -> None:
-        """More was read than before: what comes now is another trouble."""
+    def reset(self) -> None:
+        """More was read than before: what fails now is another matter."""
         self._tries = 0
 
-    def again(self, fault: ClusterError) -> str:
-        """Waits until it is time to try again; or answers why there is no sense in that."""
+    def wait_or_give_up(self, fault: ClusterError) -> str:
+        """Waits until it is time to try again; or returns why there is no sense in that."""
         self._since = self._since if self._tries else time.monotonic()
         self._tries += 1
         if why := self._given_up(fault):
             return why
-        wait = self._patience.pause * min(2 ** (self._tries - 1), _LONGEST_PAUSE)
-        return "stopped" if self._patience.stopping.wait(wait) else self._patience.down.get(self._node, "")
+        wait = self._budget.pause * min(2 ** (self._tries - 1), _LONGEST_PAUSE)
+        return "stopped" if self._budget.stopping.wait(wait) else self._budget.down.get(self._node, "")
 
     def _given_up(self, fault: ClusterError) -> str:
         spent = time.monotonic() - self._since
@@ -75,11 +75,11 @@ class Trouble:
             self._breaks += 1
             return str(fault) if self._breaks >= (_TRIES if isinstance(fault, BrokenOffError) else _QUESTIONS) else ""
         if isinstance(fault, SilentNodeError) or _NOT_REACHED.search(str(fault)):
-            if spent < self._patience.node_seconds:
+            if spent < self._budget.node_seconds:
                 return ""
-            self._patience.down[self._node] = f"node {self._node} did not answer: {fault}"
-            return self._patience.down[self._node]
-        if spent < self._patience.seconds and not (self._patience.is_used_up and self._tries >= _TRIES):
+            self._budget.down[self._node] = f"node {self._node} did not answer: {fault}"
+            return self._budget.down[self._node]
+        if spent < self._budget.seconds and not (self._budget.is_used_up and self._tries >= _TRIES):
             return ""
-        self._patience.is_used_up = True
+        self._budget.is_used_up = True
         return f"the Kubernetes API did not answer: {fault}"

@@ -8,8 +8,14 @@ from pathlib import Path
 import httpx
 
 from workflow_templates.dumplog.logs import Log
-from workflow_templates.dumplog.read_retries import BrokenOffError, NoLogError, Patience, SilentNodeError, Trouble
-from workflow_templates.dumplog.resumable_log import OtherLogError, Taking
+from workflow_templates.dumplog.read_retries import (
+    BrokenOffError,
+    NoLogError,
+    ReadFailures,
+    RetryBudget,
+    SilentNodeError,
+)
+from workflow_templates.dumplog.resumable_log import OtherLogError, ResumableLog
 from workflow_templates.dumplog.spool import Spool, several_at_a_time
 from workflow_templates.dumplog.timestamped_lines import TimedLines, moment
 from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
@@ -26,49 +32,49 @@ class Reader:
     folder: Path
     #: Compressed bytes that one file may have; a longer log goes into several.
     limit: int
-    patience: Patience
+    budget: RetryBudget
     _numbers: Iterator[int] = field(default_factory=count)
 
     def read_all(self, logs: Iterable[Log]) -> Iterator[Spool[Log]]:
         """Each log as soon as it is read, in whatever order; the caller drops the spool when it is written."""
-        return several_at_a_time(self.read, logs, self.patience.stopping)
+        return several_at_a_time(self.read, logs, self.budget.stopping)
 
     def read(self, log: Log) -> Iterator[Spool[Log]]:
         """The log with all that could be had of it, in one file or more; what could not is told in its `error`."""
-        taking = Taking(self.limit, lambda part: Spool(log, self.folder / f"{next(self._numbers)}.gz", part=part))
-        trouble = Trouble(self.patience, log.node)
-        why = log.error or self.patience.down.get(log.node, "")
+        taken = ResumableLog(self.limit, lambda part: Spool(log, self.folder / f"{next(self._numbers)}.gz", part=part))
+        failures = ReadFailures(self.budget, log.node)
+        why = log.error or self.budget.down.get(log.node, "")
         while not why:
-            before = taking.bytes
+            before = taken.bytes
             try:
-                yield from self._attempt(log, taking)
+                yield from self._attempt(log, taken)
             except OtherLogError:
                 why = "it was rotated, or its container restarted, while it was read"
             except (UnavailableError, BrokenOffError, NoLogError) as fault:
-                if taking.bytes > before:
-                    trouble.is_over()
-                why = trouble.again(self._blamed(log, fault))
+                if taken.bytes > before:
+                    failures.reset()
+                why = failures.wait_or_give_up(self._blamed(log, fault))
             except ClusterError as fault:
                 why = str(fault)
             else:
                 break
-        log.bytes = taking.bytes
+        log.bytes = taken.bytes
         log.error = f"cut after {log.bytes} bytes: {why}" if why and log.bytes else why or self._replaced(log)
-        yield from taking.rest()
+        yield from taken.rest()
 
-    def _attempt(self, log: Log, taking: Taking) -> Iterator[Spool[Log]]:
+    def _attempt(self, log: Log, taken: ResumableLog) -> Iterator[Spool[Log]]:
         """Read it once, and see that it is whole."""
         wanted, lines = self._last_line(log), TimedLines()
-        taking.begin()
+        taken.begin()
         try:
             with self.cluster.stream(_path(log), **_which(log)) as pieces:
                 for block in _blocks(pieces):
-                    yield from taking.take(lines.feed(block))
-                    if lines.first_time and not taking.is_passing:
+                    yield from taken.take(lines.feed(block))
+                    if lines.first_time and not taken.is_passing:
                         # Of a container's two streams the kubelet may write a later line first.
                         times = {log.first_time, log.last_time, lines.first_time, lines.last_time} - {""}
                         log.first_time, log.last_time = min(times, key=moment), max(times, key=moment)
-                    if self.patience.stopping.is_set():
+                    if self.budget.stopping.is_set():
                         return
         except UnavailableError as fault:
             if not lines.first_time:
@@ -77,7 +83,7 @@ class Reader:
         lines.close()
         if lines.said:
             raise NoLogError(lines.said[:_SAID_CHARACTERS])
-        if taking.is_passing or not lines.reaches(wanted, has_ended=log.has_ended):
+        if taken.is_passing or not lines.reaches(wanted, has_ended=log.has_ended):
             raise BrokenOffError("the answer ended before the log did, as when a kubelet goes down meanwhile")
 
     def _last_line(self, log: Log) -> TimedLines:
@@ -101,7 +107,7 @@ class Reader:
     def _replaced(self, log: Log) -> str:
         """Logs are asked for by the pod's name, so that what came may be of another that has it now."""
         try:
-            pod = self.cluster.get(_pod(log)) if log.uid and not self.patience.stopping.is_set() else None
+            pod = self.cluster.get(_pod(log)) if log.uid and not self.budget.stopping.is_set() else None
         except ClusterError:
             return ""
         if pod is None or pod["metadata"]["uid"] == log.uid:

@@ -37,7 +37,7 @@ def lines(kind: str, content: bytes, error: str) -> Iterator[bytes]:
 
 
 @dataclass
-class Taken:
+class RelayedLog:
     """One log being taken over into a file, as it was compressed."""
 
     file: BinaryIO
@@ -75,7 +75,7 @@ class Taken:
         return self._unpacked.eof
 
 
-def take(pieces: Iterable[bytes], logs: dict[str, Taken]) -> None:
+def take(pieces: Iterable[bytes], logs: dict[str, RelayedLog]) -> None:
     """Take the logs of these kinds over from a step's own log, which comes in pieces of any size.
 
     Lines that are none of ours are passed over. Raises FullError and ValueError for what no step of ours writes.

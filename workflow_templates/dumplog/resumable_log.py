@@ -35,7 +35,7 @@ class _Part:
         return self.spool
 
 
-class Taking:
+class ResumableLog:
     """What was had of a log stays had: an answer that begins again is passed over as far as that.
 
     A file is full with `limit` compressed bytes; what comes then goes into another, which `new` names by its number.

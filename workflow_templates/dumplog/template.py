@@ -12,7 +12,7 @@ from workflow_templates.template_parts import (
     container,
     job_id,
     pod_metadata,
-    retried,
+    retry_strategy,
     scratch,
     scratch_volume,
 )
@@ -69,7 +69,7 @@ def archive() -> Container:
         outputs=[_output(name) for name in ("endpoint", "log", "note")],
         pod_spec_patch=json.dumps({"volumes": [_SPOOL]}),
         # A drained or lost node. Its key is its own, so it may do it all again, but not for ever: it is work.
-        retry_strategy=retried(60, limit=5),
+        retry_strategy=retry_strategy(60, limit=5),
         **step,
     )
 

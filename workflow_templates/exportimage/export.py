@@ -284,17 +284,17 @@ def _told(refusals: list[tuple[str, ExportError]], lacking: list[str]) -> Export
 def end(exporter: Exporter, scratch: Path) -> int:
     """Do the work and say how it ended: the outputs to files in `scratch`, the rest to whoever asks; the exit code."""
     try:
-        with sigterm.heard():
+        with sigterm.raising():
             name = exporter.run()
     except (ExportError, CredentialsError, ClusterError) as error:
-        step_output.last_word(str(error))
+        step_output.write_termination_message(str(error))
         return 1
     except sigterm.StoppedError:
-        step_output.last_word(exporter.left_behind())
+        step_output.write_termination_message(exporter.left_behind())
         return sigterm.EXIT_STOPPED
     (scratch / "target").write_text(name)
     (scratch / "digest").write_text(exporter.export.digest)
-    step_output.last_word(f"{name} is {exporter.export.digest}")
+    step_output.write_termination_message(f"{name} is {exporter.export.digest}")
     return 0
 
 

@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class CheckPlacement:
     """Where the pods of one runner's checks go, and what owns them."""
 
     namespace: str
@@ -45,29 +45,34 @@ class Place:
     runner: str
 
 
-def manifest(request: Request, place: Place, node: str) -> Object:
+def manifest(request: Request, placement: CheckPlacement, node: str) -> Object:
     """The pod of the check on a node."""
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(place, node), "spec": _spec(request, place, node)}
-
-
-def _metadata(place: Place, node: str) -> Object:
     return {
-        "name": check_pods.pod_name(place.job, node),
-        "namespace": place.namespace,
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _metadata(placement, node),
+        "spec": _spec(request, placement, node),
+    }
+
+
+def _metadata(placement: CheckPlacement, node: str) -> Object:
+    return {
+        "name": check_pods.pod_name(placement.job, node),
+        "namespace": placement.namespace,
         "labels": {
-            labels.JOB_ID: place.job,
+            labels.JOB_ID: placement.job,
             labels.JOB_TYPE: "preflight",
             labels.STEP: labels.STEP_NODE,
-            labels.RUNNER: place.runner,
+            labels.RUNNER: placement.runner,
         },
         "annotations": {labels.NODE: node},
         "ownerReferences": [
-            {"apiVersion": "v1", "kind": "ConfigMap", "name": place.job, "uid": place.owner_uid},
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": placement.job, "uid": placement.owner_uid},
         ],
     }
 
 
-def _spec(request: Request, place: Place, node: str) -> Object:
+def _spec(request: Request, placement: CheckPlacement, node: str) -> Object:
     # Not nodeName: the scheduler says what does not fit, and a LimitRange or a device plugin is heard.
     pinned = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [pinned]}}
@@ -82,8 +87,8 @@ def _spec(request: Request, place: Place, node: str) -> Object:
         # The plan has decided which nodes are in (docs/decisions/0005).
         "tolerations": [{"operator": "Exists"}],
         "affinity": {"nodeAffinity": required},
-        "containers": [_container(request, place)],
-        "volumes": list(_volumes(request, place)),
+        "containers": [_container(request, placement)],
+        "volumes": list(_volumes(request, placement)),
     }
     if request.deadline_seconds:
         spec["activeDeadlineSeconds"] = request.deadline_seconds
@@ -94,7 +99,7 @@ def _spec(request: Request, place: Place, node: str) -> Object:
     return spec
 
 
-def _container(request: Request, place: Place) -> Object:
+def _container(request: Request, placement: CheckPlacement) -> Object:
     limits = dict(request.limits)
     return {
         "name": "main",
@@ -103,17 +108,17 @@ def _container(request: Request, place: Place) -> Object:
         "command": ["/bin/sh", "-c", RUN],
         "env": [
             {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-            {"name": "OPSJOB_ID", "value": place.job},
+            {"name": "OPSJOB_ID", "value": placement.job},
         ],
-        "envFrom": [{"secretRef": {"name": place.job}}],
+        "envFrom": [{"secretRef": {"name": placement.job}}],
         "resources": {"requests": limits, "limits": limits} if limits else {},
         "securityContext": dict(request.security_context),
         "volumeMounts": list(_mounts(request)),
     }
 
 
-def _volumes(request: Request, place: Place) -> Iterator[Object]:
-    yield {"name": "files", "configMap": {"name": place.job}}
+def _volumes(request: Request, placement: CheckPlacement) -> Iterator[Object]:
+    yield {"name": "files", "configMap": {"name": placement.job}}
     yield {"name": "result", "emptyDir": {}}
     if request.shared_memory:
         yield {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": request.shared_memory}}

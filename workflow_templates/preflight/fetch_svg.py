@@ -18,9 +18,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         store = Store.in_pod()
-        picture = store.request("GET", store.place.url(f"preflight/{arguments.job}/matrix.svg")).content
+        picture = store.request("GET", store.location.url(f"preflight/{arguments.job}/matrix.svg")).content
     except StoreError as fault:
-        step_output.last_word(f"there is no picture to show: {fault}")
+        step_output.write_termination_message(f"there is no picture to show: {fault}")
         return 1
     arguments.output.write_bytes(picture)
     return 0

@@ -15,12 +15,12 @@ def main() -> int:
     try:
         sentence = take_all(Cluster.in_pod(), job)
     except (locks.HeldError, UnavailableError) as reason:
-        step_output.last_word(str(reason))
+        step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except ClusterError as fault:
-        step_output.last_word(str(fault))
+        step_output.write_termination_message(str(fault))
         return 1
-    step_output.last_word(sentence)
+    step_output.write_termination_message(sentence)
     return 0
 
 
@@ -42,9 +42,9 @@ def take_all(cluster: Cluster, job: str) -> str:
     except locks.HeldError:
         for node in locks.held(cluster, job):
             locks.release(cluster, node, job)
-        lock_queue.note(cluster, found, nodes)
+        lock_queue.join(cluster, found, nodes)
         raise
-    lock_queue.is_over(cluster, job)
+    lock_queue.leave(cluster, job)
     return f"{len(nodes)} nodes are locked by job {job}"
 
 

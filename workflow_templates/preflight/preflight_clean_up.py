@@ -25,13 +25,13 @@ def main() -> int:
         cluster = Cluster.in_pod()
         for node in end_checks(cluster, arguments.namespace, arguments.job):
             note_work(cluster, node, arguments.job)
-        lock_queue.is_over(cluster, arguments.job)
+        lock_queue.leave(cluster, arguments.job)
         release_nodes.restore(cluster, arguments.job)
     except UnavailableError as fault:
-        step_output.last_word(f"the nodes of job {arguments.job} are given back later: {fault}")
+        step_output.write_termination_message(f"the nodes of job {arguments.job} are given back later: {fault}")
         return exit_codes.WAITING
     except ClusterError as fault:
-        step_output.last_word(f"not every node of job {arguments.job} could be given back: {fault}")
+        step_output.write_termination_message(f"not every node of job {arguments.job} could be given back: {fault}")
         return exit_codes.FAILED
     return 0
 

@@ -43,17 +43,17 @@ def main() -> int:
         store.patience = max(store.patience, _STORE_PATIENCE_SECONDS)
         address = write(store, arguments.job, plan, [*checked, *left_out(plan)])
     except (UnavailableError, StoreAwayError) as fault:
-        step_output.last_word(f"the report was not written: {fault}")
+        step_output.write_termination_message(f"the report was not written: {fault}")
         return exit_codes.WAITING
     except (ClusterError, StoreError, OSError) as fault:
-        step_output.last_word(f"the report was not written: {fault}")
+        step_output.write_termination_message(f"the report was not written: {fault}")
         return 1
     arguments.output.write_text(address, encoding="utf-8")
     try:
         marked = marks.put(cluster, checked, Marks(taint=arguments.mark_taint, label=arguments.mark_label))
     except ClusterError as fault:
         marked = f"the nodes were not marked: {fault}"
-    step_output.last_word("; ".join(filter(None, (f"the report is {address}", marked))))
+    step_output.write_termination_message("; ".join(filter(None, (f"the report is {address}", marked))))
     return 0
 
 

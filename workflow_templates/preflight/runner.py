@@ -18,7 +18,7 @@ from workflow_templates import sigterm, step_output
 from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, UnavailableError
 from workflow_templates.preflight import check_end, check_pod
 from workflow_templates.preflight.check_output import ALONE_BYTES, SHARED_BYTES, Output
-from workflow_templates.preflight.check_pod import Place, Request
+from workflow_templates.preflight.check_pod import CheckPlacement, Request
 from workflow_templates.preflight.follow_log import Follower
 from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels
 from workflow_templates.protocol.check_outcome import CheckOutcome
@@ -66,15 +66,17 @@ class Limits:
 class Runner:
     """The checks of one step. `repeated`: a step before this one may have made their pods."""
 
-    def __init__(self, cluster: Cluster, request: Request, place: Place, limits: Limits, *, repeated: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, request: Request, placement: CheckPlacement, limits: Limits, *, repeated: bool
+    ) -> None:
         self._cluster = cluster
         self._request = request
-        self._place = place
+        self._placement = placement
         self._limits = limits
         self._repeated = repeated
         self._stopping = False
-        self._pods = f"/api/v1/namespaces/{place.namespace}/pods"
-        self._mine = f"{labels.JOB_ID}={place.job},{labels.RUNNER}={place.runner}"
+        self._pods = f"/api/v1/namespaces/{placement.namespace}/pods"
+        self._mine = f"{labels.JOB_ID}={placement.job},{labels.RUNNER}={placement.runner}"
 
     def run(self, nodes: Sequence[str]) -> dict[str, CheckOutcome]:
         """Until each check has ended. A stop of the job ends them all, and is said in their outcomes.
@@ -85,7 +87,7 @@ class Runner:
         size = SHARED_BYTES if shared else ALONE_BYTES
         checks = {node: _Check(node, Output(f"{node}: " if shared else "", size)) for node in nodes}
         try:
-            with sigterm.heard():
+            with sigterm.raising():
                 self._look_after(checks)
         except sigterm.StoppedError:
             self._end_all(checks)
@@ -106,7 +108,7 @@ class Runner:
             self._conclude(check, CheckOutcome(status="error", message="its pod is gone; it is not run a second time"))
             return
         try:
-            self._cluster.create(self._pods, check_pod.manifest(self._request, self._place, check.node))
+            self._cluster.create(self._pods, check_pod.manifest(self._request, self._placement, check.node))
         except ConflictError:
             pass  # it is there: a repeated call of ours, or a step before this one, made it
         except UnavailableError:
@@ -122,7 +124,7 @@ class Runner:
 
     def _ran_before(self, node: str) -> bool:
         """Whether a step before this one had a pod on this node that began, and is no longer there."""
-        name = check_pods.pod_name(self._place.job, node)
+        name = check_pods.pod_name(self._placement.job, node)
         if self._cluster.get(f"{self._pods}/{name}"):
             return False
         return any(self._events(f"involvedObject.name={name},reason=Started"))
@@ -194,13 +196,13 @@ class Runner:
             check.follower.container_ended()
 
     def _events(self, selector: str) -> list[Object]:
-        path = f"/api/v1/namespaces/{self._place.namespace}/events"
+        path = f"/api/v1/namespaces/{self._placement.namespace}/events"
         found = self._cluster.list(path, fieldSelector=selector)
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
     def _delete(self, node: str) -> None:
         """Whatever the pod does about it: after its grace the kubelet kills."""
-        self._cluster.remove(f"{self._pods}/{check_pods.pod_name(self._place.job, node)}")
+        self._cluster.remove(f"{self._pods}/{check_pods.pod_name(self._placement.job, node)}")
 
     def _end_all(self, checks: Mapping[str, _Check]) -> None:
         """What checks write until they have ended is written down: they may have found something."""
@@ -263,28 +265,28 @@ def main() -> int:
     try:
         outcomes = _runner(arguments).run(arguments.nodes)
     except UnavailableError as fault:
-        step_output.last_word(f"goes on when the Kubernetes API is back: {fault}")
+        step_output.write_termination_message(f"goes on when the Kubernetes API is back: {fault}")
         return exit_codes.WAITING
     except (ClusterError, OSError, ValueError, TypeError) as fault:
-        step_output.last_word(f"nothing is known of the checks: {type(fault).__name__}: {fault}")
+        step_output.write_termination_message(f"nothing is known of the checks: {type(fault).__name__}: {fault}")
         return _EXIT_BROKEN
     arguments.outcomes.write_text(check_outcome.written(outcomes), encoding="utf-8")
     code, message = ends_with(outcomes)
     if message:
-        step_output.leave(message)
+        step_output.write_interim_message(message)
     return code
 
 
 def _runner(arguments: argparse.Namespace) -> Runner:
     asked = json.loads((arguments.files / check_pods.REQUEST_FILE).read_text(encoding="utf-8"))
-    place = Place(
+    placement = CheckPlacement(
         namespace=arguments.namespace,
         job=arguments.job,
         owner_uid=(arguments.files / check_pods.OWNER_FILE).read_text(encoding="utf-8").strip(),
         runner=check_pods.digest(json.dumps(arguments.nodes)),
     )
     limits = Limits(start=arguments.start_seconds, lost=arguments.lost_seconds)
-    return Runner(Cluster.in_pod(), Request(**asked), place, limits, repeated=arguments.attempt > 0)
+    return Runner(Cluster.in_pod(), Request(**asked), placement, limits, repeated=arguments.attempt > 0)
 
 
 if __name__ == "__main__":

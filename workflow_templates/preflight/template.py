@@ -25,7 +25,7 @@ from workflow_templates.template_parts import (
     container,
     job_id,
     pod_metadata,
-    retried,
+    retry_strategy,
     scratch,
     scratch_volume,
 )
@@ -83,7 +83,7 @@ def build() -> WorkflowTemplate:
             name="restore",
             command=["python3", "-m", "workflow_templates.preflight.preflight_clean_up"],
             args=["--job", job_id(), f"--namespace={_CHECKS_NAMESPACE}"],
-            retry_strategy=retried(60),
+            retry_strategy=retry_strategy(60),
             **RESTRICTED,
         )
         report, picture = _report(), _picture()
@@ -120,7 +120,7 @@ def _lease() -> Container:
         name="lease",
         command=["python3", "-m", "workflow_templates.preflight.lock_all_nodes"],
         args=["--job", job_id()],
-        retry_strategy=retried(60),
+        retry_strategy=retry_strategy(60),
         **RESTRICTED,
     )
 
@@ -171,7 +171,7 @@ def _report() -> Container:
             Parameter(name="report", global_name="report", value_from=models.ValueFrom(path=path, default="")),
         ],
         # A store that stays away must not keep the job from its end.
-        retry_strategy=models.RetryStrategy.model_validate(retried(60).model_dump() | {"limit": 5}),
+        retry_strategy=models.RetryStrategy.model_validate(retry_strategy(60).model_dump() | {"limit": 5}),
         **step,
     )
 

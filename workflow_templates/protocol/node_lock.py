@@ -38,7 +38,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RebootNote:
     """That a node's host was told to reboot. No note, no signal: it is made before the host hears of it."""
 
     #: By the clock of the Kubernetes API.
@@ -109,7 +109,7 @@ def work(lock: Object) -> Work | None:
     return Work(noted["job"], noted["bootId"])
 
 
-def told(lock: Object) -> Told | None:
+def reboot_note(lock: Object) -> RebootNote | None:
     """The reboot that is noted at a lock; None: there is none, or it is over."""
     text = node_state.annotations(lock).get(labels.TOLD_TO_REBOOT)
     if not text:
@@ -117,12 +117,12 @@ def told(lock: Object) -> Told | None:
     noted = json.loads(text)
     heartbeat = noted["heartbeat"] and datetime.fromisoformat(noted["heartbeat"])
     seconds = float(noted.get("comeBackSeconds") or _COME_BACK_SECONDS)
-    return Told(datetime.fromisoformat(noted["at"]), noted["bootId"], heartbeat or None, seconds)
+    return RebootNote(datetime.fromisoformat(noted["at"]), noted["bootId"], heartbeat or None, seconds)
 
 
 def reboot_pending(lock: Object, node: Object | None, now: datetime) -> str:
     """Why the lock of a job that is over stays, by the reboot that the job began; empty: nothing is pending."""
-    noted = told(lock)
+    noted = reboot_note(lock)
     if noted is None or _is_back(noted, node) or noted.seconds_ago(now) > noted.come_back_seconds:
         return ""
     if node and node_state.is_ready(node) and noted.seconds_ago(now) > PENDING_SECONDS + _SEEMS_READY_SECONDS:
@@ -132,7 +132,7 @@ def reboot_pending(lock: Object, node: Object | None, now: datetime) -> str:
 
 def not_back(lock: Object, node: Object, now: datetime) -> str:
     """Why a node whose reboot is over is to stay cordoned; empty: it is not."""
-    noted = told(lock)
+    noted = reboot_note(lock)
     if noted is None or _is_back(noted, node) or noted.seconds_ago(now) <= noted.come_back_seconds:
         return ""
     limit = f"{noted.come_back_seconds:.0f} s"
@@ -179,7 +179,7 @@ def has_ended(pod: Object) -> bool:
     return not any("running" in state for state in states)
 
 
-def _is_back(noted: Told, node: Object | None) -> bool:
+def _is_back(noted: RebootNote, node: Object | None) -> bool:
     return bool(node and node_state.boot_id(node) not in ("", noted.boot_id) and node_state.is_ready(node))
 
 

@@ -63,7 +63,7 @@ def main() -> int:
 
     def evict_all() -> str:
         since = cordoned_since(cluster, arguments.node, arguments.job)
-        return empty(cluster, asked(arguments, since, arguments.seconds, evicted))
+        return empty(cluster, eviction(arguments, since, arguments.seconds, evicted))
 
     try:
         return stage.run(cluster, arguments, evict_all)
@@ -182,7 +182,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("/tmp/evicted.json"))  # noqa: S108 - the pod's own
 
 
-def asked(arguments: argparse.Namespace, since: datetime, seconds: float, evicted: list[str]) -> Eviction:
+def eviction(arguments: argparse.Namespace, since: datetime, seconds: float, evicted: list[str]) -> Eviction:
     """The eviction of the step's arguments, which notes in `evicted` whom it has leave."""
     given = {key: vars(arguments)[key] for key in ("job", "node", "unmanaged", "empty_dir", "kept")}
     return Eviction(since=since, seconds=seconds, evicted=evicted, **given)

@@ -21,7 +21,7 @@ def main() -> int:
     try:
         clean_up(Cluster.in_pod(), arguments.job, arguments.come_back_seconds)
     except ClusterError as fault:
-        step_output.last_word(f"not every node of job {arguments.job} could be given back: {fault}")
+        step_output.write_termination_message(f"not every node of job {arguments.job} could be given back: {fault}")
         return exit_codes.WAITING if isinstance(fault, UnavailableError) else exit_codes.FAILED
     return 0
 
@@ -29,7 +29,7 @@ def main() -> int:
 def clean_up(cluster: Cluster, job: str, come_back_seconds: float) -> None:
     """See back what was told to reboot, then put back every cordon and free every lock that the job still has."""
     for node, lock in locks.held(cluster, job).items():
-        if noted := node_lock.told(lock):
+        if noted := node_lock.reboot_note(lock):
             doubt = node_lock.PENDING_SECONDS
             watch = wait_for_boot.Watch(cluster, job, node, noted.boot_id, noted.at, come_back_seconds, doubt)
             watch.why_not = "and nothing is pending any more"

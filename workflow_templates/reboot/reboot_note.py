@@ -8,7 +8,7 @@ from datetime import datetime
 from workflow_templates import locks
 from workflow_templates.kubernetes_api import Cluster, ConflictError
 from workflow_templates.protocol import labels, node_lock
-from workflow_templates.protocol.node_lock import Told
+from workflow_templates.protocol.node_lock import RebootNote
 
 
 def note(  # noqa: PLR0913, PLR0917 - all that is noted
@@ -23,10 +23,10 @@ def note(  # noqa: PLR0913, PLR0917 - all that is noted
         lock = locks.own(cluster, node, job)
         if lock is None:
             raise locks.LostError(f"node {node} is no longer locked by job {job}")
-        noted = node_lock.told(lock)
+        noted = node_lock.reboot_note(lock)
         if noted and noted.boot_id == boot_id:
             return False
-        made = Told(cluster.now(), boot_id, heartbeat, come_back_seconds)
+        made = RebootNote(cluster.now(), boot_id, heartbeat, come_back_seconds)
         change = {"metadata": {"annotations": {labels.TOLD_TO_REBOOT: made.text()}}}
         try:
             cluster.patch(lock, locks.path(cluster, node), change)
@@ -41,7 +41,7 @@ def forget(cluster: Cluster, node: str, job: str) -> None:
         locks.note(cluster, node, job, {labels.TOLD_TO_REBOOT: None})
 
 
-def read(cluster: Cluster, node: str, job: str) -> Told | None:
+def read(cluster: Cluster, node: str, job: str) -> RebootNote | None:
     """None: this job has not told it, or has the node no longer."""
     lock = locks.own(cluster, node, job)
-    return node_lock.told(lock) if lock else None
+    return node_lock.reboot_note(lock) if lock else None

@@ -33,14 +33,14 @@ def main() -> int:
 
     def empty_and_signal() -> str:
         command = arguments.command.read_text(encoding="utf-8")
-        empty_again(cluster, evict.asked(arguments, cluster.now(), _LATE_PODS_SECONDS, evicted))
+        empty_again(cluster, evict.eviction(arguments, cluster.now(), _LATE_PODS_SECONDS, evicted))
         return signal(cluster, host, arguments.node, arguments.boot_id, command, arguments.come_back_seconds)
 
     try:
-        with sigterm.heard():
+        with sigterm.raising():
             return stage.end(empty_and_signal)
     except sigterm.StoppedError:
-        step_output.last_word(f"stopped while node {arguments.node} was being told to reboot")
+        step_output.write_termination_message(f"stopped while node {arguments.node} was being told to reboot")
         return sigterm.EXIT_STOPPED
     finally:
         arguments.output.write_text(json.dumps(evicted))

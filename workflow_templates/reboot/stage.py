@@ -42,13 +42,13 @@ def end(do: Callable[[], str], failed: Callable[[str], None] = lambda _: None) -
     try:
         sentence = do()
     except (WaitError, locks.HeldError, UnavailableError) as reason:
-        step_output.last_word(str(reason))
+        step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except (FailedError, ClusterError, locks.LostError, LookupError, OSError) as fault:
-        step_output.last_word(str(fault))
+        step_output.write_termination_message(str(fault))
         failed(str(fault))
         return exit_codes.FAILED
-    step_output.last_word(sentence)
+    step_output.write_termination_message(sentence)
     return 0
 
 

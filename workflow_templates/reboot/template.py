@@ -13,7 +13,7 @@ from workflow_templates.template_parts import (
     finish,
     job_id,
     pod_metadata,
-    retried,
+    retry_strategy,
     scratch,
     scratch_volume,
 )
@@ -97,7 +97,7 @@ def build() -> WorkflowTemplate:
             name="clean-up",
             command=["python3", "-m", "workflow_templates.reboot.reboot_clean_up"],
             args=["--job", job_id(), f"--come-back-seconds={_COME_BACK_SECONDS}"],
-            retry_strategy=retried(60),
+            retry_strategy=retry_strategy(60),
             **RESTRICTED,
         )
         finish(clean_up)
@@ -139,7 +139,7 @@ def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: 
         args=[f"--job={job_id()}", f"--node={_NODE}", *arguments],
         labels=_LABELS,
         affinity=_ELSEWHERE,
-        retry_strategy=retried(cap_seconds),
+        retry_strategy=retry_strategy(cap_seconds),
         **RESTRICTED,
         **fields,
     )

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.dumplog.workloads import BUCKET, NOISE, TWO_LIVES, bare, deployment, pod_spec, ran, shell
 from tests.e2e.live import Cluster, wait_for
 from tests.e2e.proxy import Proxy, proxy_to
-from workflow_templates.object_store import Place, Store
+from workflow_templates.object_store import Store, StoreLocation
 from workflow_templates.sigv4 import Signer
 
 
@@ -43,7 +43,7 @@ def store(cluster: Cluster) -> Iterator[Store]:
     keys = cluster.get("secret", "opsjobs-store", "-n", cluster.jobs)["data"]
     access_key, secret_key = (base64.b64decode(keys[name]).decode() for name in ("accessKey", "secretKey"))
     with httpx.Client(timeout=30, trust_env=False) as http:
-        place = Place(endpoint=cluster.facts["storeUrl"], bucket=BUCKET)
+        place = StoreLocation(endpoint=cluster.facts["storeUrl"], bucket=BUCKET)
         yield Store(http, place, Signer(access_key, secret_key, "us-east-1"))
 
 

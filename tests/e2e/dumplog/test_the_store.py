@@ -77,7 +77,7 @@ def test_a_link_works_until_it_expires(store: Store) -> None:
         wait_for("its refusal", lambda: httpx.get(link, trust_env=False).status_code == 403)
         assert httpx.get(store.presigned(key, 600), trust_env=False).content == b"here"
     finally:
-        store.request("DELETE", store.place.url(key))
+        store.request("DELETE", store.location.url(key))
 
 
 @pytest.mark.alone

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from service.api import app as http
 from service.api import health
 from service.api import routes as routes_
-from service.api.caller import turn
+from service.api.caller import within_caller_limit
 
 
 @contextlib.asynccontextmanager
@@ -22,7 +22,7 @@ async def nothing(_app: FastAPI) -> AsyncIterator[None]:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = http.build(nothing)
-    app.state.wiring = None
+    app.state.dependencies = None
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as found:
         yield found
@@ -112,7 +112,7 @@ def test_every_route_but_the_probes_waits_for_a_turn() -> None:
     without = {
         route.path
         for route in routes
-        if isinstance(route, APIRoute) and turn not in {one.call for one in route.dependant.dependencies}
+        if isinstance(route, APIRoute) and within_caller_limit not in {one.call for one in route.dependant.dependencies}
     }
     assert without == open_to_all
 

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from service.api.caller_limit import Turns
+from service.api.caller_limit import CallerLimit
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job, JobType, Named, Plan, PlannedNode
 from service.domain.phase import created
@@ -86,7 +86,14 @@ class World:
 
 def app(world: World, turns: int = 10) -> FastAPI:
     here: Any = SimpleNamespace(cluster_id="local")
-    return app_of(records=world, cluster=world, reviews=world, submission=here, turns=Turns(turns), max_body_bytes=100)
+    return app_of(
+        records=world,
+        cluster=world,
+        reviews=world,
+        submission=here,
+        caller_limit=CallerLimit(turns),
+        max_body_bytes=100,
+    )
 
 
 async def ask(made: FastAPI, method: str, path: str, who: str = "bob", **given: Any) -> httpx.Response:

@@ -9,16 +9,16 @@ import httpx
 from fastapi import FastAPI
 
 from service.api import app as http
-from service.api.body_memory import Room
-from service.api.caller_limit import Turns
-from service.api.dependencies import Wiring
+from service.api.body_memory import BodyMemory
+from service.api.caller_limit import CallerLimit
+from service.api.dependencies import Dependencies
 from service.api.readiness import Readiness
-from service.jobs.workspace_namespaces import Homes
+from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from tests.unit.api.test_app import nothing
 
 
 def app_of(**parts: Any) -> FastAPI:
-    """The app with these parts of its Wiring; what is not given is not there."""
+    """The app with these parts of its Dependencies; what is not given is not there."""
     given: dict[str, Any] = {
         "records": None,
         "cluster": None,
@@ -26,14 +26,14 @@ def app_of(**parts: Any) -> FastAPI:
         "submission": SimpleNamespace(cluster_id="prod"),
         "argo_ui_url": "",
         "jobs_namespace": "opsjobs-jobs",
-        "turns": Turns(9),
+        "caller_limit": CallerLimit(9),
         "max_body_bytes": 9_999,
-        "room": Room(99_999, seconds=1),
-        "homes": Homes(parts.get("cluster"), parts.get("records"), "prod"),  # type: ignore[arg-type]  # whatever stands in
+        "body_memory": BodyMemory(99_999, seconds=1),
+        "workspace_namespaces": WorkspaceNamespaces(parts.get("cluster"), parts.get("records"), "prod"),  # type: ignore[arg-type]  # whatever stands in
         **parts,
     }
     made = http.build(nothing)
-    made.state.wiring = Wiring(**{"readiness": Readiness(given["records"], given["cluster"]), **given})
+    made.state.dependencies = Dependencies(**{"readiness": Readiness(given["records"], given["cluster"]), **given})
     return made
 
 

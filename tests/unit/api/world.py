@@ -12,7 +12,7 @@ from service.domain.cluster_objects import AddonTemplate, Caller, Node, Workload
 from service.domain.job import Job, JobType
 from service.domain.list_query import Page
 from service.jobs.ports import Claim
-from service.main import wiring
+from service.main import dependencies
 from service.settings import Settings
 from tests.unit.api.test_app import nothing
 
@@ -108,5 +108,5 @@ class World:
         known = Settings(cluster_id="local", templates=templates, export_registry="registry.example.com", **settings)
         made = http.build(nothing)
         here: Any = self
-        made.state.wiring = wiring(known, here, here, here)
+        made.state.dependencies = dependencies(known, here, here, here)
         return made

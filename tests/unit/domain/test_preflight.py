@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.domain.job import ExcludedNode, Plan, PlannedNode
 from service.domain.preflight import Allowed, cannot_mount_below, faults, files, narrowed, request, script
-from workflow_templates.preflight.check_pod import Place, Request, manifest
+from workflow_templates.preflight.check_pod import CheckPlacement, Request, manifest
 from workflow_templates.protocol.check_pods import peer
 
 ALLOWED = Allowed(host_paths=("/var/log", "/nfs_models"), security_context={"allowPrivilegeEscalation": False})
@@ -29,7 +29,7 @@ def refused(**options: Any) -> dict[str, str]:
 def pod(options: dict[str, Any], allowed: Allowed = ALLOWED, *, recursive: bool = True, timeout: int = 0) -> Any:
     """The pod of a check, as the job's steps make it of what the service writes down."""
     wanted = request(options, allowed, peers="p0", deadline_seconds=timeout, recursive=recursive)
-    place = Place(namespace="checks", job="job-1", owner_uid="u", runner="r")
+    place = CheckPlacement(namespace="checks", job="job-1", owner_uid="u", runner="r")
     return manifest(Request(**json.loads(json.dumps(wanted))), place, "gpu-1")["spec"]
 
 

@@ -83,7 +83,7 @@ class InMemory:
     async def delete_workflow(self, job_id: str) -> None:
         self.workflows[job_id]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
-    async def let_go(self, job_id: str) -> None:
+    async def remove_finalizer(self, job_id: str) -> None:
         self.let_go_of.append(job_id)
 
     async def holders(self) -> Mapping[str, str]:
@@ -115,7 +115,7 @@ class InMemory:
     async def delete_checks(self, job_id: str) -> None:
         self.checks.remove(job_id)
 
-    async def lose_pods(self, not_ready_seconds: int) -> Sequence[str]:
+    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
         assert not_ready_seconds
         return []
 

@@ -13,7 +13,7 @@ from tests.unit.kube.conftest import Served
 from tests.unit.workflow_templates.apiserver import merge
 from workflow_templates.protocol import labels, node_lock
 from workflow_templates.protocol.cordon_patches import CordonNote, giving_back
-from workflow_templates.protocol.node_lock import Told, Work
+from workflow_templates.protocol.node_lock import RebootNote, Work
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/opsjobs-jobs/leases"
 LOCK, TURN = f"{LEASES}/node-gpu-1", f"{LEASES}/{node_lock.CONTROL_PLANE}"
@@ -73,7 +73,7 @@ async def give_back(served: Served, kubernetes: Kubernetes, **how: bool) -> str:
 
 
 def told(seconds_ago: float) -> dict[str, str]:
-    return {labels.TOLD_TO_REBOOT: Told(NOW - timedelta(seconds=seconds_ago), "old", None, 600).text()}
+    return {labels.TOLD_TO_REBOOT: RebootNote(NOW - timedelta(seconds=seconds_ago), "old", None, 600).text()}
 
 
 async def test_a_node_is_given_back_and_its_lock_freed(served: Served) -> None:

@@ -11,7 +11,7 @@ from workflow_templates.kubernetes_api import Cluster
 
 
 @pytest.fixture(autouse=True)
-def last_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def termination_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where a step leaves its termination message."""
     path = tmp_path / "last-word"
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(path))

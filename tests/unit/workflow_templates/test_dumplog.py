@@ -16,14 +16,14 @@ import pytest
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.dumplog import dump, relayed_log
-from workflow_templates.dumplog.archive_request import Asked, AskedNodes, Workload
+from workflow_templates.dumplog.archive_request import ArchiveRequest, RequestedNodes, Workload
 from workflow_templates.dumplog.dump import NothingError
 from workflow_templates.dumplog.node_logs import NodeLogs
-from workflow_templates.dumplog.read_retries import Patience
+from workflow_templates.dumplog.read_retries import RetryBudget
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import SPOOLS
 from workflow_templates.kubernetes_api import Cluster
-from workflow_templates.object_store import Place, Store, StoreError
+from workflow_templates.object_store import Store, StoreError, StoreLocation
 from workflow_templates.sigterm import StoppedError
 from workflow_templates.sigv4 import Signer
 
@@ -46,7 +46,9 @@ def objects() -> Iterator[S3Server]:
 @pytest.fixture
 def store(objects: S3Server) -> Iterator[Store]:
     with httpx.Client(timeout=60, trust_env=False) as http:
-        store = Store(http, Place(endpoint=objects.url, bucket="ops"), Signer("key", "secret", "us-east-1"), patience=1)
+        store = Store(
+            http, StoreLocation(endpoint=objects.url, bucket="ops"), Signer("key", "secret", "us-east-1"), patience=1
+        )
         store.part_bytes = MIB
         yield store
 
@@ -65,7 +67,7 @@ class Bench:
     def dump(self, *pods: str) -> dict[str, str]:
         return self.dump_as(asked(*pods))
 
-    def dump_as(self, asked: Asked) -> dict[str, str]:
+    def dump_as(self, asked: ArchiveRequest) -> dict[str, str]:
         return dump.dump("job-1", asked, self.store, self.reader, self.nodes)
 
     def unpacked(self, key: str = KEY) -> dict[str, bytes]:
@@ -84,13 +86,13 @@ class Bench:
 
 @pytest.fixture
 def bench(server: ApiServer, cluster: Cluster, objects: S3Server, store: Store, tmp_path: Path) -> Bench:
-    patience = Patience(cluster.patience, node_seconds=0.2, pause=0.01)
-    nodes, reader = NodeLogs(cluster, tmp_path, MIB, patience), Reader(cluster, tmp_path, MIB, patience)
+    budget = RetryBudget(cluster.patience, node_seconds=0.2, pause=0.01)
+    nodes, reader = NodeLogs(cluster, tmp_path, MIB, budget), Reader(cluster, tmp_path, MIB, budget)
     return Bench(server, cluster, objects, store, reader, nodes)
 
 
-def asked(*pods: str, nodes: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> Asked:
-    return Asked((Workload("web", "team-a", pods),), frozenset(nodes), frozenset(excluded), "no pod was 'web'")
+def asked(*pods: str, nodes: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> ArchiveRequest:
+    return ArchiveRequest((Workload("web", "team-a", pods),), frozenset(nodes), frozenset(excluded), "no pod was 'web'")
 
 
 def noise(size: int) -> bytes:
@@ -214,7 +216,7 @@ def test_node_inputs_narrow_and_excluded_nodes_are_left_out(bench: Bench) -> Non
 def test_workloads_of_two_namespaces_do_not_mix(bench: Bench) -> None:
     add_pod(bench.server, "web-0", main=b"a")
     add_pod(bench.server, "web-0", namespace="team-b", main=b"b")
-    both = Asked(
+    both = ArchiveRequest(
         (Workload("web", "team-a", ("web-0",)), Workload("api", "team-b", ("web-0",))), frozenset(), frozenset(), ""
     )
     bench.dump_as(both)
@@ -248,7 +250,7 @@ def test_logs_of_nodes_are_in_the_same_archive_and_index(bench: Bench) -> None:
         *relayed_log.lines("kernel", b"", "dmesg: not permitted"),
     ]
     bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(lines))
-    wanted = replace(asked("web-0"), node_logs=AskedNodes(("node-1",), {"node-2": "is NotReady"}))
+    wanted = replace(asked("web-0"), node_logs=RequestedNodes(("node-1",), {"node-2": "is NotReady"}))
     note = bench.dump_as(wanted)["note"]
     found = bench.unpacked()
     assert set(found) == {"web-0/main.log", "nodes/node-1/journal.log", "index.json"}
@@ -273,7 +275,7 @@ def test_a_node_s_log_is_worth_an_archive_where_the_workload_has_none(bench: Ben
     metadata = {"labels": labels, "annotations": {"opsjob.io/node": "node-1"}}
     bench.server.add_pod("step", node="node-1", metadata=metadata, status={"phase": "Succeeded"})
     bench.server.logs["opsjobs-jobs/step/main"] = ServedLog(b"".join(relayed_log.lines("journal", b"why\n", "")))
-    bench.dump_as(replace(asked("web-0"), node_logs=AskedNodes(("node-1",))))
+    bench.dump_as(replace(asked("web-0"), node_logs=RequestedNodes(("node-1",))))
     assert set(bench.unpacked()) == {"nodes/node-1/journal.log", "index.json"}
 
 
@@ -346,7 +348,7 @@ def test_it_reads_what_submission_wrote(tmp_path: Path) -> None:
             }
         )
     )
-    assert Asked.read(file) == asked("web-0", "web-1", nodes=("node-0", "node-1"), excluded=("node-1",))
+    assert ArchiveRequest.read(file) == asked("web-0", "web-1", nodes=("node-0", "node-1"), excluded=("node-1",))
 
 
 def test_a_pod_without_a_node_is_left_out_only_where_nodes_are_named() -> None:

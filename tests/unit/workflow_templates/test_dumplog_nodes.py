@@ -12,11 +12,11 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import NAMESPACE, ApiServer, ServedLog
 from workflow_templates.dumplog import journal, relayed_log
-from workflow_templates.dumplog.archive_request import Asked, AskedNodes
+from workflow_templates.dumplog.archive_request import ArchiveRequest, RequestedNodes
 from workflow_templates.dumplog.journal import JOURNAL, KERNEL, Bounds
 from workflow_templates.dumplog.node_logs import NodeLog, NodeLogs
-from workflow_templates.dumplog.read_retries import Patience
-from workflow_templates.dumplog.relayed_log import FullError, Taken
+from workflow_templates.dumplog.read_retries import RetryBudget
+from workflow_templates.dumplog.relayed_log import FullError, RelayedLog
 from workflow_templates.kubernetes_api import Cluster
 
 MIB = 1 << 20
@@ -85,10 +85,10 @@ def test_a_journal_that_takes_too_long_is_ended_with_what_it_wrote(host: Path) -
     assert (content, error) == (b"first\n", "journalctl was ended after 1 s, so its end is missing")
 
 
-def taken(lines: bytes, limit: int = MIB, piece: int = 1000) -> tuple[bytes, Taken]:
+def taken(lines: bytes, limit: int = MIB, piece: int = 1000) -> tuple[bytes, RelayedLog]:
     """What is left of lines that come in pieces."""
     file = io.BytesIO()
-    log = Taken(file, limit)
+    log = RelayedLog(file, limit)
     relayed_log.take((lines[begin : begin + piece] for begin in range(0, len(lines), piece)), {JOURNAL: log})
     return file.getvalue(), log
 
@@ -126,7 +126,7 @@ def test_more_than_one_log_or_more_than_fits_is_refused() -> None:
 
 @pytest.fixture
 def nodes(cluster: Cluster, tmp_path: Path) -> NodeLogs:
-    return NodeLogs(cluster, tmp_path, MIB, Patience(cluster.patience, node_seconds=0.2, pause=0.01))
+    return NodeLogs(cluster, tmp_path, MIB, RetryBudget(cluster.patience, node_seconds=0.2, pause=0.01))
 
 
 def add_step(server: ApiServer, node: str, log: ServedLog | bytes = b"", **status: Any) -> None:
@@ -142,7 +142,7 @@ def both(journal: bytes, kernel: bytes, error: str = "") -> bytes:
     return b"".join([*relayed_log.lines(JOURNAL, journal, error), *relayed_log.lines(KERNEL, kernel, "")])
 
 
-def collected(nodes: NodeLogs, asked: AskedNodes) -> Iterator[tuple[str, bytes]]:
+def collected(nodes: NodeLogs, asked: RequestedNodes) -> Iterator[tuple[str, bytes]]:
     for spool in nodes.read_all("job-1", asked):
         if spool.log.bytes:
             yield spool.log.name, gzip.decompress(b"".join(spool.pieces))
@@ -157,7 +157,7 @@ def test_both_logs_of_every_node_have_their_place(server: ApiServer, nodes: Node
     names = tuple(f"node-{number}" for number in range(30))
     for name in names:
         add_step(server, name, both(f"journal of {name}".encode(), b"kernel"))
-    found = dict(collected(nodes, AskedNodes(names)))
+    found = dict(collected(nodes, RequestedNodes(names)))
     assert found == {
         **{f"nodes/{name}/journal.log": f"journal of {name}".encode() for name in names},
         **{f"nodes/{name}/kernel.log": b"kernel" for name in names},
@@ -174,7 +174,7 @@ def test_a_node_without_logs_has_its_reason_and_costs_no_other(server: ApiServer
     add_step(server, "refused", ServedLog(status=403, message="not yours"))
     add_step(server, "half", both(b"here", b"there")[:20])
     wanted = ("well", "failed", "pending", "away", "refused", "half", "none")
-    found = dict(collected(nodes, AskedNodes(wanted, {"down": "is NotReady"})))
+    found = dict(collected(nodes, RequestedNodes(wanted, {"down": "is NotReady"})))
     assert found == {"nodes/well/journal.log": b"here"}
     assert {(log.node, log.kind) for log in nodes.found} == {
         (name, kind) for name in (*wanted, "down") for kind in (JOURNAL, KERNEL)
@@ -193,15 +193,15 @@ def test_a_node_without_logs_has_its_reason_and_costs_no_other(server: ApiServer
 def test_a_log_that_breaks_off_is_read_again(server: ApiServer, nodes: NodeLogs) -> None:
     content = noise(50_000)
     add_step(server, "a", ServedLog(both(content, b""), cuts=[20_000, 30_000]))
-    assert dict(collected(nodes, AskedNodes(("a",)))) == {"nodes/a/journal.log": content}
+    assert dict(collected(nodes, RequestedNodes(("a",)))) == {"nodes/a/journal.log": content}
     assert nodes.unread() == []
 
 
 def test_what_is_whole_of_a_node_stays_when_the_rest_is_lost(server: ApiServer, nodes: NodeLogs) -> None:
-    nodes.patience.seconds = 0.3
+    nodes.budget.seconds = 0.3
     lines = both(noise(20_000), noise(30_000))
     add_step(server, "a", ServedLog(lines, cuts=[len(lines) - 10_000, *[0] * 1000]))
-    assert dict(collected(nodes, AskedNodes(("a",)))) == {"nodes/a/journal.log": noise(20_000)}
+    assert dict(collected(nodes, RequestedNodes(("a",)))) == {"nodes/a/journal.log": noise(20_000)}
     (unread,) = (log for log in nodes.found if log.error)
     assert (unread.kind, unread.bytes) == (KERNEL, 0)
 
@@ -209,18 +209,18 @@ def test_what_is_whole_of_a_node_stays_when_the_rest_is_lost(server: ApiServer, 
 def test_one_that_is_too_long_names_the_value_to_raise(server: ApiServer, nodes: NodeLogs) -> None:
     nodes.limit = 10_000
     add_step(server, "a", both(noise(50_000), b""))
-    assert dict(collected(nodes, AskedNodes(("a",)))) == {}
+    assert dict(collected(nodes, RequestedNodes(("a",)))) == {}
     assert "dumplog.scratchMebibytes" in nodes.unread()[0]
 
 
 def test_many_nodes_of_one_reason_are_one_sentence(nodes: NodeLogs) -> None:
     why = "whoever submitted the job may not get nodes/log of it"
-    assert list(nodes.read_all("job-1", AskedNodes((), {f"node-{number}": why for number in range(5)}))) == []
+    assert list(nodes.read_all("job-1", RequestedNodes((), {f"node-{number}": why for number in range(5)}))) == []
     assert nodes.unread() == [f"nodes node-0, node-1, node-2 and 2 more: {why}"]
 
 
 def test_where_nobody_wants_them_nothing_is_asked(server: ApiServer, nodes: NodeLogs) -> None:
-    assert list(nodes.read_all("job-1", AskedNodes())) == []
+    assert list(nodes.read_all("job-1", RequestedNodes())) == []
     assert server.seen == []
 
 
@@ -228,6 +228,6 @@ def test_what_submission_wrote_is_read(tmp_path: Path) -> None:
     file = tmp_path / "dumplog.json"
     usual = {"workloads": [], "nodes": [], "excludedNodes": [], "lookedFor": ""}
     file.write_text(json.dumps(usual))
-    assert Asked.read(file).node_logs == AskedNodes()
+    assert ArchiveRequest.read(file).node_logs == RequestedNodes()
     file.write_text(json.dumps({**usual, "nodeLogs": {"nodes": ["a"], "leftOut": {"b": "is NotReady"}}}))
-    assert Asked.read(file).node_logs == AskedNodes(("a",), {"b": "is NotReady"})
+    assert ArchiveRequest.read(file).node_logs == RequestedNodes(("a",), {"b": "is NotReady"})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from workflow_templates.dumplog.logs import Log
-from workflow_templates.dumplog.read_retries import Patience
+from workflow_templates.dumplog.read_retries import RetryBudget
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import SPOOLS
 from workflow_templates.kubernetes_api import Cluster
@@ -24,7 +24,7 @@ LINES = b"".join(b"%027d..\n" % number for number in range(2_000))
 
 @pytest.fixture
 def reader(cluster: Cluster, tmp_path: Path) -> Reader:
-    return Reader(cluster, tmp_path, MIB, Patience(cluster.patience, node_seconds=0.3, pause=0.01))
+    return Reader(cluster, tmp_path, MIB, RetryBudget(cluster.patience, node_seconds=0.3, pause=0.01))
 
 
 def a_log(**fields: Any) -> Log:
@@ -127,7 +127,7 @@ def test_what_a_first_try_got_stays_when_the_next_is_refused(server: ApiServer, 
 def test_an_apiserver_that_is_away_for_more_than_a_moment_is_outlasted(server: ApiServer, reader: Reader) -> None:
     """Only for logs: what else it is asked it answers."""
     served, log = serve(server), a_log()
-    reader.patience.seconds = 30
+    reader.budget.seconds = 30
     begun = time.monotonic()
 
     def away(path: str, query: dict[str, str]) -> ServedLog:
@@ -141,26 +141,26 @@ def test_an_apiserver_that_is_away_for_more_than_a_moment_is_outlasted(server: A
     assert read(reader, log) == LINES
     assert log.error == ""
     assert time.monotonic() - begun > 3.5
-    assert reader.patience.down == {}
+    assert reader.budget.down == {}
 
 
 def test_one_that_stays_away_is_given_up_and_the_node_not_blamed(server: ApiServer, reader: Reader) -> None:
     serve(server, status=503, message="not now")
-    reader.patience.seconds = 0.3
+    reader.budget.seconds = 0.3
     log, other = a_log(), a_log()
     begun = time.monotonic()
     assert read(reader, log) == b""
     assert log.error == "the Kubernetes API did not answer: 503 not now"
     assert time.monotonic() - begun >= 0.3
-    reader.patience.seconds = 600
+    reader.budget.seconds = 600
     assert read(reader, other) == b""
     assert time.monotonic() - begun < 60, "the others do not wait for it as long again"
-    assert reader.patience.down == {}
+    assert reader.budget.down == {}
 
 
 def test_a_kubelet_that_is_restarted_is_waited_for(server: ApiServer, reader: Reader) -> None:
     serve(server, faults=[(500, NO_ROUTE)] * 3)
-    reader.patience.node_seconds = 60
+    reader.budget.node_seconds = 60
     log = a_log()
     assert read(reader, log) == LINES
     assert log.error == ""
@@ -273,7 +273,7 @@ def test_who_takes_no_more_ends_the_reading(server: ApiServer, reader: Reader) -
     logs = reader.read_all([a_log() for _ in range(10 * SPOOLS)])
     next(logs)
     logs.close()  # type: ignore[attr-defined]
-    assert reader.patience.stopping.is_set()
+    assert reader.budget.stopping.is_set()
     readers = [thread for thread in threading.enumerate() if thread.name.startswith("reader")]
     for thread in readers:
         thread.join(30)

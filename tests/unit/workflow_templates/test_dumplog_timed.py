@@ -1,4 +1,4 @@
-"""Taking the times off a log, in whatever pieces it comes."""
+"""Takes the times off a log, in whatever pieces it comes."""
 
 from hypothesis import given
 from hypothesis import strategies as st

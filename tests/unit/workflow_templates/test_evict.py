@@ -186,8 +186,8 @@ def test_what_was_evicted_is_written_however_the_attempt_ends(
     pod(server, "web-1")
     pod(server, "web-2")
     server.refused_evictions["web-2"] = budget("The disruption budget web needs 1")
-    output, last_word = tmp_path / "evicted.json", tmp_path / "last-word"
-    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(last_word))
+    output, termination_message = tmp_path / "evicted.json", tmp_path / "last-word"
+    monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(termination_message))
     monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
     given = ["--job=job-1", "--node=gpu-1", "--seconds=60", "--unmanaged=false"]
     given += ["--empty-dir=true", "--kept=argo,opsjobs", f"--output={output}"]
@@ -197,7 +197,7 @@ def test_what_was_evicted_is_written_however_the_attempt_ends(
     monkeypatch.setattr("sys.argv", ["evict", *given])
     assert evict.main() == exit_codes.WAITING
     assert output.read_text() == '["team/web-1"]'
-    assert "disruption budget web" in last_word.read_text()
+    assert "disruption budget web" in termination_message.read_text()
     failed = "/api/v1/namespaces/default/events/job-1.rebootfailed.gpu-1"
     assert failed not in server.objects
     long_ago = replace(cordon.note(cluster, "gpu-1", "job-1"), at=datetime(2026, 1, 1, tzinfo=UTC))

@@ -215,7 +215,7 @@ def test_a_stop_ends_the_script_and_comes_through(host: Host, tmp_path: Path) ->
     helper = threading.Thread(target=stop_once_it_runs)
     helper.start()
     try:
-        with pytest.raises(sigterm.StoppedError), sigterm.heard():
+        with pytest.raises(sigterm.StoppedError), sigterm.raising():
             run(host, f"echo $$ > {pid}; while :; do sleep 1; done")
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ from tests.unit.workflow_templates.apiserver import HANG_UP, LEASES, WORKFLOWS, 
 from workflow_templates import locks
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import labels
-from workflow_templates.protocol.node_lock import Told, Work
+from workflow_templates.protocol.node_lock import RebootNote, Work
 
 PATH = f"{LEASES}/node-gpu-1"
 COMPLETED = {"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}}
@@ -135,7 +135,7 @@ def left_by_job_2(server: ApiServer, **notes: str) -> None:
 def test_what_the_job_before_noted_goes_when_its_lock_is_taken_over(server: ApiServer, cluster: Cluster) -> None:
     """Else the next reboot took the note of the one before for its own, and gave the node up at once."""
     server.put(NODE, node("boot-2"))
-    told = Told(datetime(2026, 1, 1, tzinfo=UTC), "boot-1", None).text()
+    told = RebootNote(datetime(2026, 1, 1, tzinfo=UTC), "boot-1", None).text()
     left_by_job_2(server, **{labels.TOLD_TO_REBOOT: told, labels.CORDON_NOTE: "{}", "a.person/s": "own"})
     locks.take(cluster, "gpu-1", "job-1")
     assert server.objects[PATH]["metadata"]["annotations"] == {"a.person/s": "own"}
@@ -185,7 +185,7 @@ def test_a_pending_reboot_keeps_the_node_locked_though_its_job_was_terminated(
     server: ApiServer, cluster: Cluster, *, ends_work: bool
 ) -> None:
     server.put(NODE, node())
-    left_by_job_2(server, **{labels.TOLD_TO_REBOOT: Told(datetime.now(UTC), "boot-1", None).text()})
+    left_by_job_2(server, **{labels.TOLD_TO_REBOOT: RebootNote(datetime.now(UTC), "boot-1", None).text()})
     with pytest.raises(locks.HeldError, match="which is over: the reboot that it began is pending"):
         locks.take(cluster, "gpu-1", "job-1", ends_work=ends_work)
     server.put(NODE, node("boot-2", ready="False"))

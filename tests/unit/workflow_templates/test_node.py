@@ -62,7 +62,7 @@ class Pod:
         return node.end(step, lambda outcome: node.work(step, self.cluster, self.host, outcome))
 
     @property
-    def last_word(self) -> str:
+    def termination_message(self) -> str:
         return (self.folder / "last-word").read_text()
 
     @property
@@ -87,14 +87,14 @@ def test_a_node_that_is_done(pod: Pod) -> None:
     assert pod.run("echo hello") == 0
     assert pod.outcome["result"] == "succeeded"
     assert pod.outcome["templates"][0]["lastLines"] == "hello"
-    assert pod.last_word == "node gpu-1 is done"
+    assert pod.termination_message == "node gpu-1 is done"
     assert not pod.leased
     assert [path.read_text() for path in pod.host.root.rglob("*-script")] == [""]
 
 
 def test_a_node_that_fails_says_why_and_is_given_back(pod: Pod) -> None:
     assert pod.run("echo no space left; exit 28", security_upgrade=True) == 1
-    assert pod.last_word == "addon template a ended with exit code 28: no space left"
+    assert pod.termination_message == "addon template a ended with exit code 28: no space left"
     assert pod.outcome["result"] == "failed"
     assert not pod.leased
     assert not pod.cordoned
@@ -110,7 +110,7 @@ def test_a_held_node_is_tried_again_untouched(pod: Pod, tmp_path: Path) -> None:
     pod.server.put(f"{WORKFLOWS}/job-2", {})
     pod.server.put(LEASE, {"spec": {"holderIdentity": "job-2"}})
     assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 75
-    assert pod.last_word == "node gpu-1 is locked by job job-2"
+    assert pod.termination_message == "node gpu-1 is locked by job job-2"
     assert not pod.cordoned
     assert not (tmp_path / "ran").exists()
     assert not pod.step.outcome.exists()
@@ -120,7 +120,7 @@ def test_a_busy_node_is_tried_again_cordoned_and_leased(pod: Pod, tmp_path: Path
     pod.server.add_pod("train-0", node="gpu-1", namespace="team")
     pod.server.add_pod("train-1", node="gpu-1", namespace="team")
     assert pod.run(f"touch {tmp_path}/ran", security_upgrade=True) == 75
-    assert pod.last_word == "node gpu-1 is busy: pod team/train-0 and 1 more runs on it"
+    assert pod.termination_message == "node gpu-1 is busy: pod team/train-0 and 1 more runs on it"
     assert pod.cordoned
     assert pod.leased
     assert not (tmp_path / "ran").exists()
@@ -146,7 +146,7 @@ def test_no_more_nodes_of_a_job_wait_cordoned_than_it_works_on_at_a_time(
         assert pod.run(security_upgrade=True, batch_count=batch_count) == 75
         assert (pod.cordoned, pod.leased) == (cordoned, cordoned), "what waits uncordoned is free for other jobs"
     waits = f"; it is not cordoned, because {batch_count} others of the job wait cordoned"
-    assert pod.last_word == "node gpu-1 is busy: pod team/train-0 runs on it" + ("" if cordoned else waits)
+    assert pod.termination_message == "node gpu-1 is busy: pod team/train-0 runs on it" + ("" if cordoned else waits)
     del pod.server.objects["/api/v1/namespaces/team/pods/train-0"]
     assert pod.run(security_upgrade=True, batch_count=batch_count) == 0, "idle: it is taken though others wait"
     assert (pod.cordoned, pod.leased) == (False, False)
@@ -182,7 +182,7 @@ def test_a_node_that_is_not_fit_when_it_is_its_turn_is_skipped_with_the_reason(
     assert not pod.leased
     if why:
         assert pod.outcome["result"] == "skipped"
-        assert pod.last_word.startswith(f"not begun: node gpu-1 {why}")
+        assert pod.termination_message.startswith(f"not begun: node gpu-1 {why}")
 
 
 def test_a_mark_that_a_job_before_left_behind_makes_no_node_unfit(pod: Pod) -> None:
@@ -205,7 +205,7 @@ def test_that_it_begins_is_noted_at_its_lock_and_a_lock_that_was_lost_begins_not
     pod.server.before_write = once_it_is_taken
     assert pod.run(f"touch {tmp_path}/ran") == 75
     assert noted
-    assert pod.last_word == "node gpu-1 is no longer locked by job job-1"
+    assert pod.termination_message == "node gpu-1 is no longer locked by job job-1"
     assert not (tmp_path / "ran").exists()
 
 
@@ -251,7 +251,7 @@ def test_nothing_is_begun_once_the_ratio_is_out_of_reach(pod: Pod, tmp_path: Pat
     assert (tmp_path / "ran").exists() is (code == 0)
     if code == 76:
         assert pod.outcome["result"] == "skipped"
-        assert pod.last_word == f"not begun: {failed} of 4 nodes failed and 3 must succeed"
+        assert pod.termination_message == f"not begun: {failed} of 4 nodes failed and 3 must succeed"
         assert ("POST", LEASES) not in pod.server.seen
 
 
@@ -291,7 +291,7 @@ def test_an_api_that_stays_away_before_the_work_is_no_failure(pod: Pod) -> None:
     pod.server.faults = [503] * 10_000
     pod.cluster.patience = 0.05
     assert pod.run() == 75
-    assert "did not answer" in pod.last_word
+    assert "did not answer" in pod.termination_message
 
 
 def test_an_api_that_stays_away_after_the_work_does_not_undo_it(pod: Pod, tmp_path: Path) -> None:
@@ -320,13 +320,13 @@ def test_an_api_that_comes_back_after_the_work_gets_the_node_back(pod: Pod) -> N
 def test_a_refused_right_is_a_failure_that_says_so(pod: Pod) -> None:
     pod.server.faults = [403]
     assert pod.run() == 1
-    assert "refused GET" in pod.last_word
+    assert "refused GET" in pod.termination_message
 
 
 def test_a_node_that_is_gone_fails(pod: Pod) -> None:
     del pod.server.objects[NODE]
     assert pod.run() == 1
-    assert pod.last_word == "node gpu-1 is gone from the cluster"
+    assert pod.termination_message == "node gpu-1 is gone from the cluster"
     assert not pod.leased
 
 
@@ -342,7 +342,7 @@ def test_a_stop_ends_the_script_and_gives_the_node_back(pod: Pod, tmp_path: Path
     code = pod.run(f"touch {begun}; sleep 60; touch {tmp_path}/ended", security_upgrade=True)
     helper.join()
     assert code == 143
-    assert pod.last_word == "stopped on node gpu-1 while addon template a ran"
+    assert pod.termination_message == "stopped on node gpu-1 while addon template a ran"
     assert pod.outcome["templates"] == [
         {"name": "a", "result": "failed", "message": "was stopped", "exitCode": None, "lastLines": ""}
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workflow_templates.protocol import labels, node_lock, pod_reasons
-from workflow_templates.protocol.node_lock import Told, Work
+from workflow_templates.protocol.node_lock import RebootNote, Work
 
 Object = dict[str, Any]
 
@@ -21,7 +21,7 @@ def lock(**notes: str) -> Object:
 
 
 def told(seconds: float = 600) -> Object:
-    return lock(**{labels.TOLD_TO_REBOOT: Told(AT, "old", None, seconds).text()})
+    return lock(**{labels.TOLD_TO_REBOOT: RebootNote(AT, "old", None, seconds).text()})
 
 
 def begun() -> Object:
@@ -81,7 +81,7 @@ def test_without_a_note_nothing_is_pending() -> None:
 
 def test_a_note_of_a_release_before_says_no_limit() -> None:
     text = '{"at": "2026-01-10T08:00:00+00:00", "bootId": "old", "heartbeat": null}'
-    noted = node_lock.told(lock(**{labels.TOLD_TO_REBOOT: text}))
+    noted = node_lock.reboot_note(lock(**{labels.TOLD_TO_REBOOT: text}))
     assert noted is not None
     assert noted.come_back_seconds == 1800
 

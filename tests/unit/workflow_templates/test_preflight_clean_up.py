@@ -33,7 +33,7 @@ def ready(server: ApiServer, node: str, status: str) -> None:
 
 
 def test_what_is_left_of_the_jobs_checks_is_deleted_and_its_nodes_are_free(
-    server: ApiServer, cluster: Cluster, last_word: Path
+    server: ApiServer, cluster: Cluster, termination_message: Path
 ) -> None:
     ready(server, "a", "True")
     check(server, "ours", "a")
@@ -42,7 +42,7 @@ def test_what_is_left_of_the_jobs_checks_is_deleted_and_its_nodes_are_free(
     assert preflight_clean_up.main() == 0
     assert [path for path in server.objects if path.startswith(PODS)] == [f"{PODS}/others"]
     assert f"{LEASES}/node-a" not in server.objects
-    assert not last_word.exists()
+    assert not termination_message.exists()
 
 
 def test_a_node_that_does_not_report_the_end_stays_locked(server: ApiServer, cluster: Cluster) -> None:

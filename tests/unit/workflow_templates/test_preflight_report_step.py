@@ -13,7 +13,7 @@ import pytest
 from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.kubernetes_api import Cluster
-from workflow_templates.object_store import Place, Store
+from workflow_templates.object_store import Store, StoreLocation
 from workflow_templates.preflight import check_results, report, runner_results
 from workflow_templates.protocol import check_outcome
 from workflow_templates.protocol.check_outcome import CheckOutcome
@@ -48,7 +48,7 @@ class Step:
         return {node["name"]: node for node in found["nodes"]}
 
     @property
-    def last_word(self) -> str:
+    def termination_message(self) -> str:
         return (self.folder / "last-word").read_text()
 
 
@@ -64,7 +64,7 @@ def ready(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(runner_results, "_LOOK_SECONDS", 0.01)
     cluster.patience = 0.3
     with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False) as http:
-        place = Place(endpoint=objects.url, bucket="ops")
+        place = StoreLocation(endpoint=objects.url, bucket="ops")
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=0.1)
         monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)
         monkeypatch.setattr(Store, "in_pod", lambda: store)
@@ -241,7 +241,7 @@ def test_a_store_that_is_away_longer_than_we_wait_is_tried_again(ready: Step) ->
     job(ready.server, a=0)
     ready.store.refuses = lambda _method, _query: (503, "SlowDown")
     assert ready.main() == 75
-    assert "the report was not written: the object store" in ready.last_word
+    assert "the report was not written: the object store" in ready.termination_message
     assert not (ready.folder / "report").exists()
     ready.store.refuses = lambda _method, _query: None
     assert ready.main() == 0
@@ -252,7 +252,7 @@ def test_a_store_that_refuses_is_not(ready: Step) -> None:
     job(ready.server, a=0)
     ready.store.refuses = lambda _method, _query: (403, "AccessDenied")
     assert ready.main() == 1
-    assert "refuses our key" in ready.last_word
+    assert "refuses our key" in ready.termination_message
 
 
 def test_an_api_that_is_away_is_tried_again(ready: Step) -> None:
@@ -263,4 +263,4 @@ def test_an_api_that_is_away_is_tried_again(ready: Step) -> None:
 
 def test_a_job_whose_workflow_is_gone_has_no_report(ready: Step) -> None:
     assert ready.main() == 1
-    assert "is gone" in ready.last_word
+    assert "is gone" in ready.termination_message

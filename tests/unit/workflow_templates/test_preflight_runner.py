@@ -46,7 +46,7 @@ class Step:
         return check_outcome.read((self.folder / "outcomes").read_text())
 
     @property
-    def last_word(self) -> str:
+    def termination_message(self) -> str:
         path = self.folder / "last-word"
         return path.read_text() if path.exists() else ""
 
@@ -138,7 +138,7 @@ def test_it_ends_as_its_check_does(  # noqa: PLR0913, PLR0917 - a row
     path = step.path("a")
     meanwhile(step.server, path, lambda: ended(step.server, path, code, **end))
     assert step.run("a") == ends_with
-    assert (step.outcomes["a"].status, step.outcomes["a"].code, step.last_word) == (status, code, said)
+    assert (step.outcomes["a"].status, step.outcomes["a"].code, step.termination_message) == (status, code, said)
     assert step.outcomes["a"].finished == "2026-01-02T03:04:35Z"
 
 
@@ -170,7 +170,7 @@ def test_several_checks_share_a_log_and_each_line_names_its_node(step: Step) -> 
         path = step.path(node)
         meanwhile(step.server, path, lambda path=path, code=code: ended(step.server, path, code))  # type: ignore[misc]
     assert step.run("a", "b", "c") == 1
-    assert step.last_word == "of 3 nodes 1 are unhealthy, 1 could not be tested"
+    assert step.termination_message == "of 3 nodes 1 are unhealthy, 1 could not be tested"
     assert {node: one.status for node, one in step.outcomes.items()} == {"a": "pass", "b": "fail", "c": "error"}
     lines = step.written().splitlines()
     assert {line.partition(": ")[0] for line in lines} == {"a", "b", "c"}
@@ -206,7 +206,7 @@ def test_a_check_that_ran_and_whose_pod_is_gone_is_not_run_a_second_time(step: S
     name = check_pods.pod_name(JOB, "a")
     step.server.put(f"{EVENTS}/e", {"involvedObject": {"name": name}, "reason": "Started"})
     assert step.run("a", attempt=1) == 2
-    assert "not run a second time" in step.last_word
+    assert "not run a second time" in step.termination_message
     assert step.path("a") not in step.server.objects
 
 
@@ -221,7 +221,7 @@ def test_what_does_not_start_in_time_is_deleted_with_the_reason(step: Step) -> N
     waiting = [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]
     meanwhile(step.server, path, lambda: change(step.server, path, phase="Pending", containerStatuses=waiting))
     assert step.run("a", start=1) == 77
-    assert step.last_word == "could not be started within 1 s: ImagePullBackOff: no such image"
+    assert step.termination_message == "could not be started within 1 s: ImagePullBackOff: no such image"
     assert step.outcomes["a"].status == "error"
     assert path not in step.server.objects
 
@@ -230,8 +230,8 @@ def test_a_pod_that_is_refused_is_asked_for_again_until_it_should_have_started(s
     full = {"message": "exceeded quota"}
     step.server._post = lambda *_: (403, full)  # type: ignore[method-assign]
     assert step.run("a", start=1) == 77
-    assert "could not be started within 1 s: the Kubernetes API refused POST" in step.last_word
-    assert "exceeded quota" in step.last_word
+    assert "could not be started within 1 s: the Kubernetes API refused POST" in step.termination_message
+    assert "exceeded quota" in step.termination_message
 
 
 def test_a_node_that_falls_silent_is_given_up(step: Step) -> None:
@@ -244,7 +244,7 @@ def test_a_node_that_falls_silent_is_given_up(step: Step) -> None:
         lambda: change(step.server, path, phase="Running", containerStatuses=running, conditions=silent),
     )
     assert step.run("a", lost=60) == 2
-    assert "did not answer for 60 s" in step.last_word
+    assert "did not answer for 60 s" in step.termination_message
     assert path not in step.server.objects
 
 
@@ -253,7 +253,7 @@ def test_a_pod_that_another_deletes_is_an_error(step: Step) -> None:
     meanwhile(step.server, path, step.server.objects.clear)
     assert step.run("a") == 2
     assert step.outcomes["a"].status == "error"
-    assert "its pod was deleted" in step.last_word
+    assert "its pod was deleted" in step.termination_message
 
 
 def test_an_api_that_stays_away_is_gone_on_with_later(step: Step, cluster: Cluster) -> None:

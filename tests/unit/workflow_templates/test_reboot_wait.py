@@ -75,13 +75,13 @@ class World:
 
     def main(self, monkeypatch: pytest.MonkeyPatch, limit: float) -> tuple[int, str]:
         """The whole step: its exit code and its last word."""
-        last_word = self.output.with_name("last-word")
-        monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(last_word))
+        termination_message = self.output.with_name("last-word")
+        monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(termination_message))
         monkeypatch.setattr(Cluster, "in_pod", lambda: self.cluster)
         given = ["--job=job-1", "--node=gpu-1", f"--boot-id={OLD}"]
         given += [f"--come-back-seconds={limit}", f"--output={self.output}"]
         monkeypatch.setattr("sys.argv", ["wait", *given])
-        return wait_for_boot.main(), last_word.read_text()
+        return wait_for_boot.main(), termination_message.read_text()
 
     @property
     def report(self) -> Any:

@@ -17,7 +17,7 @@ from service.jobs.preparation import MAX_FILES_BYTES, Work
 from service.jobs.submit import Limits, Resolved
 from service.kube.client import KubeSettings
 from service.kube.manifest import workflow
-from service.main import kinds, wiring
+from service.main import dependencies, kinds
 from service.settings import Settings
 from tests.unit.domain.argo import job
 
@@ -101,7 +101,7 @@ async def resolved(replica: int | None) -> Resolved:
     async def permit(_: object) -> None:
         """Everybody may."""
 
-    whole = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
+    whole = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
     fleet: Any = Fleet(tuple(Node(f"n-{number:02}") for number in range(20)))
     submission = replace(whole, cluster=fleet, limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})
     options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}

@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
 from workflow_templates import object_store, sigterm
-from workflow_templates.object_store import Place, Store, StoreError
+from workflow_templates.object_store import Store, StoreError, StoreLocation
 from workflow_templates.sigterm import StoppedError
 from workflow_templates.sigv4 import Signer
 
@@ -30,7 +30,7 @@ def server() -> Iterator[S3Server]:
 
 @pytest.fixture
 def store(server: S3Server) -> Iterator[Store]:
-    place = Place(endpoint=server.url, bucket="ops", prefix="prod/")
+    place = StoreLocation(endpoint=server.url, bucket="ops", prefix="prod/")
     with httpx.Client(timeout=60, trust_env=False) as http:
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=60)
         store.part_bytes = MIB
@@ -45,7 +45,9 @@ def test_an_object_is_put_under_the_prefix(server: S3Server, store: Store) -> No
 
 
 def test_a_link_leads_to_where_people_reach_the_store() -> None:
-    place = Place(endpoint="http://inside:7070", public_endpoint="https://s3.example.com", bucket="ops", prefix="a/")
+    place = StoreLocation(
+        endpoint="http://inside:7070", public_endpoint="https://s3.example.com", bucket="ops", prefix="a/"
+    )
     with httpx.Client() as http:
         link = urlsplit(Store(http, place, Signer("key", "secret", "us-east-1")).presigned("x y", 60))
     assert (link.scheme, link.netloc, link.path) == ("https", "s3.example.com", "/ops/a/x%20y")
@@ -53,7 +55,7 @@ def test_a_link_leads_to_where_people_reach_the_store() -> None:
 
 
 def test_without_path_style_the_bucket_is_in_the_host_name() -> None:
-    place = Place(endpoint="https://s3.example.com", bucket="ops", path_style=False)
+    place = StoreLocation(endpoint="https://s3.example.com", bucket="ops", path_style=False)
     assert place.url("x") == "https://ops.s3.example.com/x"
 
 
@@ -69,7 +71,7 @@ def test_without_path_style_the_bucket_is_in_the_host_name() -> None:
 )
 def test_a_link_names_the_host_as_whoever_opens_it_does(written: str, host: str, *, path_style: bool) -> None:
     """A signature holds for one spelling of it."""
-    place = Place(endpoint="http://inside", public_endpoint=written, bucket="ops", path_style=path_style)
+    place = StoreLocation(endpoint="http://inside", public_endpoint=written, bucket="ops", path_style=path_style)
     assert httpx.URL(place.url("x", written)).netloc.decode() == urlsplit(place.url("x", written)).netloc
     assert urlsplit(place.url("x", written)).netloc == (host if path_style else f"ops.{host}")
 
@@ -167,7 +169,7 @@ def test_a_stop_while_it_is_completed_leaves_no_object(server: S3Server, store: 
     server.completed = stopped
     usual = signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(StoppedError), sigterm.heard(), store.upload("big", "application/gzip") as file:
+        with pytest.raises(StoppedError), sigterm.raising(), store.upload("big", "application/gzip") as file:
             file.write(b"x" * 2 * MIB)
     finally:
         heard.set()
@@ -194,7 +196,7 @@ def test_what_is_no_s3_is_called_so(server: S3Server, store: Store) -> None:
 
 def test_a_store_that_is_down_from_the_first_is_given_up_in_time(store: Store) -> None:
     store.patience = 0.5
-    store.place = replace(store.place, endpoint="http://127.0.0.1:1")
+    store.location = replace(store.location, endpoint="http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 did not take .* Connect"):
         upload(store)
 

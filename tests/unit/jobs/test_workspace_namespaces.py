@@ -5,7 +5,7 @@ from typing import Any, cast
 import structlog
 
 from service.domain.cluster_objects import Workspace
-from service.jobs.workspace_namespaces import Homes
+from service.jobs.workspace_namespaces import WorkspaceNamespaces
 
 
 class World:
@@ -25,9 +25,9 @@ class World:
         return self.recorded
 
     @property
-    def homes(self) -> Homes:
+    def homes(self) -> WorkspaceNamespaces:
         port = cast("Any", self)
-        return Homes(port, port, "local")
+        return WorkspaceNamespaces(port, port, "local")
 
 
 async def test_the_one_namespace_that_has_the_label_is_it_whatever_was_before() -> None:

@@ -104,8 +104,10 @@ def test_the_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert run_addons.read(path) == [addon("a", script, required=False, gpu_vendor="amd", timeout_second=5, **BASH)]
 
 
-def test_a_step_that_is_killed_has_said_which_template_it_was_at(host: Host, tmp_path: Path, last_word: Path) -> None:
+def test_a_killed_step_has_written_which_template_it_was_at(
+    host: Host, tmp_path: Path, termination_message: Path
+) -> None:
     """The kubelet reads it whatever became of the step: the script sees it as the kubelet would."""
-    copy = addon("second", f"cp {last_word} {tmp_path}/said")
+    copy = addon("second", f"cp {termination_message} {tmp_path}/said")
     run(host, addon("first", "true"), copy)
     assert (tmp_path / "said").read_text() == "addon template second was being run"

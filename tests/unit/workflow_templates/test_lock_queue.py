@@ -103,7 +103,7 @@ def test_a_job_that_is_over_or_gone_waits_for_nothing(server: ApiServer, cluster
 def test_what_says_that_it_waits_goes_with_its_workflow(server: ApiServer, cluster: Cluster) -> None:
     job(server, "fleet", "a")
     found = server.objects[f"{WORKFLOWS}/fleet"]
-    lock_queue.note(cluster, found, ["a"])
-    lock_queue.note(cluster, found, ["a"])
+    lock_queue.join(cluster, found, ["a"])
+    lock_queue.join(cluster, found, ["a"])
     (owner,) = server.objects[f"{LEASES}/waiting-fleet"]["metadata"]["ownerReferences"]
     assert owner["uid"] == found["metadata"]["uid"]

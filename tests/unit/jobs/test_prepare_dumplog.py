@@ -16,9 +16,9 @@ from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
 from service.jobs.prepare_dumplog import ASKED, Dumplogs
 from service.jobs.prepare_node_logs import NodeLogs
-from service.main import wiring
+from service.main import dependencies
 from service.settings import Settings
-from workflow_templates.dumplog.archive_request import Asked
+from workflow_templates.dumplog.archive_request import ArchiveRequest
 
 WEB = Workload("web", "team-a", "a", frozenset({"node-1"}), ("web-0", "web-1"))
 
@@ -32,11 +32,11 @@ async def prepared(*workloads: Workload, nodes: tuple[str, ...] = (), **options:
     return await kind.prepare(order, Selection(plan=Plan(), workloads=workloads))
 
 
-async def asked(folder: Path, *workloads: Workload, **fields: object) -> Asked:
+async def asked(folder: Path, *workloads: Workload, **fields: object) -> ArchiveRequest:
     """As the step reads it."""
     file = folder / ASKED
     file.write_text((await prepared(*workloads, **fields)).files[ASKED])  # type: ignore[arg-type]  # nodes and options
-    return Asked.read(file)
+    return ArchiveRequest.read(file)
 
 
 async def test_the_step_reads_what_was_resolved(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ async def test_without_an_object_store_the_refusal_names_the_value_that_is_missi
     async def permit(_: object) -> None:
         """Everybody may."""
 
-    submission = wiring(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
+    submission = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(RefusedError, match=r"type: \w+ is not installed here: .* chart's value objectStore"):
         await submission.resolve(Order(name="d", type=job_type, inputs=()), Reach(everywhere=True), permit)
 
