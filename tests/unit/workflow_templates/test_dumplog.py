@@ -316,7 +316,7 @@ def test_who_stopped_it_hears_what_is_left(
 
     asked_for, word = tmp_path / "dumplog.json", tmp_path / "word"
     asked_for.write_text(json.dumps({"workloads": [], "nodes": [], "excludedNodes": [], "lookedFor": ""}))
-    monkeypatch.setattr("sys.argv", ["dump", "--job=job-1", "--scratch-mebibytes=13", f"--asked={asked_for}"])
+    monkeypatch.setattr("sys.argv", ["dump", "--job=job-1", "--scratch-mebibytes=13", f"--request={asked_for}"])
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(word))
     monkeypatch.setattr(Cluster, "in_pod", lambda: bench.cluster)
     monkeypatch.setattr(Store, "in_pod", lambda: bench.store)
