@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
 from service.domain.cluster_objects import Caller, Workspace
+from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
 from service.domain.phase import vanished
 from service.domain.request_faults import Fault, RefusedError
 from service.jobs.ports import Claim, Records, UnavailableError
