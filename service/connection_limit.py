@@ -1,6 +1,6 @@
-"""The way in: a bounded number of connections, over TLS where there is a certificate.
+"""A bounded number of connections, over TLS where there is a certificate.
 
-uvicorn and asyncio take in as many connections as come, and nobody needs a token for one. Half a request in each, or
+uvicorn and asyncio accept as many connections as come, and none needs a token. Half a request in each, or
 the buffers of TLS from the moment at which it is accepted, and some thousands of them end the service. Here they are
 counted, and TLS begins within uvicorn's protocol, which is made at that moment.
 """
@@ -21,19 +21,19 @@ log = structlog.get_logger()
 #: For a client's part of the handshake.
 HANDSHAKE_SECONDS = 10.0
 #: Between two lines in the log about too many connections.
-TOLD_SECONDS = 10.0
+WARN_SECONDS = 10.0
 #: Bytes that asyncio keeps for each connection to decrypt into. Its own 256 KiB are most of what a connection takes.
 _READ_BYTES = 16 * 1024
 
 
 @dataclass(eq=False, slots=True)
 class OpenConnections:
-    """Who is connected, and the protocol that speaks with them; None: their handshake is under way."""
+    """Each open connection and its protocol; None: its TLS handshake is under way."""
 
     #: Connections at one time.
     most: int
     transports: dict[asyncio.Transport, Any] = field(default_factory=dict)
-    _told: float = -TOLD_SECONDS
+    _warned: float = -WARN_SECONDS
 
     def enter(self, transport: asyncio.Transport, protocol: Any = None) -> bool:
         """Count one more. Where there are too many, the oldest that waits for nothing makes room; False: none does."""
@@ -41,7 +41,7 @@ class OpenConnections:
             self.transports = {known: protocol for known, protocol in self.transports.items() if not known.is_closing()}
         if len(self.transports) >= self.most:
             oldest = next((known for known, protocol in self.transports.items() if not _is_busy(protocol)), None)
-            self._tell()
+            self._warn()
             if oldest is None:
                 return False
             del self.transports[oldest]
@@ -49,10 +49,10 @@ class OpenConnections:
         self.transports[transport] = protocol
         return True
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         now = time.monotonic()
-        if now - self._told >= TOLD_SECONDS:
-            self._told = now
+        if now - self._warned >= WARN_SECONDS:
+            self._warned = now
             log.warning("too many connections: the oldest that wait for no answer are closed", limit=self.most)
 
 

@@ -23,7 +23,7 @@ class ConnectionTimeouts:
 
     #: From the connection, or the first byte of a further request, until its headers are whole.
     header: float
-    #: For the rest of a body that nobody reads any more, because the request was refused before.
+    #: For the rest of a body that is not read any more, because the request was refused before.
     body: float
     #: In which a reader that is behind takes 48 KiB: as much as lies between asyncio's marks for stop and go on.
     write: float
@@ -32,8 +32,8 @@ class ConnectionTimeouts:
 class GuardedConnection(H11Protocol):
     """uvicorn's HTTP/1.1 connection, which is looked at once a second as long as it is open.
 
-    What it does is compared with what it did, so that no way through h11's states is forgotten: whoever does the same
-    for too long is cut off.
+    What it does is compared with what it did, so that no way through h11's states is forgotten: one that does the same
+    for too long is closed.
     """
 
     timeouts: ConnectionTimeouts

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     export_insecure_sources: list[str] = []
     argo_ui_url: str = ""
     #: Records of ended jobs are kept this many days; 0: for ever; None: 90 in a store that this version began, and as
-    #: long as nobody says in one that was there before.
+    #: long as the chart does not say in one that was there before.
     retention_days: int | None = None
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300

@@ -17,7 +17,7 @@ LOOK_SECONDS = 1.0
 class Certificate:
     """The files tls.crt (the chain) and tls.key of a folder: a mounted Secret of the type kubernetes.io/tls.
 
-    A whole new context is made of new files and handed to new connections only: a chain and a key that do not belong
+    A whole new context is made of new files and given to new connections only: a chain and a key that do not belong
     together, or that are half written, never reach a client, and the certificate of before stays in use.
     """
 

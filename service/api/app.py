@@ -25,7 +25,7 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
-#: HTTP's own methods (RFC 9110, RFC 5789). Anybody can send another one, and each label of a metric is kept for ever.
+#: HTTP's own methods (RFC 9110, RFC 5789). A client can send any other, and each label of a metric is kept for ever.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 #: A caller's own X-Request-Id that is taken over: it stands in every log line of the request.
@@ -55,7 +55,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
 
 
 class Observed:
-    """The request's id on its answer and its log lines; audited at both its ends, measured as the answer begins."""
+    """The request's id on its response and its log lines; audited at both its ends, measured as the response begins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -69,7 +69,7 @@ class Observed:
         request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
         begun = time.perf_counter()
 
-        async def answer(message: Message) -> None:
+        async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
                 audit.write(request, message["status"])
@@ -78,7 +78,7 @@ class Observed:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, answer)
+                await self._app(scope, receive, respond)
             except Exception:
                 audit.write(request, HTTPStatus.INTERNAL_SERVER_ERROR)
                 raise

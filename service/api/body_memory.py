@@ -13,7 +13,7 @@ RETRY_AFTER = 2
 
 
 class BodyMemory:
-    """Counts the bytes of bodies that are being read or worked on. Who finds no room waits, and then comes back."""
+    """Counts the bytes of bodies that are being read or worked on. A request that does not fit waits, and is refused after a while."""
 
     def __init__(self, total: int, seconds: float) -> None:
         """`total`: bytes of all bodies. `seconds`: how long a request waits for its part of them."""
@@ -58,5 +58,5 @@ class BodyMemory:
 
     @property
     def taken(self) -> int:
-        """Bytes that are spoken for."""
+        """Bytes that are reserved."""
         return self._taken.total()

@@ -27,7 +27,7 @@ _READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
 
 
 async def caller(request: Request, services: Services) -> Caller:
-    """The caller behind the bearer token, as TokenReview answers.
+    """The caller behind the bearer token, as TokenReview knows them.
 
     Raises:
         Problem: 401 without a token that Kubernetes accepts for our audience.
@@ -53,7 +53,7 @@ async def _reviewed(request: Request, services: Services) -> Caller:
     try:
         found = await services.reviews.caller(token.strip())
     except UnavailableError as error:
-        # Where Kubernetes is, and how it fails, is not for those who may be anybody.
+        # Where Kubernetes is, and how it fails, is not for clients that nothing is known of.
         log.warning("no token can be reviewed", reason=str(error))
         message = "Kubernetes does not say whose this token is; try again in a few seconds"
         headers = {"Retry-After": str(RETRY_AFTER)}
@@ -95,7 +95,7 @@ async def create_reach(services: Services, who: Caller, kind: JobType, *, fresh:
     """Where the caller may create jobs of that type; `fresh`: also in workspaces that were made a moment ago.
 
     Raises:
-        Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and tells what there is.
+        Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and would show what there is.
     """
     workspaces = await services.workspace_namespaces.workspaces(fresh=fresh)
     granted = await services.reviews.granted(who, "create", [kind], _namespaces(workspaces))
@@ -128,7 +128,7 @@ async def require_create(services: Services, who: Caller, kind: JobType, selecti
 async def _require_own_right(
     services: Services, who: Caller, kind: JobType, selection: Selection, resource: str
 ) -> None:
-    """Nobody reads through a job what they may not read themselves (contract: dumplog and exportimage)."""
+    """No caller reads through a job what they may not read themselves (contract: dumplog and exportimage)."""
     for workload in selection.workloads:
         if not await services.reviews.may_get(who, workload.namespace, resource):
             message = (
@@ -176,7 +176,7 @@ async def _may_read(services: Services, who: Caller, job: Job) -> bool:
 async def job_for(
     services: Services, who: Caller, job_id: str, verb: str, note: Callable[[Job], None] = lambda _job: None
 ) -> Job:
-    """The job, if the caller may do `verb` with it; `note` hears of it also where they may not.
+    """The job, if the caller may do `verb` with it; it is noted for the audit log also where they may not.
 
     Raises:
         Problem: 404 where there is none or the caller may not see it; 403 where they may see it but not more; 409 where

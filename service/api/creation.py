@@ -68,7 +68,7 @@ class Creating:
             return Created(job_id=await self._submit(order, asked, _key(key_text, self.who.user_id, content)))
 
     async def _read(self, sent: bytes) -> tuple[dict[str, Any], parse_order.Form]:
-        """What was sent; much of it in a thread, one at a time, so that it holds up nobody else's request."""
+        """What was sent; much of it in a thread, one at a time, so that it holds up no other request."""
 
         def read() -> tuple[dict[str, Any], parse_order.Form]:
             content = body.parse(sent)
@@ -86,12 +86,12 @@ class Creating:
         limits = self.services.submission.over_limits(order) if order else []
         if order is None or faults or form.faults or limits:
             later = await self._later_faults(order) if order else ()
-            # What is over a limit is said again by who looks at the plan.
+            # What is over a limit is found again when the plan is made.
             raise refused(dict.fromkeys([*faults, *form.faults, *limits, *later]))
         return order
 
     async def _later_faults(self, order: Order) -> Sequence[Fault]:
-        """What a faulty order's plan would be refused for as well; nothing is said where there is no right to it."""
+        """What a faulty order's plan would be refused for as well; nothing is found where there is no right to it."""
         try:
             await self._resolve(order)
         except RefusedError as error:
@@ -132,7 +132,7 @@ class Creating:
 
 
 async def _given_back(records: Records, key: IdempotencyKey) -> None:
-    """As far as the store takes it; what the request failed of is still its answer, and a claim ends by itself."""
+    """As far as the store takes it; the response is still why the request failed, and a claim ends by itself."""
     try:
         await records.release(key)
     except UnavailableError as error:

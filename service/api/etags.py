@@ -1,4 +1,4 @@
-"""Answers that a client need not get again while they are the same (contract: Following a job)."""
+"""Responses that a client need not get again while they are the same (contract: Following a job)."""
 
 import hashlib
 from http import HTTPStatus

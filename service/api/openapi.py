@@ -61,7 +61,7 @@ def _problem(status: HTTPStatus) -> Schema:
     }
 
 
-def answer(model: type[BaseModel], **further: Any) -> dict[int | str, Schema]:
+def json_response(model: type[BaseModel], **further: Any) -> dict[int | str, Schema]:
     content = {"application/json": {"schema": _ref(model)}}
     return {200: {"description": "OK", "content": content, **further}}
 

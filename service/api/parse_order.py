@@ -34,7 +34,7 @@ def form(body: Mapping[str, Any]) -> Form:
     kind = body.get("type")
     known = isinstance(kind, str) and kind in list(JobType)
     model = MODELS[JobType(str(kind))] if known else JobRequest
-    # While the type is unknown nobody can say which fields are another type's.
+    # While the type is unknown, so is which fields are another type's.
     request = spelled(_thinned(body), fields(model))
     try:
         order = _order(model.model_validate(request.body))
@@ -48,7 +48,7 @@ def form(body: Mapping[str, Any]) -> Form:
 
 
 def _thinned(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without most of the fields that nobody knows: each takes time, and no more of them are named."""
+    """Without most of the unknown fields: each takes time, and no more of them are named."""
     strange = [name for name in body if name not in ALL_FIELDS and name not in OTHER_SPELLINGS]
     left_out = set(strange[MAX_FAULTS + 1 :])
     return {name: value for name, value in body.items() if name not in left_out} if left_out else body

@@ -46,7 +46,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
         self.headers = headers or {}
 
 
-def answer(problem: Problem) -> JSONResponse:
+def problem_response(problem: Problem) -> JSONResponse:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": problem.status.phrase,
@@ -96,12 +96,12 @@ def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
 
 
 async def _not_permitted(_request: Request, error: Exception) -> JSONResponse:
-    return answer(Problem(HTTPStatus.FORBIDDEN, str(error)))
+    return problem_response(Problem(HTTPStatus.FORBIDDEN, str(error)))
 
 
 async def _too_many(_request: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": str(RETRY_AFTER_A_JOB)}
-    return answer(Problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=headers))
+    return problem_response(Problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=headers))
 
 
 def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
@@ -109,11 +109,11 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
 
     @app.exception_handler(Problem)
     async def _(_request: Request, problem: Problem) -> JSONResponse:
-        return answer(problem)
+        return problem_response(problem)
 
     @app.exception_handler(RefusedError)
     async def _(_request: Request, error: RefusedError) -> JSONResponse:
-        return answer(refused(error.faults))
+        return problem_response(refused(error.faults))
 
     app.add_exception_handler(NotPermittedError, _not_permitted)
     app.add_exception_handler(QuotaError, _too_many)
@@ -122,16 +122,18 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
     async def _(_request: Request, error: UnavailableError) -> JSONResponse:
         log.warning("dependency away", reason=str(error))
         headers = {"Retry-After": str(RETRY_AFTER)}
-        return answer(Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again in a few seconds", headers=headers))
+        return problem_response(
+            Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again in a few seconds", headers=headers)
+        )
 
     @app.exception_handler(KeyConflictError)
     async def _(_request: Request, error: KeyConflictError) -> JSONResponse:
         if error.in_flight:
             headers = {"Retry-After": str(RETRY_AFTER)}
             message = f"{error}; try again in a few seconds"
-            return answer(Problem(HTTPStatus.CONFLICT, message, code="KEY_IN_FLIGHT", headers=headers))
+            return problem_response(Problem(HTTPStatus.CONFLICT, message, code="KEY_IN_FLIGHT", headers=headers))
         message = f"{error}; use a new key for a new job"
-        return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, code="KEY_OF_ANOTHER_BODY"))
+        return problem_response(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, code="KEY_OF_ANOTHER_BODY"))
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
@@ -140,11 +142,11 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
         headers = dict(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(sorted(_methods(request, routes)))
-        return answer(Problem(status, message, headers=headers))
+        return problem_response(Problem(status, message, headers=headers))
 
     @app.exception_handler(Exception)
     async def _(_request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected", exc_info=error)
-        return answer(
+        return problem_response(
             Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something failed here that should not; the log has it")
         )

@@ -1,4 +1,4 @@
-"""Whether the store and Kubernetes answer, asked once however many want to know: anybody may ask."""
+"""Whether the store and Kubernetes answer, looked at once for however many requests: those need no token."""
 
 import asyncio
 import time

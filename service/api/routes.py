@@ -14,9 +14,9 @@ from service.api.creation import Creating
 from service.api.dependencies import Services
 from service.api.etags import tagged
 from service.api.list_parameters import list_query
-from service.api.openapi import CREATE, CREATED, LIST, NOT_MODIFIED, SHOW, TAGGED, answer, empty, problems
+from service.api.openapi import CREATE, CREATED, LIST, NOT_MODIFIED, SHOW, TAGGED, empty, json_response, problems
 from service.api.write_parameters import only
-from service.domain.job_representation import detail, plan_answer
+from service.domain.job_representation import detail, plan_representation
 from service.jobs import stop_and_delete
 from service.jobs.plan_digest import plan_digest
 
@@ -51,7 +51,7 @@ async def create(request: Request, services: Services, who: CallerDep, idempoten
     """Accept a job: its plan is decided now, it runs exactly once, and GET for its id works at once."""
     created = await Creating(request, services, who).run(idempotency_key)
     if created.shown:
-        plan = plan_answer(created.shown.selection.plan)
+        plan = plan_representation(created.shown.selection.plan)
         return JSONResponse({"plan": plan, "planDigest": plan_digest(created.shown)})
     return JSONResponse({"jobId": created.job_id}, headers={"Location": f"{PREFIX}/{created.job_id}"})
 
@@ -61,7 +61,7 @@ async def create(request: Request, services: Services, who: CallerDep, idempoten
     summary="List jobs",
     operation_id="list_jobs",
     openapi_extra=LIST,
-    responses={**answer(responses.Listed), **problems(HTTPStatus.BAD_REQUEST)},
+    responses={**json_response(responses.Listed), **problems(HTTPStatus.BAD_REQUEST)},
 )
 async def list_jobs(request: Request, services: Services, who: CallerDep) -> Response:
     """One page of the jobs the caller may see, and how many there are in all."""
@@ -77,7 +77,7 @@ async def list_jobs(request: Request, services: Services, who: CallerDep) -> Res
     summary="Show a job",
     operation_id="show",
     openapi_extra=SHOW,
-    responses={**answer(responses.Detail, headers=TAGGED), **NOT_MODIFIED, **problems(HTTPStatus.NOT_FOUND)},
+    responses={**json_response(responses.Detail, headers=TAGGED), **NOT_MODIFIED, **problems(HTTPStatus.NOT_FOUND)},
 )
 async def show(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Everything that is known of one job, deleted ones included."""

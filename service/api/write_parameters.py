@@ -31,7 +31,7 @@ def creation(query: QueryParams) -> Creation:
     dry_run, expected_plan = False, query.get("expectedPlan", "")
     if "dryRun" in query:
         try:
-            # Bare, as in `?dryRun`: whoever writes it means it.
+            # Bare, as in `?dryRun`: it is meant.
             dry_run = truth(query["dryRun"] or "true")
         except ValueError as error:
             faults.append(Fault("dryRun", str(error)))

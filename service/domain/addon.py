@@ -22,9 +22,9 @@ def required(plan: Plan, options: Mapping[str, Any]) -> int:
 
 
 def must_succeed(job: Job) -> int:
-    """How many nodes must succeed, as its Workflow was told: the ratio as shown may have lost digits since."""
-    told = job.work.get("parameters", {}).get("required")
-    return required(job.plan, job.options) if told is None else int(told)
+    """How many nodes must succeed, by its Workflow's parameter: the ratio as shown may have lost digits since."""
+    required_then = job.work.get("parameters", {}).get("required")
+    return required(job.plan, job.options) if required_then is None else int(required_then)
 
 
 def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Workspace:
     """A workspace: the namespace that is labelled with its id, and (through the same label) its nodes."""
 
     id: str
-    #: More than one: nobody can say which of them is the workspace's, and no new job is accepted there.
+    #: More than one: it is not known which of them is the workspace's, and no new job is accepted there.
     namespaces: tuple[str, ...]
 
 

@@ -77,7 +77,7 @@ def ran(image_id: str) -> Reference:
     """What a pod really ran, from the imageID in its status: a name in a registry with a digest.
 
     Raises:
-        BareIdError: the node tells only the image's id.
+        BareIdError: the node reports only the image's id.
         NoReferenceError: the image has no such name.
     """
     bare = _SCHEME.sub("", image_id)

@@ -1,4 +1,4 @@
-"""What a job is, as every room of the house speaks of it."""
+"""What a job is, for every other package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ class Job:
 
 
 def rfc3339(moment: datetime | None) -> str:
-    """A time as the API answers it: RFC 3339 in UTC with milliseconds and Z; empty where there is none."""
+    """A time as the API shows it: RFC 3339 in UTC with milliseconds and Z; empty where there is none."""
     if moment is None:
         return ""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A job as the API answers it: the document's fields in its order, then the contract's further ones."""
+"""A job as the API shows it: the document's fields in its order, then the contract's further ones."""
 
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,7 @@ def item(job: Job) -> dict[str, Any]:
 
 
 def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
-    """A job as GET answers it. `argo_ui_url` is where people reach Argo's UI; empty: there is none."""
+    """A job as GET shows it. `argo_ui_url` is where people reach Argo's UI; empty: there is none."""
     return {
         **item(job),
         "conditions": [_condition(condition) for condition in job.conditions],
@@ -39,15 +39,15 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "isTolerateAll": bool(job.options.get("isTolerateAll")),
         "excludedNodes": list(job.options.get("excludedNodes") or ()),
         "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,
-        "plan": plan_answer(job.plan),
+        "plan": plan_representation(job.plan),
         "progress": progress(job.plan),
         # A page about a Workflow that is gone would only say so.
         **({} if job.workflow_gone else {"links": _links(job, argo_ui_url, jobs_namespace)}),
     }
 
 
-def plan_answer(plan: Plan) -> dict[str, Any]:
-    """A plan, as GET and a dry run answer it."""
+def plan_representation(plan: Plan) -> dict[str, Any]:
+    """A plan, as GET and a dry run show it."""
     return {
         "nodes": [_planned(node) for node in plan.nodes],
         "excluded": [{"name": node.name, "reason": node.reason} for node in plan.excluded],

@@ -1,4 +1,4 @@
-"""What a list may be asked for, and what it answers."""
+"""What a list request may ask for, and what it returns."""
 
 from dataclasses import dataclass
 from datetime import datetime

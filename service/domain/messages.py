@@ -20,7 +20,7 @@ _LOST = re.compile(r"ContainerStatusUnknown|imminent node shutdown|NodeShutdown|
 _EXIT_LOST = 255
 #: What an addon's step leaves behind in case that it cannot say more (workflow_templates/addon/run_addons.py).
 _AT_WORK = re.compile(r"^addon template \S+ was being run$")
-#: What every pod says on its way up: no reason to tell anybody that it waits.
+#: What every pod says on its way up: no reason to show that it waits.
 _ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")
 
 #: Longer lists of nodes do not help in one sentence; the plan has them all.
@@ -61,12 +61,12 @@ def holding_up(step: Step) -> str:
 
 
 def turned_away(attempts: Sequence[Step], known: str = "") -> str:
-    """Why attempts, in their order, ended without having begun; `known` is what was said before.
+    """Why attempts, in their order, ended without having begun; `known` is the message of before.
 
     Argo learns a step's own sentence a moment after its exit code: until then the one before it is the better.
     """
-    said = next((step for step in reversed(attempts) if step.message), None)
-    return cause(said) if said else known or "its node is busy or locked by another job"
+    explained = next((step for step in reversed(attempts) if step.message), None)
+    return cause(explained) if explained else known or "its node is busy or locked by another job"
 
 
 def not_begun(why: str = "") -> str:

@@ -18,7 +18,7 @@ from service.domain.workflow import Workflow
 from workflow_templates.protocol import exit_codes
 
 _WAITING = "Waiting"
-#: Seconds after which it is said that Argo's controller has not picked a Workflow up; it does so in one or two.
+#: Seconds after which a condition says that Argo's controller has not picked a Workflow up; it does so in one or two.
 PICKED_UP_WITHIN = 30
 
 
@@ -72,7 +72,7 @@ def held_up(job: Job, refused: str, at: datetime) -> Job:
 
 
 def not_picked_up(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
-    """The job while Argo's controller leaves its Workflow alone: what is to be looked at is said after a while."""
+    """The job while Argo's controller leaves its Workflow alone: after a while a condition says what to look at."""
     seen = Workflow(workflow)
     if job.phase.final or job.refused or seen.phase or seen.created is None:
         return job

@@ -134,8 +134,8 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
     last = last_pod(steps)
     if last and last.exit_code in (exit_codes.NOT_BEGUN, exit_codes.WAITING) and not worked:
         # The last attempt may have been cut off by the job's end: then one before it says what was in the way.
-        said = [step for step in steps if step.is_pod and step.exit_code is not None and not _cut_off(step)]
-        return NodePhase.SKIPPED, messages.cause(last_pod(said) or last) if said else ""
+        ended = [step for step in steps if step.is_pod and step.exit_code is not None and not _cut_off(step)]
+        return NodePhase.SKIPPED, messages.cause(last_pod(ended) or last) if ended else ""
     failed = [step for step in worked if step.failed]
     if failed:
         return NodePhase.FAILED, _named(Outcome.of(*steps), messages.cause(failed[-1]))

@@ -28,7 +28,7 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the pod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What whoever runs OpsJobs lets a check have (the chart's values preflight.*)."""
+    """What a check may have, by the chart's values preflight.*."""
 
     #: These host directories, and what is below them where a check may not write: else one job could make a link there
     #: that leads the mount of the next one anywhere on the host.

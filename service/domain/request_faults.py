@@ -1,4 +1,4 @@
-"""What is wrong with a request, said all at once and never at any length."""
+"""What is wrong with a request: all of it at once, and of bounded length."""
 
 import reprlib
 from collections.abc import Iterable

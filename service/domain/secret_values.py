@@ -1,4 +1,4 @@
-"""Which of a caller's values are kept to themselves: the service neither records, logs nor answers them."""
+"""Which of a caller's values are kept to themselves: the service neither records, logs nor returns them."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _USER_AND_PASSWORD = re.compile(r"://[^/:]*:.")
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a variable of that name is likely to hold what nobody else may read; rather once too often."""
+    """Whether a variable of that name is likely to hold a secret; rather once too often."""
     words = [word.lower() for word in _WORD.findall(name)]
 
     def any_is(pattern: re.Pattern[str]) -> bool:
@@ -53,12 +53,12 @@ def looks_secret(name: str) -> bool:
 
 
 def _ends_in_a_key(words: list[str]) -> bool:
-    spoken = [word for word in words if not word.isdigit()]
-    return len(spoken) > 1 and bool(_KEY.fullmatch(spoken[-1])) and not _OPEN.fullmatch(spoken[-2])
+    plain = [word for word in words if not word.isdigit()]
+    return len(plain) > 1 and bool(_KEY.fullmatch(plain[-1])) and not _OPEN.fullmatch(plain[-2])
 
 
 def masked(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables as anybody may read them."""
+    """The variables with their secrets masked."""
     return {name: MASK if looks_secret(name) or holds_secret(value) else value for name, value in env.items()}
 
 

@@ -83,7 +83,7 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     """Resolve the selectors among the inputs once, against the cluster as it is now.
 
     The same kind of selector adds up, different kinds narrow each other. All faults are found at once, but nothing is
-    said of nodes where it is not known in which workspace the caller's right would have to be.
+    revealed of nodes where it is not known in which workspace the caller's right would have to be.
     """
     workloads, misplaced = _workloads(inputs, facts)
     misplaced = [*_unknown(job_type, inputs, facts, reach), *misplaced]
@@ -119,7 +119,7 @@ def _unknown_nodes(inputs: Sequence[Named], facts: Facts) -> list[Fault]:
 
 
 def _unknown(job_type: JobType, inputs: Sequence[Named], facts: Facts, reach: Reach) -> list[Fault]:
-    """Everything else named that does not exist, or of which nobody can say where it is."""
+    """Everything else named that does not exist, or of which it is not known where it is."""
     faults = []
     for index, (kind, value) in enumerate((item.name, item.value) for item in inputs):
         message = ""
@@ -153,7 +153,7 @@ def _workloads(inputs: Sequence[Named], facts: Facts) -> tuple[tuple[Workload, .
             message = f"there is no workload {shown(item.value)} in workspace {_listed(sorted(wanted))}"
             faults.append(Fault(f"inputs[{index}].value", message, FaultCode.UNKNOWN_WORKLOAD))
         elif len({workload.workspace_id for workload in inside}) > 1:
-            # Not in which: nobody knows yet what the caller may see.
+            # Not in which: what the caller may see is not known yet.
             message = f"workload {shown(item.value)} is in several workspaces: name one with a workspace input"
             faults.append(Fault(f"inputs[{index}].value", message, FaultCode.AMBIGUOUS_WORKLOAD))
         meant += inside
@@ -221,7 +221,7 @@ def _plan(
     *,
     tolerate_all: bool,
 ) -> Plan:
-    """Go through the narrowest scope in order of names: a plan that lists a whole cluster's bystanders helps nobody."""
+    """Go through the narrowest scope in order of names: a plan that lists all nodes of a cluster that it leaves out helps no reader."""
     known = {node.name: node for node in nodes}
     included, excluded = [], []
     for name in sorted(next(iter(scopes.values())).nodes if scopes else ()):

@@ -10,14 +10,16 @@ from workflow_templates.protocol.check_outcome import CheckOutcome
 
 
 def parts(plan: Plan, workflow: Workflow) -> Iterator[Step]:
-    """A step for each node of each shared one, as far as that has said how the node's check ended."""
+    """A step for each node of each shared one, as far as that has reported how the node's check ended."""
     shared = [
         step for step in workflow.steps if step.template == check_pods.SHARED_STEP and check_pods.is_group(step.node)
     ]
-    said = {step.node: check_outcome.read(step.outputs.get(check_pods.OUTCOMES, "")) for step in shared if step.outputs}
+    reported = {
+        step.node: check_outcome.read(step.outputs.get(check_pods.OUTCOMES, "")) for step in shared if step.outputs
+    }
     for step in shared:
         for node in check_pods.members(step.node, list(plan.names)):
-            outcome = said.get(step.node, {}).get(node)
+            outcome = reported.get(step.node, {}).get(node)
             yield _ended(step, node, outcome) if outcome and step.ended else replace(step, node=node, outputs={})
 
 

@@ -61,8 +61,8 @@ def judge_unread(job: Job, workflow: Workflow) -> Verdict:
     elif workflow.phase == "Succeeded":
         verdict = SUCCESS
     else:
-        said = f": {workflow.message}" if workflow.message else ""
-        verdict = Verdict(Phase.FAILED, "Error", f"Argo Workflows calls the Workflow {workflow.phase}{said}")
+        why = f": {workflow.message}" if workflow.message else ""
+        verdict = Verdict(Phase.FAILED, "Error", f"Argo Workflows calls the Workflow {workflow.phase}{why}")
     return verdict._replace(message=f"{verdict.message}; what became of its nodes is not known: {workflow.unreadable}")
 
 
@@ -128,7 +128,7 @@ def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verd
 
 
 def _did_nothing(job: Job, workflow: Workflow) -> str:
-    """Why every addon template was skipped on every node that told of its work; empty: one was run."""
+    """Why every addon template was skipped on every node that reported its work; empty: one was run."""
     reasons = Counter[str]()
     for steps in steps_by_node(job.plan, workflow).values():
         templates = Outcome.of(*steps).templates

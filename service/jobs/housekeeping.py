@@ -121,7 +121,7 @@ class Housekeeping:
             await self._ask_for_a_decision()
 
     async def _ask_for_a_decision(self) -> None:
-        """Whoever kept everything before this version dropped anything is asked, once a day, and nothing is dropped."""
+        """Where everything was kept before this version, a log line asks once a day for how long, and nothing is dropped."""
         now = datetime.now(UTC)
         if now < self._asked_at + timedelta(days=1):
             return
@@ -129,7 +129,7 @@ class Housekeeping:
         old = await self._records.count_ended(self._reconciler.cluster_id, now - timedelta(days=DEFAULT_RETENTION_DAYS))
         if old:
             log.warning(
-                "old records are kept until somebody says for how long",
+                "old records are kept until the chart says for how long",
                 count=old,
                 ended_more_than_days_ago=DEFAULT_RETENTION_DAYS,
                 remedy="set the chart's value database.retentionDays (0: for ever)",

@@ -15,7 +15,7 @@ class Order:
     inputs: tuple[Named, ...]
     timeout_second: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: Whose rights count where a job may read more for some than for others; None: nobody's.
+    #: Whose rights count where a job may read more for some than for others; None: no one's.
     caller: Caller | None = None
     #: False: fields that it needs were faulty and are left out. Such an order is only looked at, for more faults.
     complete: bool = True

@@ -78,7 +78,7 @@ class Records(Protocol):
         ...
 
     async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
-        """Read, change and write one job in one transaction with the row locked; answers it as written.
+        """Read, change and write one job in one transaction with the row locked; returns it as written.
 
         Its long texts are not read, as in `get` without `texts`.
         `change` answers the same object when there is nothing to write. None: there is no such job.
@@ -116,7 +116,7 @@ class Records(Protocol):
         ...
 
     async def forget(self, cluster_id: str, ended_before: datetime) -> int:
-        """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; answers how many."""
+        """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; returns how many."""
         ...
 
 
@@ -176,7 +176,7 @@ class Cluster(Protocol):
         ...
 
     async def unowned_secrets(self, older_than_seconds: int) -> Sequence[str]:
-        """The ids of jobs whose Secret was never handed over to a Workflow."""
+        """The ids of jobs whose Secret no Workflow has come to own."""
         ...
 
     async def delete_secret(self, job_id: str) -> None:
@@ -231,7 +231,7 @@ class Cluster(Protocol):
         ...
 
     async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        """Give up step pods on nodes that were NotReady that long: mark them Failed; answers the node names.
+        """Fail step pods on nodes that were NotReady that long: mark them Failed; returns the node names.
 
         Also ends what did not start in time, and has Argo go on where it waits for a step whose pod has ended, or is
         gone, without a report.
@@ -240,7 +240,7 @@ class Cluster(Protocol):
 
 
 class Reviews(Protocol):
-    """Who somebody is and what they may do: TokenReview and SubjectAccessReview, cached for seconds."""
+    """Who a caller is and what they may do: TokenReview and SubjectAccessReview, cached for seconds."""
 
     async def caller(self, token: str) -> Caller | None: ...
 

@@ -21,7 +21,7 @@ class Work:
     parameters: Mapping[str, str] = field(default_factory=dict)
     #: Mounted into its steps: file name → text.
     files: Mapping[str, str] = field(default_factory=dict)
-    #: Environment of its steps that is nobody else's to read: in a Secret, never in the record. None: it has no Secret.
+    #: Environment of its steps, which may hold secrets: in a Secret, never in the record. None: it has no Secret.
     secret: Mapping[str, str] | None = None
     #: Pods of the job at the same time; 0: as many as its type says.
     parallelism: int = 0

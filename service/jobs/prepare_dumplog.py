@@ -16,7 +16,7 @@ from service.jobs.prepare_node_logs import NodeLogs
 ASKED = "dumplog.json"
 
 
-#: The output that lets whoever has it read the archive.
+#: The output by which anyone who has it can read the archive.
 LINK = "endpoint"
 
 

@@ -16,7 +16,7 @@ from service.jobs.order import Order
 from service.jobs.ports import Cluster
 from service.jobs.preparation import Work
 
-#: These tell the name and digest of every image that came from a registry. CRI-O tells an id.
+#: These report the name and digest of every image that came from a registry. CRI-O reports an id.
 _RUNTIMES_THAT_NAME = ("containerd", "docker", "")
 #: The file its step reads.
 EXPORT = "export.json"

@@ -8,7 +8,7 @@ from service.domain.cluster_objects import Workload
 from service.jobs.order import Order
 from service.jobs.ports import Cluster, Reviews
 
-_NO_RIGHT = "whoever submitted the job may not get nodes/log of it"
+_NO_RIGHT = "the job's owner may not get nodes/log of it"
 
 
 @dataclass(frozen=True, slots=True)

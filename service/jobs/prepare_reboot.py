@@ -1,4 +1,4 @@
-"""reboot: what the chart's values say about it, handed to the job's Workflow (contract: reboot)."""
+"""reboot: what the chart's values say about it, as parameters of the job's Workflow (contract: reboot)."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MAX_NODES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reboots:
-    """Fills service.jobs.preparation.Kind for reboot jobs. What was handed over no longer changes with the values."""
+    """Fills service.jobs.preparation.Kind for reboot jobs. The parameters of a job no longer change with the values."""
 
     command: str
     evict_seconds: int

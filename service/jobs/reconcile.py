@@ -103,7 +103,7 @@ class Reconciler:
             asyncio.get_running_loop().call_later(rest, self._let_on, job_id)
 
     async def _reconcile_timed(self, job_id: str, urgency: Urgency) -> float:
-        """Project one job; answers for how many seconds it is left alone."""
+        """Reconcile one job; returns for how many seconds it is left alone."""
         begun = time.monotonic()
         try:
             await self.reconcile(job_id)

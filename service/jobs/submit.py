@@ -78,7 +78,7 @@ class Submission:
     unlabelled_nodes: bool = False
 
     async def submit(self, order: Order, who: Caller, resolved: Resolved, key: IdempotencyKey | None) -> str:
-        """Accept the job that an order was resolved to; answers the jobId.
+        """Accept the job that an order was resolved to; returns the jobId.
 
         Once the record is written the job is accepted: if Kubernetes goes away in that moment, the reconciler
         creates the Workflow when it is back (docs/decisions/0001).
@@ -121,7 +121,7 @@ class Submission:
         """What the order's selectors come to in the cluster as it is now.
 
         Nothing beyond the caller's `reach` is looked at. `permit` is asked as soon as it is known where the job would
-        work, before anything is said of nodes: what it raises is all that a caller learns who may not do this.
+        work, before anything of nodes is revealed: what it raises is all that a caller learns who may not do this.
 
         Raises:
             NotPermittedError: the job would work beyond the caller's reach, or names a workload that is not within it.

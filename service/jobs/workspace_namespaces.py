@@ -21,7 +21,7 @@ class WorkspaceNamespaces:
     cluster: Cluster
     records: Records
     cluster_id: str
-    _told: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _warned: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def all(self) -> dict[str, str]:
         """Workspace id → namespace of every workspace of which that is known, a few seconds old at most."""
@@ -37,7 +37,7 @@ class WorkspaceNamespaces:
         return found
 
     async def of(self, workspace_id: str) -> str | None:
-        """None: there is no such workspace, or nobody knows which namespace it is."""
+        """None: there is no such workspace, or it is not known which namespace it is."""
         found = (await self.cluster.workspaces()).get(workspace_id) or await self.cluster.workspace(workspace_id)
         return (await self._home(found) or None) if found else None
 
@@ -49,8 +49,8 @@ class WorkspaceNamespaces:
 
     def _warn(self, workspace: Workspace) -> None:
         """Once, until other namespaces claim it."""
-        if self._told.get(workspace.id) != workspace.namespaces:
-            self._told[workspace.id] = workspace.namespaces
+        if self._warned.get(workspace.id) != workspace.namespaces:
+            self._warned[workspace.id] = workspace.namespaces
             log.warning(
                 "several namespaces claim one workspace: no new job is accepted there",
                 workspace=workspace.id,

@@ -1,6 +1,6 @@
 """Answers that may be a few seconds old, bounded in number, asked for once however many wait for them.
 
-One that is asked for shortly before it is too old is renewed behind the back of who asked: whoever asks again and again
+One that is asked for shortly before it is too old is renewed in the background: a caller that asks again and again
 never waits, and no answer is used for longer than it may be.
 """
 
@@ -35,7 +35,7 @@ class BriefCache(Generic[Value]):
         ask: Callable[[], Coroutine[Any, Any, Value]],
         renew: Callable[[], Coroutine[Any, Any, Value]] | None = None,
     ) -> Value:
-        """The answer known for the key, or the one that `ask` brings; `renew`: the same where nobody waits for it."""
+        """The answer known for the key, or the one that `ask` brings; `renew`: the same where no request waits for it."""
         answer = self._known(key)
         if answer is None:
             answer = asyncio.create_task(ask())
@@ -51,7 +51,7 @@ class BriefCache(Generic[Value]):
         return None if answer is None else await asyncio.shield(answer)
 
     def keep(self, key: Hashable, value: Value) -> None:
-        """Take over an answer that was got elsewhere, just now."""
+        """Keep an answer that was got elsewhere, just now."""
         answer: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         answer.set_result(value)
         self._put(key, answer, self._end())

@@ -31,9 +31,9 @@ class CheckObjects:
         await self._api.create(self._secrets, manifest.secret(job, values, self._settings))
 
     async def create(self, job: Job) -> str:
-        """The files of the job's checks, which take the Secret over; answers the uid of what then owns the pods.
+        """The files of the job's checks, which take the Secret over; returns the uid of what then owns the pods.
 
-        A Secret that somebody deleted is missed by the pods, which say so.
+        Pods do not start without a Secret that a person deleted, and say so.
         """
         try:
             files = await self._api.create(self._files, manifest.check_files(job, self._settings))

@@ -29,7 +29,7 @@ from workflow_templates.protocol.api_path import plain
 ANSWER = aiohttp.ClientTimeout(total=10, connect=3)
 #: Objects a LIST hands over at a time.
 PAGE = 500
-#: How often a change is tried again that somebody else's change overtook.
+#: How often a change is tried again that another client's change overtook.
 ATTEMPTS = 5
 #: Asks for metadata only: a tenth of the bytes, a hundredth of a Workflow's.
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -72,7 +72,7 @@ class ApiError(UnavailableError):
 
 
 class ConflictError(ApiError):
-    """409: it exists already, or somebody else changed it first."""
+    """409: it exists already, or another client changed it first."""
 
 
 class GoneError(ApiError):
@@ -158,9 +158,9 @@ class Api:
     async def change(
         self, path: str, change: Callable[[Object], Object | None], *, accept: str = "application/json"
     ) -> None:
-        """Read, decide and patch, conditionally, and again when somebody else was faster. Absent: nothing.
+        """Read, decide and patch, conditionally, and again when another client was faster. Absent: nothing.
 
-        `change` answers the merge patch for the object as read, None when there is nothing to do.
+        `change` returns the merge patch for the object as read, None when there is nothing to do.
         """
         for attempt in range(1, ATTEMPTS + 1):
             current = await self.get(path, accept=accept)

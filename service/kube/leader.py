@@ -1,7 +1,7 @@
 """One writer among several replicas.
 
 The client's own leader election is not used: it dies of a dropped connection, its requests may hang for minutes while
-the work goes on past the lease, and nobody notices when the work itself fails.
+the work goes on past the lease, and does not notice when the work itself fails.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ class KubeLeader:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         if lease is None:
             if self._seen and not self._ran_out(_REMOVED, self._terms.lease):
-                return False  # whoever held it may work until it would have run out
+                return False  # its holder may work until it would have run out
             await self._api.create(self._collection, self._new_lease(now))
             self._seen = ""
             return True
@@ -147,7 +147,7 @@ class KubeLeader:
         return held
 
     def _free(self, lease: Object) -> bool:
-        """Nobody's, or not renewed for as long as it lasts, by our own clock."""
+        """Without a holder, or not renewed for as long as it lasts, by our own clock."""
         if not lease["spec"].get("holderIdentity"):
             return True
         lasts = float(lease["spec"].get("leaseDurationSeconds") or self._terms.lease)
@@ -188,7 +188,7 @@ class KubeLeader:
 
 
 def _now() -> float:
-    """Seconds of a clock that nobody sets."""
+    """Seconds of a clock that cannot be set."""
     return asyncio.get_running_loop().time()
 
 

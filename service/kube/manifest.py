@@ -108,7 +108,7 @@ def owner(job: Job, uid: str) -> Object:
 
 
 def _arguments(job: Job) -> dict[str, list[dict[str, str]]]:
-    """Without an empty list: Argo would drop it when it writes the Workflow, and nobody may change our spec."""
+    """Without an empty list: Argo would drop it when it writes the Workflow, and our spec may not be changed."""
     parameters = [{"name": name, "value": value} for name, value in job.work.get("parameters", {}).items()]
     return {"parameters": parameters} if parameters else {}
 

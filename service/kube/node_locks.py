@@ -60,7 +60,7 @@ class NodeLocks:
         return node_lock.work_unfinished(lock, node, [pod async for pod in self._api.list(self._pods, of_job)])
 
     async def _put_back(self, node: Object, lock: Object | None, job_id: str) -> None:
-        """The cordon before the lock: whoever has that next must find the node as it was."""
+        """The cordon before the lock: the next job must find the node as it was."""
         why = node_lock.not_back(lock, node, self._api.now()) if lock else ""
         note = cordon_patches.noted(lock) if lock else None
 

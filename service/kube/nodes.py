@@ -45,7 +45,7 @@ def _mounts_read_only(handlers: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def readiness(item: Mapping[str, Any]) -> tuple[bool, datetime]:
-    """Whether a node is Ready, and since when it is or is not; since its creation where nobody said."""
+    """Whether a node is Ready, and since when it is or is not; since its creation where no condition says."""
     created = item["metadata"]["creationTimestamp"]
     for condition in item.get("status", {}).get("conditions", []):
         if condition["type"] == "Ready":

@@ -1,6 +1,6 @@
 """Who owns an object, up the chain of ownerReferences, whatever kinds the cluster has.
 
-Whoever may make a pod writes its ownerReferences, and Kubernetes hardly checks them. So nothing of them is believed: a
+A user who may make a pod writes its ownerReferences, and Kubernetes hardly checks them. So nothing of them is believed: a
 path is built from checked names only, what cannot be read ends its own chain and no other, and all is bounded.
 """
 
@@ -23,7 +23,7 @@ _OWNERS = 8
 _ABOVE_A_POD = 32
 _ABOVE_A_NAMESPACE = 2_000
 #: Owners of pods in a namespace that may not be there, or be of no kind that is: only an invented one is not, or one
-#: that went before its pods did. Each takes up to two requests, for a search of whoever may look everywhere.
+#: that went before its pods did. Each takes up to two requests, for a search of a caller who may look everywhere.
 _MISSES = 100
 #: Reads that may fail in a namespace before no more are tried there: each may take as long as a time-out.
 _FAILURES = 10
@@ -42,7 +42,7 @@ class Owners:
         self._reads: Counter[str] = Counter()  # by namespace, as are failures
         self._failures: Counter[str] = Counter()
         self._misses: Counter[str] = Counter()
-        self._told: set[tuple[str, ...]] = set()
+        self._warned: set[tuple[str, ...]] = set()
 
     async def above(self, metadata: Object, wanted: frozenset[str]) -> frozenset[str]:
         """Those of the wanted names that an owner bears, anywhere above the object.
@@ -120,8 +120,8 @@ class Owners:
 
     def _warn(self, event: str, about: dict[str, str], **more: str) -> None:
         """Once in a search: there may be as many as there are pods."""
-        if (key := (event, *about.values())) not in self._told:
-            self._told.add(key)
+        if (key := (event, *about.values())) not in self._warned:
+            self._warned.add(key)
             log.warning(event, **about, **more)
 
 

@@ -23,7 +23,7 @@ _NOT_STARTED = {
     "fieldSelector": "status.phase=Pending,spec.serviceAccountName=opsjob-addon",
 }
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-#: What is said of a pod of which neither kubelet nor scheduler say anything.
+#: The reason for a pod of which neither kubelet nor scheduler say anything.
 _NO_REASON = "Kubernetes gives no reason"
 #: The least that Kubernetes takes; the pod has had all of it.
 _PASSED = 1

@@ -1,4 +1,4 @@
-"""Who somebody is and what they may do, as Kubernetes says."""
+"""Who a caller is and what they may do, as Kubernetes knows it."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ _AT_ONCE = 16
 #: Such questions of all callers together: of those who had a right before, and of the others, who may be any number.
 _KNOWN_RIGHTS_AT_ONCE = 16
 _OTHER_RIGHTS_AT_ONCE = 8
-#: The same where nobody waits for the answers, only for the processor that they take from everybody else's requests.
+#: The same where no request waits for the answers, only for the processor that they take from other requests.
 _RENEWED_AT_ONCE = 2
 #: So they are begun to be renewed earlier: for 100 workspaces that is 500 questions.
 _RIPE_GRANTS = 0.5
@@ -50,7 +50,7 @@ class KubeReviews:
         self._api = api
         self._audience = settings.audience
         self._callers: BriefCache[Caller] = BriefCache(seconds, _TOKENS)
-        # Apart from them: who sends tokens of nobody, each another one, makes no caller unknown.
+        # Apart from them: a client that sends one invented token after another makes no caller unknown.
         self._asked: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
         self._asked_again: BriefCache[Caller | None] = BriefCache(seconds, _TOKENS)
         self._known = KnownTokens(_KNOWN_CALLERS, _KNOWN_TOKENS_EACH)
@@ -79,7 +79,7 @@ class KubeReviews:
         return await asked.get(key, lambda: self._ask_in_turn(key, token))
 
     async def _ask_in_turn(self, key: bytes, token: str) -> Caller | None:
-        """Tokens that were accepted before do not wait behind strangers', of which anybody can send any number."""
+        """Tokens that were accepted before do not wait behind unknown ones, of which any client can send any number."""
         if key in self._known:
             async with self._asking_known:
                 found = await self._ask_who(token)
@@ -93,7 +93,7 @@ class KubeReviews:
         return found
 
     async def _ask_stranger(self, token: str) -> Caller | None:
-        """No caller is known yet who could be told to slow down, so all share one limit."""
+        """No caller is known yet whose limit it could be, so all share one."""
         if self._strangers >= _STRANGERS_WAITING:
             raise UnavailableError("Kubernetes is asked about too many tokens at once")
         self._strangers += 1

@@ -35,10 +35,10 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
     workflows = Workflows(api, settings)
     await _stop_all(api, workflows)
     if not await _all_ended(api, workflows, patience_seconds):
-        log.warning("jobs still run and are let go all the same", waited_seconds=patience_seconds)
+        log.warning("jobs still run; their finalizers are removed all the same", waited_seconds=patience_seconds)
     for job_id in await _job_ids(api, workflows):
         await workflows.remove_finalizer(job_id)
-        log.info("workflow let go", job_id=job_id)
+        log.info("finalizer removed", job_id=job_id)
     locks = NodeLocks(api, settings)
     for node, job_id in (await locks.holders()).items():
         await locks.give_back(node, job_id, at_once=True)

@@ -65,7 +65,7 @@ class WorkflowWatch:
                 await self._pause()
 
     async def _list(self) -> list[WorkflowEvent]:
-        """Read to the end before anything is handed on: a slow reader would outlive the apiserver's continue token."""
+        """Read to the end before anything is passed on: a slow reader would outlive the apiserver's continue token."""
         events: list[WorkflowEvent] = []
         version = ""
         async for page in self._api.pages(self._path, {"labelSelector": self._selector}, metadata=True):
@@ -129,7 +129,7 @@ def _event(item: Object, *, deleted: bool = False, listed: bool = False) -> Work
 
 
 def event_error(status: Object) -> UnavailableError:
-    """The failure that an ERROR event's object tells of; GoneError: the watch has lost its place."""
+    """The failure that an ERROR event's object describes; GoneError: the watch has lost its place."""
     code = status.get("code", 0)
     message = f"Kubernetes ended the watch of Workflows with {code}: {status.get('message', '')}"
     return GoneError(code, message) if code == 410 or status.get("reason") == "Expired" else UnavailableError(message)  # noqa: PLR2004 - gone

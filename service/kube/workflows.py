@@ -1,4 +1,4 @@
-"""The life of a job's Workflow: created with its files, read, stopped, deleted, let go."""
+"""The life of a job's Workflow: created with its files, read, stopped, deleted, freed of its finalizer."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -12,7 +12,7 @@ _UNDERSTOOD = frozenset(
         *("application_name", "options", "search_path"),
     }
 )
-#: What other drivers are told and asyncpg has no use for: time-outs are ours, and so is what is done behind a pooler.
+#: Parameters of other drivers that asyncpg has no use for: time-outs are ours, and so is what is done behind a pooler.
 _IGNORED = frozenset(
     {
         *("channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "gssencmode"),

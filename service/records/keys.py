@@ -25,11 +25,11 @@ async def claim(connection: AsyncConnection, key: IdempotencyKey, now: datetime)
             return Claim()
         if held := (await connection.execute(_held(key))).one_or_none():
             return await _shared(connection, held, key, now)
-        # Whoever held it gave it back in between.
+        # The request that held it gave it back in between.
 
 
 async def _shared(connection: AsyncConnection, held: Row[Any], key: IdempotencyKey, now: datetime) -> Claim:
-    """What a key means that somebody claimed before."""
+    """What a key means that another request claimed before."""
     if held.job_id is None and held.claimed_ms <= milliseconds(now - ABANDONED):
         await connection.execute(_taken_over(key, now))
         return Claim()

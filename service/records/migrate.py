@@ -23,7 +23,7 @@ WAIT_SECONDS = 120
 PAUSE_SECONDS = 1
 #: For one upgrade, and for waiting while another replica does it.
 UPGRADE_SECONDS = 600
-#: Any number that nobody else uses in this database.
+#: Any number that no other program uses in this database.
 ADVISORY_LOCK = 7_307_103_412
 
 

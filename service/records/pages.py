@@ -1,4 +1,4 @@
-"""List requests as SQL, and their answers.
+"""List requests as SQL, and their pages.
 
 Jobs are counted (for the usual lists by service.records.totals), and a page is read along the index of the column they
 are sorted by. Where that would mean reading the whole table twice, because no index holds all that the filter looks at,
@@ -24,7 +24,7 @@ FEW = 1_000
 
 
 async def page(connection: AsyncConnection, query: ListQuery) -> Page:
-    """The answer to a list request. The connection must see one state of the store throughout."""
+    """One page of a list. The connection must see one state of the store throughout."""
     dialect = connection.dialect.name
     total = await totals.total(connection, query)
     few_of_somebody = total is not None and total <= FEW and not sees_all(query)

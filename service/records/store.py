@@ -175,7 +175,7 @@ async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> N
     short, found = long_texts.taken_out(after)
     await connection.execute(update(jobs).where(jobs.c.job_id == after.job_id).values(to_job_row(short)))
     if after.hidden and after.workflow_gone:
-        # It is not run again, and nobody retries it.
+        # It is not run again, and no caller retries it.
         await long_texts.release(connection, after.job_id)
     elif found:  # a record of the release before
         await long_texts.keep(connection, after, found, after.created)

@@ -24,7 +24,7 @@ from tests.e2e.live import Api, Cluster, wait_for
 pytestmark = pytest.mark.xdist_group("dumplog")
 
 RBAC = "rbac.authorization.k8s.io"
-NO_RIGHT = "whoever submitted the job may not get nodes/log of it"
+NO_RIGHT = "the job's owner may not get nodes/log of it"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from service.api.examples import EXAMPLES
 from service.api.openapi import document
 from service.api.request_bodies import MODELS
 from service.domain.job import Condition, ExcludedNode, Job, JobType, Named, Phase, Plan, PlannedNode
-from service.domain.job_representation import detail, item, plan_answer
+from service.domain.job_representation import detail, item, plan_representation
 from tests.unit.api.test_app import nothing
 
 
@@ -69,4 +69,4 @@ def test_answers_are_as_described(kind: JobType) -> None:
     )
     responses.Item.model_validate(item(job))
     responses.Detail.model_validate(detail(job, "https://argo.example.com", "jobs"))
-    responses.Planned.model_validate({"plan": plan_answer(job.plan), "planDigest": "0" * 64})
+    responses.Planned.model_validate({"plan": plan_representation(job.plan), "planDigest": "0" * 64})

@@ -14,7 +14,7 @@ from service.domain.job import (
     Plan,
     PlannedNode,
 )
-from service.domain.job_representation import detail, item, plan_answer, progress
+from service.domain.job_representation import detail, item, plan_representation, progress
 
 CREATED = datetime(2025, 1, 10, 8, 0, tzinfo=UTC)
 STARTED = datetime(2025, 1, 10, 8, 5, 0, 123_456, tzinfo=UTC)
@@ -182,7 +182,7 @@ PLAN = Plan(
 
 
 def test_a_plan_shows_each_node_and_who_is_left_out() -> None:
-    answer = plan_answer(PLAN)
+    answer = plan_representation(PLAN)
     assert answer["nodes"][0] == {
         "name": "n1",
         "phase": "Succeeded",

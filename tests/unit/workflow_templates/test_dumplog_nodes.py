@@ -214,7 +214,7 @@ def test_one_that_is_too_long_names_the_value_to_raise(server: ApiServer, nodes:
 
 
 def test_many_nodes_of_one_reason_are_one_sentence(nodes: NodeLogs) -> None:
-    why = "whoever submitted the job may not get nodes/log of it"
+    why = "the job's owner may not get nodes/log of it"
     assert list(nodes.read_all("job-1", RequestedNodes((), {f"node-{number}": why for number in range(5)}))) == []
     assert nodes.unread() == [f"nodes node-0, node-1, node-2 and 2 more: {why}"]
 
