@@ -13,7 +13,7 @@ RETRY_AFTER = 2
 
 
 class BodyMemory:
-    """Counts the bytes of bodies that are being read or worked on. A request that does not fit waits, and is refused after a while."""
+    """Counts the bytes of bodies in work. A request that does not fit waits, and is refused after a while."""
 
     def __init__(self, total: int, seconds: float) -> None:
         """`total`: bytes of all bodies. `seconds`: how long a request waits for its part of them."""

@@ -221,7 +221,7 @@ def _plan(
     *,
     tolerate_all: bool,
 ) -> Plan:
-    """Go through the narrowest scope in order of names: a plan that lists all nodes of a cluster that it leaves out helps no reader."""
+    """Go through the narrowest scope in order of names: no reader is helped by a list of all other nodes."""
     known = {node.name: node for node in nodes}
     included, excluded = [], []
     for name in sorted(next(iter(scopes.values())).nodes if scopes else ()):

@@ -14,12 +14,12 @@ def parts(plan: Plan, workflow: Workflow) -> Iterator[Step]:
     shared = [
         step for step in workflow.steps if step.template == check_pods.SHARED_STEP and check_pods.is_group(step.node)
     ]
-    reported = {
+    outcomes = {
         step.node: check_outcome.read(step.outputs.get(check_pods.OUTCOMES, "")) for step in shared if step.outputs
     }
     for step in shared:
         for node in check_pods.members(step.node, list(plan.names)):
-            outcome = reported.get(step.node, {}).get(node)
+            outcome = outcomes.get(step.node, {}).get(node)
             yield _ended(step, node, outcome) if outcome and step.ended else replace(step, node=node, outputs={})
 
 

@@ -121,7 +121,7 @@ class Housekeeping:
             await self._ask_for_a_decision()
 
     async def _ask_for_a_decision(self) -> None:
-        """Where everything was kept before this version, a log line asks once a day for how long, and nothing is dropped."""
+        """Where everything was kept so far, nothing is dropped, and a log line a day asks for how long to keep it."""
         now = datetime.now(UTC)
         if now < self._asked_at + timedelta(days=1):
             return

@@ -35,7 +35,7 @@ class BriefCache(Generic[Value]):
         ask: Callable[[], Coroutine[Any, Any, Value]],
         renew: Callable[[], Coroutine[Any, Any, Value]] | None = None,
     ) -> Value:
-        """The answer known for the key, or the one that `ask` brings; `renew`: the same where no request waits for it."""
+        """The answer known for the key, or the one that `ask` brings; `renew`: the same where none waits for it."""
         answer = self._known(key)
         if answer is None:
             answer = asyncio.create_task(ask())

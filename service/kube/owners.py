@@ -1,7 +1,7 @@
 """Who owns an object, up the chain of ownerReferences, whatever kinds the cluster has.
 
-A user who may make a pod writes its ownerReferences, and Kubernetes hardly checks them. So nothing of them is believed: a
-path is built from checked names only, what cannot be read ends its own chain and no other, and all is bounded.
+A user who may make a pod writes its ownerReferences, and Kubernetes hardly checks them. So nothing of them is believed:
+a path is built from checked names only, what cannot be read ends its own chain and no other, and all is bounded.
 """
 
 from collections import Counter
