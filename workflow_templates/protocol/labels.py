@@ -22,6 +22,12 @@ RECORD_FINALIZER = "opsjob.io/record"
 STOPPED_BY = "opsjob.io/stopped-by"
 #: On a Workflow: the service ended it because its timeout had passed, which Argo does not do while it is suspended.
 TIMED_OUT = "opsjob.io/timed-out"
+#: On a Workflow: who paused it, and why; empty or missing: it is not paused.
+PAUSED = "opsjob.io/paused"
+#: On a Workflow: up to which phase (from 1) a person has ended the soak and the gate; "0": none. Argo's gates read it.
+ADVANCED = "opsjob.io/advanced"
+#: On a Workflow: how many failed nodes a person tolerated by resuming; they count no more against the limit.
+TOLERATED = "opsjob.io/tolerated"
 #: On a Workflow: when the service last changed it for nothing but that Argo looks at it.
 REMINDED = "opsjob.io/reminded"
 
@@ -42,6 +48,11 @@ WAITS_CORDONED = "opsjob.io/waits-cordoned"
 #: On the Lease by which a job says that it waits for several nodes, and their names as JSON.
 WAITING = "opsjob.io/waiting"
 WAITS_FOR = "opsjob.io/waits-for"
+
+#: On a job's ledger: a letter for each planned node (protocol/ledger.py).
+LEDGER = "opsjob.io/ledger"
+#: On a node lock: what the job is doing on the node, as a sentence.
+STAGE = "opsjob.io/stage"
 
 #: The label key of a workspace on nodes and namespaces, where the chart says no other.
 WORKSPACE = "opsjob.io/workspace"
