@@ -16,7 +16,7 @@ from service.domain.job import Job
 from service.domain.request_faults import cut
 
 #: Name of a route's function → what it does.
-_ACTIONS = {"create": "create", "stop_job": "stop", "delete_job": "delete"}
+_ACTIONS = {"create": "create", "stop_job": "stop", "delete_job": "delete", "retry_job": "retry"}
 
 #: A directory may have its members in hundreds of groups.
 MAX_GROUPS = 20

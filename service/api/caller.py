@@ -138,6 +138,19 @@ async def _require_own_right(
             raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
+async def require_begin(services: Services, who: Caller, job: Job, what: str) -> None:
+    """Let only those have work begun on an accepted job who may change it and create such a job, owner or not.
+
+    Raises:
+        Problem: 403.
+    """
+    for verb in ("update", "create"):
+        if not await services.may(who, verb, job):
+            where = f"in workspace {job.workspace_id!r}" if job.workspace_id else "in the whole cluster"
+            right = f"the rights are update and create on opsjobs.opsjob.io/{job.type} {where}; {verb} is missing"
+            raise Problem(HTTPStatus.FORBIDDEN, f"{who.user_name} may not {what} {job.job_id}: {right}")
+
+
 async def visible(services: Services, who: Caller) -> Visible:
     """Which jobs a list shows: the caller's own, and those of the types they may list, everywhere or in workspaces."""
     workspaces = await services.workspace_namespaces.all()

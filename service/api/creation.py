@@ -1,34 +1,28 @@
 """POST /api/v1/opsjobs: the form, then the rights, then the plan; all faults that can be known at once."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import Request
 
-from service.api import audit, body, parse_order
+from service.api import audit, body, idempotency, parse_order
 from service.api.caller import create_reach, require_create, require_create_anything, still
 from service.api.dependencies import Dependencies
 from service.api.problems import Problem, refused
 from service.api.write_parameters import Creation, creation
 from service.domain.cluster_objects import Caller
-from service.domain.request_faults import Fault, NotPermittedError, RefusedError, shown
+from service.domain.request_faults import Fault, NotPermittedError, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.plan_digest import plan_digest
-from service.jobs.ports import IdempotencyKey, Records, UnavailableError
+from service.jobs.ports import IdempotencyKey, UnavailableError
 from service.jobs.submit import Resolved
-
-log = structlog.get_logger()
 
 #: Bytes of a body that take more than a few milliseconds to look through.
 MUCH = 64 * 1024
-#: Contract: Idempotency-Key.
-MAX_KEY = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +56,11 @@ class Creating:
             sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
             await still(self.request, services, self.who)
             content, form = await self._read(sent)
-            order = await self._order(form, [*asked.faults, *_key_faults(key_text)])
+            order = await self._order(form, [*asked.faults, *idempotency.faults(key_text)])
             if asked.dry_run:
                 return Created(shown=await self._expected(order, asked))
-            return Created(job_id=await self._submit(order, asked, _key(key_text, self.who.user_id, content)))
+            key = idempotency.key(key_text, self.who.user_id, content)
+            return Created(job_id=await self._submit(order, asked, key))
 
     async def _read(self, sent: bytes) -> tuple[dict[str, Any], parse_order.Form]:
         """What was sent; much of it in a thread, one at a time, so that it holds up no other request."""
@@ -117,35 +112,10 @@ class Creating:
         return resolved
 
     async def _submit(self, order: Order, asked: Creation, key: IdempotencyKey | None) -> str:
-        submission = self.services.submission
-        job_id = await submission.claim(key) if key else None
-        if job_id is None:
-            try:
-                resolved = await self._expected(order, asked)
-                job_id = await submission.submit(order, self.who, resolved, key)
-            except BaseException:
-                if key:
-                    await _given_back(self.services.records, key)
-                raise
+        async def accept() -> str:
+            resolved = await self._expected(order, asked)
+            return await self.services.submission.submit(order, self.who, resolved, key)
+
+        job_id = await idempotency.once(self.services, key, accept)
         audit.note(self.request, job_id=job_id)
         return job_id
-
-
-async def _given_back(records: Records, key: IdempotencyKey) -> None:
-    """As far as the store takes it; the response is still why the request failed, and a claim ends by itself."""
-    try:
-        await records.release(key)
-    except UnavailableError as error:
-        log.warning("an Idempotency-Key was not given back; it is free in a minute", reason=str(error))
-
-
-def _key_faults(text: str | None) -> list[Fault]:
-    if text is None or (text.strip() and text.isprintable() and len(text) <= MAX_KEY):
-        return []
-    return [Fault("Idempotency-Key", f"must be 1 to {MAX_KEY} printable characters; {shown(text)} was sent")]
-
-
-def _key(text: str | None, user_id: str, content: dict[str, Any]) -> IdempotencyKey | None:
-    if text is None:
-        return None
-    return IdempotencyKey(user_id, text, hashlib.sha256(body.canonical(content)).hexdigest())

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import responses
+from service.api import request_bodies, responses
 from service.api.examples import EXAMPLES
 from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET
 from service.api.request_bodies import MODELS
@@ -126,6 +126,13 @@ LIST: Schema = {
     ]
 }
 
+_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]+$"},
+    "description": "kept 24 h: the same key and body answers the same jobId",
+}
+
 CREATE: Schema = {
     "parameters": [
         _query("dryRun", _BOOLEAN, "answer the plan and create nothing; bare, it means the same as true"),
@@ -135,12 +142,7 @@ CREATE: Schema = {
             "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
             "description": "the planDigest of a dry run: 409 where the plan has become another",
         },
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]+$"},
-            "description": "kept 24 h: the same key and body answers the same jobId",
-        },
+        _KEY,
     ],
     "requestBody": {
         "required": True,
@@ -151,6 +153,11 @@ CREATE: Schema = {
             }
         },
     },
+}
+
+RETRY: Schema = {
+    "parameters": [_KEY],
+    "requestBody": {"required": False, "content": {"application/json": {"schema": _ref(request_bodies.RetryRequest)}}},
 }
 
 VERBOSE: Schema = {
@@ -187,9 +194,19 @@ CREATED: dict[int | str, Schema] = {
 }
 
 
+RETRIED: dict[int | str, Schema] = {
+    200: {
+        "description": "The new job is accepted",
+        "content": {"application/json": {"schema": _ref(responses.Created)}},
+        "headers": {"Location": _header()},
+        "links": _of_job("show", "stop_job", "delete_job"),
+    }
+}
+
+
 def _schemas() -> Schema:
     described = (responses.Created, responses.Planned, responses.Listed, responses.Detail, responses.Problem)
-    wanted = [(model, "validation") for model in (*MODELS.values(), *described)]
+    wanted = [(model, "validation") for model in (*MODELS.values(), request_bodies.RetryRequest, *described)]
     definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
     for kind, model in MODELS.items():
         definitions[model.__name__]["properties"]["type"] = {"const": kind.value}

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from service.api.request_bodies import ALL_FIELDS, MODELS, JobRequest, MaskedValueError, fields
 from service.api.spellings import OTHER_SPELLINGS, Spelled, spelled
 from service.domain.job import JobType, Named
-from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, cut, shown
+from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, RefusedError, cut, shown
 from service.jobs.order import Order
 
 #: What stands in for required fields that are missing or faulty, while the rest of the order is looked at.
@@ -45,6 +45,25 @@ def form(body: Mapping[str, Any]) -> Form:
         faulty = {str(item["loc"][0]) for item in found if item["loc"]}
         return Form(_incomplete(model, request.body, faulty), (*request.faults, *stated))
     return Form(order, request.faults)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(model: type[Model], content: Mapping[str, Any]) -> Model:
+    """The body of a call that takes only this model.
+
+    Raises:
+        RefusedError: with every fault of its form.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        as_sent = Spelled(dict(content), (), {})
+        found = islice(error.errors(include_url=False), MAX_FAULTS + 1)
+        raise RefusedError(
+            _unknown(one, as_sent) if one["type"] == "extra_forbidden" else _fault(one, as_sent) for one in found
+        ) from error
 
 
 def _thinned(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -111,7 +130,7 @@ def _fault(error: Any, request: Spelled) -> Fault:
             return Fault(path, "is required", FaultCode.MISSING_FIELD)
         case _ if path == "type":
             message = f"must be one of {', '.join(JobType)}"
-        case "literal_error":
+        case "literal_error" | "enum":
             message = f"must be one of {error['ctx']['expected']}"
         case "too_long":
             return Fault(path, f"has more than {error['ctx']['max_length']} items", FaultCode.LIMIT_EXCEEDED)

@@ -11,7 +11,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, NotPermittedError, RefusedError, cut, shown
+from service.domain.request_faults import (
+    MAX_FAULTS,
+    Fault,
+    FaultCode,
+    NotPermittedError,
+    RefusedError,
+    StateError,
+    cut,
+    shown,
+)
 from service.jobs.ports import QuotaError, UnavailableError
 from service.jobs.submit import KeyConflictError
 
@@ -114,6 +123,10 @@ def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
     @app.exception_handler(RefusedError)
     async def _(_request: Request, error: RefusedError) -> JSONResponse:
         return problem_response(refused(error.faults))
+
+    @app.exception_handler(StateError)
+    async def _(_request: Request, error: StateError) -> JSONResponse:
+        return problem_response(Problem(HTTPStatus.CONFLICT, str(error), code=error.code))
 
     app.add_exception_handler(NotPermittedError, _not_permitted)
     app.add_exception_handler(QuotaError, _too_many)

@@ -27,6 +27,7 @@ from service.domain.job import JobType
 from service.domain.quantities import quantity_fault
 from service.domain.secret_values import MASK
 from service.domain.selection import SELECTOR
+from service.jobs.retry import Which
 
 SCOPES = ("node", "workload", "workspace", "cluster", SELECTOR)
 #: The API spells durations in whole seconds; more than 68 years is a mistake, and Argo's int64 is far away.
@@ -182,6 +183,12 @@ class PreflightRequest(JobRequest):
     resource: Resource | None = None
     env: Annotated[dict[EnvName, EnvValue], Field(max_length=MAX_VARIABLES)] | None = None
     hostpath: list[Annotated[Text, AfterValidator(_is_normal_path)]] | None = Field(None, max_length=100)
+
+
+class RetryRequest(Strict):
+    """The body of POST …/{jobId}/retry; it may be left out."""
+
+    which: Which = Which.BOTH
 
 
 class DumplogRequest(JobRequest):

@@ -87,6 +87,7 @@ class Detail(Item):
     ttl_seconds_after_finished: int
     plan: Plan
     progress: Annotated[str, Field(pattern=r"^\d+/\d+$")]
+    retry_of: str = Field("", description="the job of which this one is a retry; absent where it is none")
     links: dict[str, str] = Field({}, description="absent once the Workflow is gone")
     # addon
     batch_count: int = Field(1, description="addon")

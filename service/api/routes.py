@@ -1,11 +1,10 @@
-"""The five calls of the API document."""
+"""The five calls of the API document, and those beside them that begin or hold work."""
 
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.api import audit, responses
@@ -13,8 +12,22 @@ from service.api.caller import CallerDep, job_for, readable, visible, within_cal
 from service.api.creation import Creating
 from service.api.dependencies import Services
 from service.api.etags import tagged
+from service.api.idempotency import KeyHeader
 from service.api.list_parameters import list_query
-from service.api.openapi import CREATE, CREATED, LIST, NOT_MODIFIED, SHOW, TAGGED, empty, json_response, problems
+from service.api.openapi import (
+    CREATE,
+    CREATED,
+    LIST,
+    NOT_MODIFIED,
+    RETRIED,
+    RETRY,
+    SHOW,
+    TAGGED,
+    empty,
+    json_response,
+    problems,
+)
+from service.api.retrying import retried
 from service.api.write_parameters import only
 from service.domain.job_representation import detail, plan_representation
 from service.jobs import stop_and_delete
@@ -25,9 +38,6 @@ PREFIX = "/api/v1/opsjobs"
 _CHANGE_FAULTS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 router = APIRouter(prefix=PREFIX, dependencies=[Depends(within_caller_limit)])
-
-# Described in service/api/openapi.py.
-KeyHeader = Annotated[str | None, Header(alias="Idempotency-Key", include_in_schema=False)]
 
 
 @router.post(
@@ -53,7 +63,7 @@ async def create(request: Request, services: Services, who: CallerDep, idempoten
     if created.shown:
         plan = plan_representation(created.shown.selection.plan)
         return JSONResponse({"plan": plan, "planDigest": plan_digest(created.shown)})
-    return JSONResponse({"jobId": created.job_id}, headers={"Location": f"{PREFIX}/{created.job_id}"})
+    return _created(created.job_id)
 
 
 @router.get(
@@ -100,6 +110,29 @@ async def stop_job(request: Request, job_id: str, services: Services, who: Calle
     return Response()
 
 
+@router.post(
+    "/{job_id}/retry",
+    summary="Retry a job",
+    operation_id="retry_job",
+    openapi_extra=RETRY,
+    dependencies=[Depends(only())],
+    responses={
+        **RETRIED,
+        **problems(
+            *_CHANGE_FAULTS,
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
+    },
+)
+async def retry_job(
+    request: Request, job_id: str, services: Services, who: CallerDep, idempotency_key: KeyHeader = None
+) -> Response:
+    """Create a job on those nodes of a finished addon or reboot job that failed or were not begun, with what it ran."""
+    return _created(await retried(request, services, who, job_id, idempotency_key))
+
+
 @router.delete(
     "/{job_id}",
     summary="Delete a job",
@@ -113,3 +146,7 @@ async def delete_job(request: Request, job_id: str, services: Services, who: Cal
     await job_for(services, who, job_id, "delete", partial(audit.about, request))
     await stop_and_delete.delete(services.records, services.cluster, job_id, by=who.user_name)
     return Response()
+
+
+def _created(job_id: str) -> Response:
+    return JSONResponse({"jobId": job_id}, headers={"Location": f"{PREFIX}/{job_id}"})

@@ -116,6 +116,8 @@ class Job:
     #: Deleted by DELETE: gone from lists.
     hidden: bool = False
     stop_requested: datetime | None = None
+    #: The job of which this one takes the nodes that failed or were not begun; empty: it is none of that kind.
+    retry_of: str = ""
     #: The other fields of the request body by their API names, as validated (batchCount, env, resource, …).
     options: Mapping[str, Any] = field(default_factory=dict)
     #: What the Workflow is created from: {"parameters": {name: text}, "files": {file name: text}}.

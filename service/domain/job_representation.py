@@ -36,6 +36,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "outputs": [_named(value) for value in job.outputs],
         "env": masked(job.options.get("env") or {}),
         **_of_type(job),
+        **({"retryOf": job.retry_of} if job.retry_of else {}),
         "isTolerateAll": bool(job.options.get("isTolerateAll")),
         "excludedNodes": list(job.options.get("excludedNodes") or ()),
         "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,

@@ -35,6 +35,8 @@ class FaultCode(StrEnum):
     UNKNOWN_TEMPLATE = "UNKNOWN_TEMPLATE"
     NO_NODE_LEFT = "NO_NODE_LEFT"
     NO_IMAGE = "NO_IMAGE"
+    NOT_FOR_THIS_TYPE = "NOT_FOR_THIS_TYPE"
+    NOTHING_TO_RETRY = "NOTHING_TO_RETRY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ class Fault:
 
 class NotPermittedError(Exception):
     """The caller has no right to this; the message says which right is missing (contract: errors, 403)."""
+
+
+class StateError(Exception):
+    """The job is not in a state for this (contract: wrong state, 409). `code` is the kind of it, for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RefusedError(Exception):

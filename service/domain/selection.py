@@ -79,8 +79,12 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     reach: Reach,
     excluded_nodes: Iterable[str] = (),
     tolerate_all: bool = False,
+    again: bool = False,
 ) -> Selection:
     """Resolve the selectors among the inputs once, against the cluster as it is now.
+
+    `again`: the nodes were planned once before. One that is gone since is left out, and is no fault; and one that is
+    labelled for no workspace was, and is, open to a job that keeps within one.
 
     The same kind of selector adds up, different kinds narrow each other. All faults are found at once, but nothing is
     revealed of nodes where it is not known in which workspace the caller's right would have to be.
@@ -89,7 +93,7 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     misplaced = [*_unknown(job_type, inputs, facts, reach), *misplaced]
     if misplaced and not reach.everywhere:
         return Selection(faults=tuple(misplaced), placed=False)
-    faults = [*misplaced, *_unknown_nodes(inputs, facts)]
+    faults = [*misplaced, *([] if again else _unknown_nodes(inputs, facts))]
     if misplaced:
         return Selection(faults=tuple(faults), placed=False)
     workspace_id = _workspace_of(inputs, workloads)
@@ -101,7 +105,7 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     )
     if faults or job_type in WITHOUT_NODES:
         return place
-    scopes = _scopes(inputs, facts, workloads, workspace_id) | _within(reach, facts, workspace_id)
+    scopes = _scopes(inputs, facts, workloads, workspace_id, again=again) | _within(reach, facts, workspace_id)
     nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
@@ -173,7 +177,7 @@ def _namespace(workspace_id: str, workloads: Sequence[Workload], facts: Facts) -
 
 
 def _scopes(
-    inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload], workspace_id: str
+    inputs: Sequence[Named], facts: Facts, workloads: Sequence[Workload], workspace_id: str, *, again: bool
 ) -> dict[str, _Scope]:
     """The scope of each kind of selector that was given, the narrowest kind first."""
     named = {kind: _values(inputs, kind) for kind in KINDS}
@@ -184,7 +188,8 @@ def _scopes(
         running = frozenset[str]().union(*(workload.nodes for workload in workloads))
         scopes[WORKLOAD] = _Scope(running, f"runs no pod of workload {_listed(sorted(named[WORKLOAD]))}")
     if named[WORKSPACE]:
-        labelled = frozenset(n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in named[WORKSPACE])
+        homes = {*named[WORKSPACE], None} if again else named[WORKSPACE]
+        labelled = frozenset(n.name for n in facts.nodes if n.labels.get(facts.workspace_label) in homes)
         scopes[WORKSPACE] = _Scope(labelled, f"is not in workspace {_listed(sorted(named[WORKSPACE]))}")
     if named[SELECTOR]:
         selectors = [label_selector.parse(text) for text in sorted(named[SELECTOR])]

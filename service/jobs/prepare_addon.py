@@ -1,5 +1,6 @@
 """addon: which addon templates an order runs, snapshotted as they are now (contract: addon)."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from service.domain import addon
 from service.domain.cluster_objects import AddonTemplate
 from service.domain.request_faults import Fault, FaultCode, shown
 from service.domain.selection import Selection
-from service.jobs.order import Order
+from service.jobs.order import Order, Retry
 from service.jobs.ports import Cluster
 from service.jobs.preparation import MAX_FILES_BYTES, Work
 
@@ -22,7 +23,10 @@ class Addons:
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
         faults: list[Fault] = []
-        snapshot = addon.snapshot(await _templates(order, self.cluster, faults))
+        if order.retry:
+            snapshot = await _kept(order, order.retry, self.cluster, faults)
+        else:
+            snapshot = addon.snapshot(await _templates(order, self.cluster, faults))
         if len(snapshot.encode()) > MAX_FILES_BYTES:
             message = f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"
             faults.append(Fault("inputs", message, FaultCode.LIMIT_EXCEEDED))
@@ -32,6 +36,25 @@ class Addons:
             files={addon.SNAPSHOT: snapshot},
             faults=tuple(faults),
         )
+
+
+async def _kept(order: Order, retry: Retry, cluster: Cluster, faults: list[Fault]) -> str:
+    """The snapshot of the job that is retried, as it was; a template that was withdrawn since is not run again."""
+    snapshot = retry.files.get(addon.SNAPSHOT, "")
+    if not snapshot:
+        message = f"what {retry.job_id} ran is not kept any more: create a new job"
+        faults.append(Fault("", message, FaultCode.UNKNOWN_TEMPLATE))
+        return snapshot
+    withdrawn = f"which {retry.job_id} ran, any more: what was withdrawn is not run again"
+    for entry in json.loads(snapshot)["templates"]:
+        if await cluster.addon_template(entry["name"]) is None:
+            message = f"there is no addon template {shown(entry['name'])}, {withdrawn}"
+            faults.append(Fault("", message, FaultCode.UNKNOWN_TEMPLATE))
+    for name in dict.fromkeys(order.values("node.template")):
+        if await cluster.node_template(name) is None:
+            message = f"there is no node template {shown(name)}, {withdrawn}"
+            faults.append(Fault("", message, FaultCode.UNKNOWN_TEMPLATE))
+    return snapshot
 
 
 async def _templates(order: Order, cluster: Cluster, faults: list[Fault]) -> list[AddonTemplate]:

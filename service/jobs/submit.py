@@ -149,6 +149,7 @@ class Submission:
             reach=reach,
             excluded_nodes=order.options.get("excludedNodes", ()),
             tolerate_all=order.options.get("isTolerateAll", False),
+            again=order.retry is not None,
         )
         if selection.placed:
             await permit(selection)
@@ -174,7 +175,7 @@ class Submission:
             remedy = f": whoever runs OpsJobs sets the chart's value {value}" if value else ""
             yield Fault("type", f"{order.type} is not installed here{remedy}", FaultCode.NOT_INSTALLED)
         inputs, workloads = len(order.inputs), len(set(order.values("workload")))
-        if inputs > self.limits.inputs:
+        if inputs > self.limits.inputs and not order.retry:
             message = f"are {inputs}, a job has at most {self.limits.inputs}"
             yield Fault("inputs", message, FaultCode.LIMIT_EXCEEDED)
         if workloads > self.limits.workloads:
@@ -228,6 +229,7 @@ class Submission:
             conditions=(created(now, resolved.work.note),),
             inputs=(*order.inputs, *resolved.work.inputs),
             plan=resolved.selection.plan,
+            retry_of=order.retry.job_id if order.retry else "",
             options=_as_json(order.options),
             work=resolved.work.recorded(),
             template=self.templates[order.type],

@@ -26,6 +26,8 @@ class World:
 
     #: Job types that callers may create anywhere.
     creates: set[JobType] = field(default_factory=lambda: set(JobType))
+    #: What else callers may do with every job.
+    verbs: set[str] = field(default_factory=set)
     node_list: list[Node] = field(default_factory=lambda: [Node("n1"), Node("n2"), Node("n3", cordoned=True)])
     scripts: dict[str, str] = field(default_factory=lambda: {"fix": "true"})
     unknown_tokens: set[str] = field(default_factory=set)
@@ -41,7 +43,7 @@ class World:
         return None if token in self.unknown_tokens else Caller(f"id-{name}", name)
 
     async def may(self, _who: Caller, verb: str, kind: str, _namespace: str | None) -> bool:
-        return verb == "create" and kind in self.creates
+        return verb in self.verbs or (verb == "create" and kind in self.creates)
 
     async def granted(
         self, _who: Caller, verb: str, kinds: Iterable[str], _namespaces: Iterable[str]

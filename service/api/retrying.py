@@ -1,0 +1,62 @@
+"""POST /api/v1/opsjobs/{jobId}/retry: a new job on the nodes of an old one that failed or were not begun."""
+
+from functools import partial
+from typing import Any
+
+from fastapi import Request
+
+from service.api import audit, body, idempotency, parse_order
+from service.api.caller import create_reach, job_for, require_begin, require_create
+from service.api.dependencies import Dependencies
+from service.api.problems import refused
+from service.api.request_bodies import RetryRequest
+from service.domain.cluster_objects import Caller
+from service.domain.selection import Selection
+from service.jobs import retry
+from service.jobs.order import Order
+from service.jobs.submit import Resolved
+
+
+async def retried(request: Request, services: Dependencies, who: Caller, job_id: str, key_text: str | None) -> str:
+    """The id of the new job. The rights are asked first, then the form, then the old job's state, then the plan.
+
+    Raises:
+        Problem: what is wrong with the request.
+        RefusedError: nothing is left to retry, or the new job cannot be planned.
+        StateError: the job has not ended, or was deleted.
+    """
+    job = await job_for(services, who, job_id, "update", partial(audit.about, request))
+    await require_begin(services, who, job, "retry")
+    content = await small_body(request, services, who)
+    asked = parse_order.read(RetryRequest, content)
+    if faults := idempotency.faults(key_text):
+        raise refused(faults)
+    key = idempotency.key(key_text, who.user_id, {"retryOf": job.job_id, **content})
+
+    async def accept() -> str:
+        order = retry.order(job, asked.which)
+        return await services.submission.submit(order, who, await _resolved(request, services, who, order), key)
+
+    made = await idempotency.once(services, key, accept)
+    audit.note(request, job_id=made, retry_of=job.job_id)
+    return made
+
+
+async def small_body(request: Request, services: Dependencies, who: Caller) -> dict[str, Any]:
+    """The body of a call that needs none: an absent one is an empty object.
+
+    Raises:
+        Problem: 400, 408, 413.
+    """
+    async with services.body_memory.take(who.user_id, body.declared(request) or services.max_body_bytes):
+        sent = await body.read(request, services.max_body_bytes, services.body_seconds)
+    return body.parse(sent) if sent.strip() else {}
+
+
+async def _resolved(request: Request, services: Dependencies, who: Caller, order: Order) -> Resolved:
+    async def permit(selection: Selection) -> None:
+        audit.note(request, nodes=list(selection.plan.names))
+        await require_create(services, who, order.type, selection)
+
+    reach = await create_reach(services, who, order.type, fresh=False)
+    return await services.submission.resolve(order, reach, permit)
