@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODULES = sorted(path for room in ("service", "workflow_templates") for path in (ROOT / room).rglob("*.py"))
+MODULES = sorted(path for room in ("service", "workflow_templates", "cli") for path in (ROOT / room).rglob("*.py"))
 PRODUCT = [*MODULES, *sorted((ROOT / "local_cluster").rglob("*.py"))]
 STEPS_AND_SERVICE = [path for path in MODULES if "protocol" not in path.parts]
 #: A key of ours or of Argo's with its prefix; not the group of our rights and resources, nor an apiVersion.

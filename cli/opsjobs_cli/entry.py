@@ -1,0 +1,31 @@
+"""Where `opsjobs` begins and ends: every way it can end has an exit status and a sentence."""
+
+import os
+import sys
+
+from opsjobs_cli.complaints import Complaint
+from opsjobs_cli.exit_status import ExitCode
+from opsjobs_cli.printing import note
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot say a letter gets it written out; the command does not end for that.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run())
+
+
+def run() -> int:
+    """The command; returns its exit status where it does not exit by itself."""
+    from opsjobs_cli.command_tree import tree
+
+    program = os.path.basename(sys.argv[0])  # noqa: PTH119  # a name, not a path
+    # kubectl calls its plugin by another name than people do.
+    name = "kubectl opsjobs" if program.startswith("kubectl-") else "opsjobs"
+    try:
+        tree()(prog_name=name, standalone_mode=True)
+    except Complaint as complaint:
+        note(f"opsjobs: {complaint}")
+        return int(complaint.exit_code)
+    return int(ExitCode.SUCCEEDED)

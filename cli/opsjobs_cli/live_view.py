@@ -1,0 +1,120 @@
+"""A job while it runs: a table that renews itself on a terminal, a line for each change elsewhere."""
+
+import sys
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Any
+
+from opsjobs_cli import moments
+from opsjobs_cli.following import FINAL, Following
+from opsjobs_cli.job_views import by_interest
+from opsjobs_cli.neutral_text import neutral
+from opsjobs_cli.printing import PHASE_STYLES, Output, cell, console, say
+
+Job = dict[str, Any]
+
+#: Lines of the screen that are not for nodes: facts, bar, head, conditions, what was not shown.
+_OTHER_LINES = 10
+_LAST_CONDITIONS = 3
+_BAR = 40
+
+
+def watch(following: Following, output: Output) -> Job:
+    """Show the job until it has ended; returns it as it is then."""
+    if sys.stdout.isatty():
+        return _on_a_terminal(following, output)
+    seen: dict[str, str] = {}
+    last: Job = {}
+    with following.leaving():
+        for last in following.states():
+            for line in changes(last, seen, output):
+                say(line)
+            sys.stdout.flush()
+    return last
+
+
+def quietly(following: Following) -> Job:
+    """Wait without a word; returns the job as it ended."""
+    with following.leaving():
+        return deque(following.states(), maxlen=1).pop()
+
+
+def changes(job: Job, seen: dict[str, str], output: Output) -> Iterator[str]:
+    """What is new since the last look, a line each; `seen` remembers that look."""
+    now = {f"condition {at}": _condition(one, output) for at, one in enumerate(job["conditions"])}
+    for node in job["plan"]["nodes"]:
+        if node["phase"] != "Pending" or node["message"]:
+            now[f"node {node['name']}"] = _node(node)
+    for key, line in now.items():
+        if seen.get(key) != line:
+            seen[key] = line
+            yield neutral(line)
+
+
+def _condition(condition: dict[str, str], output: Output) -> str:
+    time = output.time(condition["lastTransitionTime"])
+    return f"{time}  job {condition['type']} ({condition['reason']}): {condition['message']}"
+
+
+def _node(node: dict[str, str]) -> str:
+    return f"  {node['name']}: {node['phase']}{': ' if node['message'] else ''}{node['message']}"
+
+
+def _on_a_terminal(following: Following, output: Output) -> Job:
+    from rich.live import Live
+
+    screen = console()
+    last: Job = {}
+    with following.leaving(), Live(console=screen, auto_refresh=False, transient=False, redirect_stderr=True) as live:
+        for last in following.states():
+            room = len(last["plan"]["nodes"]) if last["phase"] in FINAL else max(3, screen.height - _OTHER_LINES)
+            live.update(picture(last, output, room), refresh=True)
+    return last
+
+
+def picture(job: Job, output: Output, room: int) -> Any:
+    """The job on a screen with room for so many nodes."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    head = Text.assemble(
+        (neutral(job["jobId"]), "bold"),
+        f"  {neutral(job['type'])}  ",
+        (neutral(job["phase"]), PHASE_STYLES.get(job["phase"], "")),
+        f"  {moments.took(job['startTime'], job['endTime'])}",
+    )
+    nodes = by_interest(job["plan"]["nodes"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("NODE", "PHASE", "TOOK", "MESSAGE"):
+        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    for node in nodes[:room]:
+        took = moments.took(node["start"], node["end"])
+        table.add_row(cell(node["name"]), cell(node["phase"], phase=True), took, cell(node["message"]))
+    parts: list[Any] = [head, *([_bar(job)] if nodes else []), *([table] if nodes else [])]
+    if len(nodes) > room:
+        left = Counter(node["phase"] for node in nodes[room:])
+        parts.append(Text(f"… and {', '.join(f'{count} {neutral(phase)}' for phase, count in left.items())}"))
+    parts += [
+        Text(neutral(_condition(one, output)), overflow="ellipsis", no_wrap=True)
+        for one in job["conditions"][-_LAST_CONDITIONS:]
+    ]
+    return Group(*parts)
+
+
+def _bar(job: Job) -> Any:
+    """How many nodes are through, and how."""
+    from rich.text import Text
+
+    phases = Counter(node["phase"] for node in job["plan"]["nodes"])
+    whole = sum(phases.values())
+    bar = Text()
+    drawn = 0
+    for phase in ("Succeeded", "Failed", "Skipped", "Running"):
+        width = round(_BAR * phases[phase] / whole)
+        bar.append("━" * width, PHASE_STYLES[phase])
+        drawn += width
+    bar.append("━" * max(0, _BAR - drawn), "dim")
+    counts = ", ".join(f"{phases[phase]} {phase}" for phase in (*PHASE_STYLES, "Waiting", "Pending") if phases[phase])
+    bar.append(f" {job['progress']}  {counts}")
+    return bar
