@@ -24,7 +24,7 @@ CONTROLLER_ENVIRONMENT = {
 CONTROLLER_ARGUMENTS = ["--qps=100", "--burst=200"]
 # Two Events for each step and its retries are a quarter of a large job's requests, and say what the Workflow says.
 CONTROLLER_CONFIGURATION = {"nodeEvents": "enabled: false\n"}
-# Plain HTTP: the server has no certificate that anybody could check, and nobody but this machine reaches it.
+# Plain HTTP: the server has no certificate that a client could check, and only this machine reaches it.
 SERVER_ARGUMENTS = ["server", "--auth-mode=server", "--auth-mode=client", "--secure=false"]
 
 

@@ -57,7 +57,7 @@ def tool_path(settings: Settings, name: str) -> Path:
 
 
 def schema_folder(settings: Settings, stage: Stage) -> Path:
-    """Write the schemas of Kubernetes and Argo once per version, those of our own kinds anew; answer where they are."""
+    """Write the schemas of Kubernetes and Argo once per version, ours anew; returns where they are."""
     home = settings.cache / "schemas" / f"kubernetes-{KUBERNETES_VERSION}-argo-{ARGO_VERSION}"
     if not home.exists():
         kubernetes = module_folder("kubernetes", f"k8s.io/kubernetes@v{KUBERNETES_VERSION}", stage)

@@ -1,14 +1,14 @@
-"""The Docker daemon, spoken to with patience: on two busy cores it may take minutes to remove a container."""
+"""The Docker daemon, with generous timeouts: on two busy cores it may take minutes to remove a container."""
 
 import docker
 from docker.errors import DockerException
 
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 GREETING_SECONDS = 10
 
 
 def client() -> docker.DockerClient:
-    return docker.from_env(timeout=PATIENCE_SECONDS)
+    return docker.from_env(timeout=TIMEOUT_SECONDS)
 
 
 def answers() -> bool:

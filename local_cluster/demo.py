@@ -20,7 +20,7 @@ AUDIENCE = "opsjobs"
 WRITTEN = "/run/opsjobs-demo"
 DEMO_NODES = 3
 POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 FINAL = ("Succeeded", "Failed")
 
 
@@ -30,7 +30,7 @@ def prepare(kubectl: Kubectl, stage: Stage) -> str:
         stage,
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": RELEASE_NAMESPACE}},
         {
-            # Of their own: nobody reads through dumplog and exportimage what they may not read themselves.
+            # Of their own: no caller reads through dumplog and exportimage what they may not read themselves.
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
             "metadata": {"name": READER},
@@ -82,7 +82,7 @@ def request(nodes: Sequence[str]) -> dict[str, Any]:
 
 
 def run(handover: Handover, bearer: str, nodes: Sequence[str]) -> dict[str, Any]:
-    """Submit the job, tell what happens while it happens, and return the job as GET shows it at its end.
+    """Submit the job, print what happens meanwhile, and return the job as GET shows it at its end.
 
     Raises StageError where the service refuses, or the job has not ended in good time.
     """
@@ -111,8 +111,8 @@ def follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
             print(f"  {spoken(time.monotonic() - begun):>7}  {line}", flush=True)
         if job["phase"] in FINAL:
             return job
-        if time.monotonic() - begun > PATIENCE_SECONDS:
-            raise StageError(f"{job_id} has not ended after {PATIENCE_SECONDS} s: it is {job['phase']}")
+        if time.monotonic() - begun > TIMEOUT_SECONDS:
+            raise StageError(f"{job_id} has not ended after {TIMEOUT_SECONDS} s: it is {job['phase']}")
         time.sleep(POLL_SECONDS)
 
 
@@ -126,7 +126,7 @@ def changes(job: dict[str, Any], seen: dict[str, str]) -> list[str]:
     return fresh
 
 
-def tell(job: dict[str, Any], read_back: dict[str, str]) -> None:
+def print_job(job: dict[str, Any], read_back: dict[str, str]) -> None:
     """Print the job as GET shows it, what ran where, and what the nodes say themselves where they can be asked."""
     print(f"\nGET /api/v1/opsjobs/{job['jobId']}\n{json.dumps(job, indent=2)}\n\nWhat ran where:")
     for line in ran(job):
@@ -138,7 +138,7 @@ def tell(job: dict[str, Any], read_back: dict[str, str]) -> None:
 
 
 def ran(job: dict[str, Any]) -> list[str]:
-    """Say per node and template how it ended and what it said last, from the job's report."""
+    """One line per node and template: how it ended and its last output, from the job's report."""
     outputs = {output["name"]: output["value"] for output in job["outputs"]}
     return [
         f"{node['node']}: {template['name']} {template['result']}: {template['lastLines'].strip()}"

@@ -24,7 +24,7 @@ class Kubectl:
         return stage.run([self.program, "--kubeconfig", self.kubeconfig, *arguments], given=given)
 
     def secret(self, stage: Stage, *arguments: str) -> str:
-        """Run kubectl for an answer that no log may hold; its complaints are logged all the same."""
+        """Run kubectl for output that no log may hold; its complaints are logged all the same."""
         command = [str(self.program), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         stage.note(f"$ {' '.join(command)}\n{done.stderr}")

@@ -54,7 +54,7 @@ def start_docker(settings: Settings, stages: Stages) -> None:
 
 
 def forget_stale_pid(record: Path) -> None:
-    """Remove the pid file of a daemon that was killed: that pid may be somebody else's by now, and is waited for."""
+    """Remove the pid file of a daemon that was killed: that pid may be another process's by now, and is waited for."""
     if record.exists() and _command_of(int(record.read_text().strip() or 0)) != DAEMONS.get(record.name):
         record.unlink()
 

@@ -20,7 +20,7 @@ POD_PREFIX = "10.244"
 SERVICE_CIDR = "10.96.0.0/16"
 DNS_ADDRESS = "10.96.0.10"
 API_ADDRESS = "10.96.0.1"
-#: A NodePort answers only once kube-proxy has heard of it.
+#: A NodePort answers only once kube-proxy knows of it.
 PORT_SECONDS = 120.0
 
 
@@ -38,14 +38,14 @@ def free_subnet(taken: Iterable[str]) -> str:
 
 
 def wait_for_port(address: str, port: int, stage: Stage, seconds: float = PORT_SECONDS) -> None:
-    """Wait until somebody listens there; raises StageError with what was said last where nobody does."""
+    """Wait until a process listens there; raises StageError with the last error where none does."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             socket.create_connection((address, port), timeout=5).close()
         except OSError as refused:
             if time.monotonic() > deadline:
-                raise StageError(f"nobody listens at {address}:{port} after {seconds:g} s: {refused}") from refused
+                raise StageError(f"nothing listens at {address}:{port} after {seconds:g} s: {refused}") from refused
             stage.note(str(refused))
             time.sleep(0.5)
         else:

@@ -88,7 +88,7 @@ class Node:
     def start(self, image: str, network: Network, programs: Path, key: str, credentials: Mapping[str, bytes]) -> None:
         """Make and boot the container; files are in it before systemd is, so a half-made node never boots."""
         daemon.client().volumes.create(self.volume, labels=self.settings.labels)
-        container = DockerContainer(image, {"timeout": daemon.PATIENCE_SECONDS}, name=self.container_name).with_kwargs(
+        container = DockerContainer(image, {"timeout": daemon.TIMEOUT_SECONDS}, name=self.container_name).with_kwargs(
             hostname=self.name,
             labels={**self.settings.labels, KEY: key},
             restart_policy={"Name": "always"},

@@ -41,7 +41,7 @@ class Registry:
 
 # manifests/coredns.yaml knows these names and addresses, too.
 DOCKER_HUB = Registry("docker-hub", ("docker.io", "index.docker.io"), "10.96.0.22", 30502)
-# By its second name a registry that lets nobody in without a password, as a source.
+# By its second name a registry that needs a password, as a source.
 HARBOR = Registry("harbor", ("harbor.opsjobs.test", "private.opsjobs.test"), "10.96.0.21", 30501)
 REGISTRIES = (DOCKER_HUB, HARBOR)
 

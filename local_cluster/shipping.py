@@ -69,7 +69,7 @@ def ship(layout: Layout, node: Node) -> str:
             _pack(layout, layout.blobs - held, stream)
         words = loading.stdout.read().decode(errors="replace")
     if loading.returncode != 0:
-        raise StageError(f"{node.name} did not take the images: {words}")
+        raise StageError(f"{node.name} could not import the images: {words}")
     return words
 
 

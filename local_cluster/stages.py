@@ -81,7 +81,7 @@ class Stages:
     def stage(self, title: str, expect: str = "") -> Iterator[Stage]:
         """Announce a stage, time it, and turn what goes wrong in it into a StageError that names its log.
 
-        `expect` tells how long it takes when nothing is cached; a stage over at once is told in one line.
+        `expect` is how long it takes when nothing is cached; a stage over at once is one line.
         """
         log = self.logs / f"{'-'.join(title.lower().split())}.log"
         log.write_text("")

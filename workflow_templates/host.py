@@ -45,7 +45,7 @@ _SIGNAL = 'kill -s "$1" -- "-$2"'
 
 
 class HostError(Exception):
-    """The host did not take the script; the message says why."""
+    """The script could not be run on the host; the message says why."""
 
 
 class BegunBeforeError(HostError):
@@ -101,7 +101,7 @@ class Host:
             stderr=subprocess.STDOUT,
             env=self._environment,
             start_new_session=True,
-            umask=0o022,  # Argo's executor hands us 0, and what the script makes would be everybody's to write
+            umask=0o022,  # Argo's executor sets 0, and every user could write what the script makes
         )
         tail = Tail(_LAST_BYTES)
         try:

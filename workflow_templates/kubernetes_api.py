@@ -18,7 +18,7 @@ Object = dict[str, Any]
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PASSING = frozenset({429, 500, 502, 503, 504})
-#: An apiserver that starts answers these to everybody until it has read the cluster's rights (kubernetes#121635).
+#: An apiserver that starts answers these to every client until it has read the cluster's rights (kubernetes#121635).
 _PERHAPS_PASSING = frozenset({401, 403})
 _PAGE = 500
 #: The apiserver itself gives a kubelet 30 s to be reached, and then says which one was not.
@@ -30,11 +30,11 @@ class ClusterError(Exception):
 
 
 class UnavailableError(ClusterError):
-    """It did not answer for as long as we had patience."""
+    """It did not answer within the client's `patience`."""
 
 
 class ConflictError(ClusterError):
-    """Somebody else changed or created the object in between: read it again and decide again."""
+    """Another client changed or created the object in between: read it again and decide again."""
 
 
 class EvictionError(ClusterError):
@@ -47,7 +47,7 @@ class Cluster:
     def __init__(self, http: httpx.Client, namespace: str, *, token: Path | None = None, pause: float = 0.2) -> None:
         self.namespace = namespace
         self.patience = 300.0
-        #: For what may pass, and may as well be a right that is really not there, which people are to hear of soon.
+        #: For what may pass, and may as well be a right that is really not there, which is to be reported soon.
         self.refusal_patience = 60.0
         self._http = http
         self._token = token
@@ -86,7 +86,7 @@ class Cluster:
 
     @contextmanager
     def stream(self, path: str, **params: str) -> Iterator[Iterator[bytes]]:
-        """The bytes of an answer as they come.
+        """The bytes of a response as they come.
 
         It is asked for once, because what a second try means is for the reader of the first to say. Raises
         UnavailableError, also in the middle, and ClusterError where it is refused or is not there.
@@ -128,7 +128,7 @@ class Cluster:
     def evict(self, pod: Object) -> None:
         """Have the pod end by the eviction API; content if it is gone.
 
-        A refusal is not waited out here: whoever empties a node has other pods to evict meanwhile.
+        A refusal is not waited out here: the caller has other pods to evict meanwhile.
 
         Raises:
             EvictionError: a PodDisruptionBudget, a webhook or a missing right forbids it.
@@ -164,7 +164,7 @@ class Cluster:
     def _answer(
         self, method: str, path: str, request: Mapping[str, Any], passes: Callable[[httpx.Response], bool]
     ) -> httpx.Response:
-        """The API's answer; one that passes is asked for again, for as long as there is patience."""
+        """The API's response; a request that may succeed later is repeated, for `patience` seconds."""
         asked, begun = _plain(path), time.monotonic()
         pause = self._pause
         while True:
@@ -236,7 +236,7 @@ def _perhaps_passes(answer: httpx.Response) -> bool:
 
 
 def _budget(answer: httpx.Response) -> str:
-    """What a PodDisruptionBudget says against an eviction; empty: the answer is about something else."""
+    """What a PodDisruptionBudget says against an eviction; empty: the response is about something else."""
     if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
         return ""
     return "; ".join(cause.get("message", "") for cause in _causes(answer) if cause.get("reason") == "DisruptionBudget")

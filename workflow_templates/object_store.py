@@ -40,7 +40,7 @@ class StoreError(Exception):
 
 
 class StoreAwayError(StoreError):
-    """It did not answer well for as long as we had patience, and may do so later."""
+    """It took no request for `patience` seconds, and may do so later."""
 
 
 class _GoneError(StoreError):
@@ -114,7 +114,7 @@ class Store:
         return f"s3://{self.location.bucket}/{self.location.name(key)}"
 
     def presigned(self, key: str, seconds: int | None = None) -> str:
-        """A link that anybody can open until it expires; by default after as long as the chart says."""
+        """A link that needs no credentials until it expires; by default after as long as the chart says."""
         url = self.location.url(key, self.location.public_endpoint)
         return self._signer.presigned("GET", url, seconds or self.location.presign_seconds, datetime.now(UTC))
 
@@ -141,7 +141,7 @@ class Store:
         headers: Mapping[str, str] | None = None,
         given_up: threading.Event | None = None,
     ) -> httpx.Response:
-        """One signed request to its answer; raises StoreError, also when it is not wanted any more (`given_up`)."""
+        """Send a signed request and return the response; raises StoreError, also once it is `given_up`."""
         end = time.monotonic() + self.patience
         pause = 0.2
         while True:
@@ -153,39 +153,40 @@ class Store:
                 why = f"{type(fault).__name__}: {fault}".rstrip(": ")
                 if "CERTIFICATE_VERIFY_FAILED" in why:
                     raise StoreError(
-                        f"the certificate of the object store at {self.location.endpoint} is signed by nobody that is "
-                        f"trusted here: name its authority in the chart's value objectStore.caConfigMap ({why})"
+                        f"the certificate of the object store at {self.location.endpoint} is signed by an authority "
+                        f"that is not trusted here: name it in the chart's value objectStore.caConfigMap ({why})"
                     ) from fault
             else:
-                passes = answer.status_code in _PASSING or _said(answer, "Code") in _PASSING_CODES
+                passes = answer.status_code in _PASSING or _tag(answer, "Code") in _PASSING_CODES
                 # S3 may say 200 first and then find that it could not complete an upload.
                 if answer.is_success and "<Error>" not in answer.text[:500]:
                     return answer
                 if not passes and not answer.is_success:
                     raise self._refusal(answer)
-                why = f"{answer.status_code} {_said(answer, 'Code')} {_said(answer, 'Message')}".strip()
+                why = f"{answer.status_code} {_tag(answer, 'Code')} {_tag(answer, 'Message')}".strip()
             if time.monotonic() + pause > end or (given_up and given_up.is_set()):
                 raise StoreAwayError(
-                    f"the object store at {self.location.endpoint} did not take what it was sent "
-                    f"for {self.patience:.0f} s ({why}): see whether it is up and reached from the jobs' namespace"
+                    f"the object store at {self.location.endpoint} failed every try for "
+                    f"{self.patience:.0f} s, the last with: {why}. Check that it is up and can be reached from "
+                    "the jobs' namespace"
                 )
-            step_output.log(f"the object store did not answer well ({why}), trying again")
+            step_output.log(f"the object store failed ({why}), trying again")
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
     def strange(self, what: str) -> StoreError:
-        """For an answer that no S3 gives."""
+        """For a response that no S3 gives."""
         return StoreError(
             f"what answers at {self.location.endpoint} is no S3: it answered {what}; see the chart's value "
             f"objectStore.endpoint"
         )
 
     def _refusal(self, answer: httpx.Response) -> StoreError:
-        location, code = self.location, _said(answer, "Code")
-        said = f"{answer.status_code} {code}: {_said(answer, 'Message')}".strip(" :")
+        location, code = self.location, _tag(answer, "Code")
+        quoted = f"{answer.status_code} {code}: {_tag(answer, 'Message')}".strip(" :")
         match code:
             case "NoSuchUpload":
-                return _GoneError(f"the object store at {location.endpoint} lost the upload ({said})")
+                return _GoneError(f"the object store at {location.endpoint} lost the upload ({quoted})")
             case "NoSuchBucket":
                 return StoreError(
                     f"the object store at {location.endpoint} has no bucket {location.bucket!r}: make it, or correct "
@@ -193,14 +194,14 @@ class Store:
                 )
             case "RequestTimeTooSkewed":
                 return StoreError(
-                    f"the clocks of this node and of the object store at {location.endpoint} differ ({said})"
+                    f"the clocks of this node and of the object store at {location.endpoint} differ ({quoted})"
                 )
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             return StoreError(
-                f"the object store at {location.endpoint} refuses our key for bucket {location.bucket!r} ({said}): see "
-                f"the Secret of the chart's value objectStore.existingSecret and what its key may do"
+                f"the object store at {location.endpoint} refuses our key for bucket {location.bucket!r} ({quoted}): "
+                f"see the Secret of the chart's value objectStore.existingSecret and what its key may do"
             )
-        return StoreError(f"the object store at {location.endpoint} refused what it was asked ({said})")
+        return StoreError(f"the object store at {location.endpoint} refused what it was asked ({quoted})")
 
 
 class Upload:
@@ -216,7 +217,7 @@ class Upload:
         self._tags: list[str] = []
         self._may_be_complete = False
         begun = store.request("POST", f"{self._url}?uploads=", headers={"Content-Type": content_type})
-        self._id = _said(begun, "UploadId")
+        self._id = _tag(begun, "UploadId")
         if not self._id:
             raise store.strange("an upload it was asked to begin without an UploadId")
 
@@ -253,7 +254,7 @@ class Upload:
         try:
             self._remove_parts()
             if self._may_be_complete:
-                # Its answer was lost, or nobody waited for it: then there is an object that nobody will hear of.
+                # Its response was lost, or not waited for: then there is an object that no job will report.
                 self._call("DELETE")
         except StoreError as fault:
             what = "the whole object may be" if self._may_be_complete else "parts of an upload are"
@@ -310,7 +311,7 @@ def _trusted(environment: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def _said(answer: httpx.Response, tag: str) -> str:
-    """What an answer of S3 says under a tag; empty where it does not (a proxy's error, a HEAD)."""
+def _tag(answer: httpx.Response, tag: str) -> str:
+    """The text of a tag in a response of S3; empty where it does not (a proxy's error, a HEAD)."""
     found = re.search(rf"<{tag}>([^<]*)</{tag}>", answer.text)
     return html.unescape(found[1]) if found else ""

@@ -9,7 +9,7 @@ from workflow_templates.protocol import node_status
 
 
 def read(cluster: Cluster, job: str, *, cached: bool = False) -> Object | None:
-    """The Workflow object; None: somebody deleted it.
+    """The Workflow object; None: it was deleted.
 
     `cached`: as the apiserver has it in memory, a moment old perhaps. That spares it reading a large one from etcd.
     """

@@ -66,8 +66,8 @@ def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
 
 
 def _unfinished(cluster: Cluster, node: str, lock: Object) -> str:
-    work, told = node_lock.work(lock), node_lock.reboot_note(lock)
-    if not work and not told:
+    work, reboot = node_lock.work(lock), node_lock.reboot_note(lock)
+    if not work and not reboot:
         return ""
     found = cluster.get(f"/api/v1/nodes/{node}")
     pods = cluster.list(
@@ -80,7 +80,7 @@ def _unfinished(cluster: Cluster, node: str, lock: Object) -> str:
 
 
 def _wait_for_pods(cluster: Cluster, job: str) -> None:
-    """A node must not be handed on while a script of this job is still being ended on it.
+    """A node must not be given to another job while a script of this job is still being ended on it.
 
     A pod whose node died never ends: that one is not waited for beyond its grace.
     """

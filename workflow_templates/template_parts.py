@@ -62,12 +62,12 @@ ANYWHERE_ALIVE = [
     ),
 ]
 
-#: A user that nobody else on a node is. Argo's executor, handed a signal, passes it on to every process it may signal
+#: A user of no other process on a node. Argo's executor passes a signal that it gets on to every process it may signal
 #: (kill -1); under hostPID and as root that is every process of the host (docs/decisions/0009).
-_NOBODY_ELSE = 2_000_075_000
+_UNSHARED_USER = 2_000_075_000
 
 PRIVILEGED = models.SecurityContext(
-    privileged=True, run_as_user=_NOBODY_ELSE, run_as_group=_NOBODY_ELSE, run_as_non_root=True
+    privileged=True, run_as_user=_UNSHARED_USER, run_as_group=_UNSHARED_USER, run_as_non_root=True
 )
 
 _UNPRIVILEGED = models.SecurityContext(

@@ -171,7 +171,7 @@ def _node(step: Step, cluster: Cluster) -> Object:
 
 
 def _give_back(step: Step, cluster: Cluster, host: Host) -> None:
-    """The cordon first: whoever gets the lock next must find the node as it was.
+    """The cordon first: the job that gets the lock next must find the node as it was.
 
     What cannot be given back now is left to the exit handler; the outcome of what ran does not change by it.
     """

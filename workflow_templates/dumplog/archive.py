@@ -1,7 +1,7 @@
 """A gzipped tar as a row of gzip members.
 
 A gzip file may be a row of members (RFC 1952, 2.2), and every reader takes their contents as one. So each log can be
-compressed by itself, by whoever reads it, and what tar wants to know before a file's content, its size, is known by
+compressed by itself, by its reader, and what tar wants to know before a file's content, its size, is known by
 then, while no more of it than its compressed form is kept anywhere.
 """
 

@@ -30,7 +30,7 @@ class ArchiveRequest:
     #: Only pods on these nodes; empty: wherever they are.
     nodes: frozenset[str]
     excluded_nodes: frozenset[str]
-    #: How pods were found, for whoever wonders why there are none.
+    #: How pods were looked for; the message where there are none has it.
     looked_for: str
     node_logs: RequestedNodes = RequestedNodes()
 

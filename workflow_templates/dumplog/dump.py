@@ -91,11 +91,11 @@ def left_of(store: Store | None) -> str:
 
 
 def dump(job: str, request: ArchiveRequest, store: Store, reader: Reader, nodes: NodeLogs) -> dict[str, str]:
-    """Collect, archive, upload; answers the job's outputs and the note on what is missing.
+    """Collect, archive, upload; returns the job's outputs and the note on what is missing.
 
     Raises:
         NothingError: nothing could be read.
-        StoreError: the archive is not in the store; what is left of it is told in `store.left`.
+        StoreError: the archive is not in the store; `store.left` says what is left of it.
     """
     begun = time.monotonic()
     found = collect(request, reader.cluster)

@@ -1,4 +1,4 @@
-"""The step on a node: the last hours of its host's journal and kernel log, handed on through the step's own log."""
+"""The step on a node: the last hours of its host's journal and kernel log, sent on through the step's own log."""
 
 import argparse
 import subprocess
@@ -15,7 +15,7 @@ JOURNAL, KERNEL = "journal", "kernel"
 KINDS = (JOURNAL, KERNEL)
 
 _CHUNK_BYTES = 1 << 16
-_SAID_BYTES = 500
+_COMPLAINT_BYTES = 500
 #: How `timeout` ends where the time was up, or it had to kill.
 _TIME_UP = (124, 137)
 
@@ -63,20 +63,20 @@ def read(kind: str, bounds: Bounds, prefix: Sequence[str] = HOST) -> tuple[bytes
 def _run(command: Sequence[str], bounds: Bounds, prefix: Sequence[str]) -> tuple[bytes, str]:
     """What a command on the host writes, from the end; it runs as root there, so only the host's own can end it."""
     tail = Tail(bounds.bytes)
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
             [*prefix, "timeout", "-k", "5", str(bounds.seconds), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=complaints,
             env={"PATH": PATH, "LANG": "C.UTF-8"},
         )
         with process:
             assert process.stdout is not None  # noqa: S101 - tells the type checker what Popen was asked for
             while chunk := process.stdout.read(_CHUNK_BYTES):
                 tail.feed(chunk)
-        said.seek(0)
-        why = said.read(_SAID_BYTES).decode(errors="replace").strip()
+        complaints.seek(0)
+        why = complaints.read(_COMPLAINT_BYTES).decode(errors="replace").strip()
     return tail.lines(), _error(command[0], process.returncode, why, tail, bounds)
 
 

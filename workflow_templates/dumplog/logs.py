@@ -144,8 +144,8 @@ def why_pod_ended(pod: Object) -> str:
     if status.get("phase") != "Failed":
         return ""
     disrupted = [found for found in status.get("conditions") or () if found["type"] == "DisruptionTarget"]
-    said = status if status.get("reason") or status.get("message") else disrupted[0] if disrupted else {}
-    return ": ".join(part for part in (said.get("reason"), said.get("message")) if part)
+    cause = status if status.get("reason") or status.get("message") else disrupted[0] if disrupted else {}
+    return ": ".join(part for part in (cause.get("reason"), cause.get("message")) if part)
 
 
 def _why(pod: Object, state: Object) -> str:
@@ -153,5 +153,5 @@ def _why(pod: Object, state: Object) -> str:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     unscheduled = [c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"]
     found = unscheduled[0] if unscheduled else waiting
-    said = ": ".join(part for part in (found.get("reason"), found.get("message")) if part)
-    return f": {said}" if said else ""
+    why = ": ".join(part for part in (found.get("reason"), found.get("message")) if part)
+    return f": {why}" if why else ""

@@ -1,4 +1,4 @@
-"""The logs of the workload's nodes: what a step on each has handed on (journal.py), and why one has not."""
+"""The logs of the workload's nodes: what a step on each has sent on (journal.py), and why one has not."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -62,7 +62,7 @@ class NodeLogs:
     found: list[NodeLog] = field(default_factory=list)
 
     def read_all(self, job: str, request: RequestedNodes) -> Iterator[Spool[NodeLog]]:
-        """Each log that was handed on; the caller drops the spool. Afterwards `found` has all that were wanted."""
+        """Each log that was sent on; the caller drops the spool. Afterwards `found` has all that were wanted."""
         self.found += [_unread(node, kind, why) for node, why in sorted(request.left_out.items()) for kind in KINDS]
         if not request.names:
             return
@@ -94,7 +94,7 @@ class NodeLogs:
         return {pod["metadata"].get("annotations", {}).get(labels.NODE, ""): pod for pod in found}
 
     def _read(self, step: _Step) -> Iterator[list[Spool[NodeLog]]]:
-        """All logs of a node at once: they come in one answer."""
+        """All logs of a node at once: they come in one response."""
         spools = [Spool(NodeLog(node=step.node, kind=kind), self.folder / f"{step.node}.{kind}.gz") for kind in KINDS]
         left = {spool.log.kind: spool for spool in spools}
         failures, why = ReadFailures(self.budget, step.node), step.why or self.budget.down.get(step.node, "")

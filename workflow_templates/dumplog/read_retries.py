@@ -20,15 +20,15 @@ _QUESTIONS = 3
 
 
 class SilentNodeError(ClusterError):
-    """The apiserver passed the question on, and nobody answered it."""
+    """The apiserver passed the request on to a kubelet, and got no response."""
 
 
 class BrokenOffError(ClusterError):
-    """An answer ended before the log did."""
+    """A response ended before the log did."""
 
 
 class NoLogError(ClusterError):
-    """The kubelet told why there is no log, or no more of it."""
+    """The kubelet's own sentence on why there is no log, or no more of it."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ from workflow_templates.protocol.api_path import api_path
 
 #: The kubelet sends each line by itself; so many bytes of them are looked through at once.
 _BLOCK_BYTES = 1 << 18
-_SAID_CHARACTERS = 500
+_SENTENCE_CHARACTERS = 500
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Reader:
         return several_at_a_time(self.read, logs, self.budget.stopping)
 
     def read(self, log: Log) -> Iterator[Spool[Log]]:
-        """The log with all that could be had of it, in one file or more; what could not is told in its `error`."""
+        """The log with all that could be had of it, in one file or more; its `error` says what could not."""
         taken = ResumableLog(self.limit, lambda part: Spool(log, self.folder / f"{next(self._numbers)}.gz", part=part))
         failures = ReadFailures(self.budget, log.node)
         why = log.error or self.budget.down.get(log.node, "")
@@ -81,13 +81,13 @@ class Reader:
                 raise
             raise BrokenOffError(str(fault)) from fault
         lines.close()
-        if lines.said:
-            raise NoLogError(lines.said[:_SAID_CHARACTERS])
+        if lines.sentence:
+            raise NoLogError(lines.sentence[:_SENTENCE_CHARACTERS])
         if taken.is_passing or not lines.reaches(wanted, has_ended=log.has_ended):
             raise BrokenOffError("the answer ended before the log did, as when a kubelet goes down meanwhile")
 
     def _last_line(self, log: Log) -> TimedLines:
-        """What the log has to reach. It may have none, or a word of the kubelet's for one: then reading it tells."""
+        """What the log has to reach. It may have none, or a sentence of the kubelet's for one: reading it shows."""
         line = TimedLines()
         with self.cluster.stream(_path(log), **_which(log), tailLines="1") as pieces:
             for piece in pieces:

@@ -1,4 +1,4 @@
-"""How a step hands a log on through its own: as lines, which the kubelet keeps and the archiving step reads.
+"""How a step sends a log on through its own: as lines, which the kubelet keeps and the archiving step reads.
 
 A log is one gzip member in base64, a piece of it a line after the log's kind; the last line says how it went. So it
 goes into the archive as it is (docs/decisions/0016), and one that lost a part on the way is known for it.
@@ -56,19 +56,19 @@ class RelayedLog:
         if self._kept > self.limit:
             raise FullError
         self.file.write(piece)
-        # What a tar says of a file's size must be so, whoever wrote the lines.
+        # What a tar says of a file's size must be so, whatever the lines are.
         try:
             while piece:
                 self.size += len(self._unpacked.decompress(piece, _UNPACKED_BYTES))
                 piece = self._unpacked.unconsumed_tail
         except zlib.error as fault:
-            raise ValueError(f"its step handed on what is no log: {fault}") from fault
+            raise ValueError(f"what its step wrote is no log: {fault}") from fault
         if self._unpacked.unused_data:
-            raise ValueError("its step handed on more than one log")
+            raise ValueError("what its step wrote is more than one log")
 
-    def end(self, said: str) -> None:
+    def end(self, status: str) -> None:
         if self._unpacked.eof:
-            self.error = str(json.loads(said)["error"])
+            self.error = str(json.loads(status)["error"])
 
     @property
     def is_whole(self) -> bool:
@@ -94,4 +94,4 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
         *whole, kept = (kept + piece).split(b"\n")
         yield from (line.decode(errors="replace") for line in whole)
         if len(kept) > _LINE_BYTES:
-            raise ValueError("its step handed on what is no log: a line without an end")
+            raise ValueError("what its step wrote is no log: a line without an end")

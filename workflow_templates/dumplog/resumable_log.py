@@ -36,7 +36,7 @@ class _Part:
 
 
 class ResumableLog:
-    """What was had of a log stays had: an answer that begins again is passed over as far as that.
+    """What was read of a log is kept: a response that begins again is passed over as far as that.
 
     A file is full with `limit` compressed bytes; what comes then goes into another, which `new` names by its number.
     """
@@ -53,7 +53,7 @@ class ResumableLog:
         self._passed_sum = 0
 
     def begin(self) -> None:
-        """From here on comes an answer from the log's beginning."""
+        """From here on comes a response from the log's beginning."""
         self._to_pass, self._passed_sum = self.bytes, 0
 
     @property
@@ -62,7 +62,7 @@ class ResumableLog:
         return self._to_pass > 0
 
     def take(self, content: bytes) -> Iterator[Spool[Log]]:
-        """The next bytes; answers the file that is full with them. Raises OtherLogError."""
+        """The next bytes; yields the file that is full with them. Raises OtherLogError."""
         content = self._passed_over(content)
         if not content:
             return

@@ -47,7 +47,7 @@ def limit_of(scratch_bytes: int) -> int:
 def several_at_a_time(read: Callable[[T], Iterator[R]], items: Iterable[T], stopping: threading.Event) -> Iterator[R]:
     """All that `read` makes of the items, each as soon as it is there; no more at a time than there is space for.
 
-    The space of one is free when the next is asked for. `stopping` is set when nobody takes any more before the end.
+    The space of one is free when the next is asked for. `stopping` is set when the caller takes no more before the end.
     """
     space, finished = threading.Semaphore(SPOOLS), SimpleQueue[R | None]()
 
@@ -62,7 +62,7 @@ def several_at_a_time(read: Callable[[T], Iterator[R]], items: Iterable[T], stop
                     return
                 finished.put(result)
         except BaseException:
-            # A full disk, say, is no fault of one log's; it is told when the others have ended, which is soon.
+            # A full disk, say, is no fault of one log's; it is raised when the others have ended, which is soon.
             stopping.set()
             space.release()
             raise

@@ -8,11 +8,11 @@ _TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\
 _BEGINNING = re.compile(rb"\n" + _TIME.pattern)
 #: What is left of one where an answer ends in its middle.
 _BROKEN_TIME = re.compile(r"[0-9T:.Z+-]*")
-#: More than this without a time is a log of somebody who does not know times, not a sentence about one.
-_SAID_BYTES = 4096
+#: More than this without a time is a log without times, not a sentence about one.
+_SENTENCE_BYTES = 4096
 #: Of the end of what was read, as much as is compared.
 _END_BYTES = 1024
-#: Container runtimes take a longer line apart. Kubernetes then tells the time of its first piece, but asked for the
+#: Container runtimes take a longer line apart. Kubernetes then gives the time of its first piece, but asked for the
 #: last line alone it gives the last piece.
 _WHOLE_LINE_BYTES = 16_000
 
@@ -23,8 +23,8 @@ class TimedLines:
     def __init__(self) -> None:
         self.first_time = ""
         self.last_time = ""
-        #: What the kubelet said instead of a log, or after it; known when all was fed.
-        self.said = ""
+        #: The kubelet's sentence instead of a log, or after it; known when all was fed.
+        self.sentence = ""
         self._end = b""
         #: Of the last line, without its time.
         self._line_bytes = 0
@@ -33,15 +33,15 @@ class TimedLines:
         self._untimed = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The next bytes of the answer; what of the log can be told from them."""
-        content = b"".join(self._told(self._held + data))
+        """The next bytes of the response; returns what is certainly of the log."""
+        content = b"".join(self._without_times(self._held + data))
         self._end = (self._end + content[-_END_BYTES:])[-_END_BYTES:]
         return content
 
     def close(self) -> None:
-        """The answer is at its end."""
-        said = (self._untimed + self._held).decode(errors="replace").strip()
-        self.said = "" if _BROKEN_TIME.fullmatch(said) else said
+        """The response is at its end."""
+        sentence = (self._untimed + self._held).decode(errors="replace").strip()
+        self.sentence = "" if _BROKEN_TIME.fullmatch(sentence) else sentence
 
     def reaches(self, wanted: "TimedLines", *, has_ended: bool) -> bool:
         """Whether this was read as far as what was its last line before, and what has ended not less far than there."""
@@ -53,26 +53,26 @@ class TimedLines:
         is_whole = not has_ended or self._end.endswith(wanted._end)  # noqa: SLF001
         return is_later or (self._line_bytes > _WHOLE_LINE_BYTES and is_whole)
 
-    def _told(self, data: bytes) -> list[bytes]:
-        self._held, told = b"", []
+    def _without_times(self, data: bytes) -> list[bytes]:
+        self._held, kept = b"", []
         if self._is_inside:
             size = data.find(b"\n") + 1 or len(data)
-            told.append(data[:size])
+            kept.append(data[:size])
             self._line_bytes += size
-            self._is_inside = not told[-1].endswith(b"\n")
+            self._is_inside = not kept[-1].endswith(b"\n")
             data = data[size:]
         size = data.rfind(b"\n") + 1
-        told.append(self._lines(data[:size]))
+        kept.append(self._lines(data[:size]))
         self._held = data[size:]
         if begun := _TIME.match(self._held):
             self._timed(begun[1])
-            told += [self._taken_back(), self._held[begun.end() :]]
-            self._line_bytes, self._held, self._is_inside = len(told[-1]), b"", True
-        elif len(self._untimed) + len(self._held) > _SAID_BYTES:
-            told += [self._taken_back(), self._held]
+            kept += [self._taken_back(), self._held[begun.end() :]]
+            self._line_bytes, self._held, self._is_inside = len(kept[-1]), b"", True
+        elif len(self._untimed) + len(self._held) > _SENTENCE_BYTES:
+            kept += [self._taken_back(), self._held]
             self._line_bytes, self._is_inside = len(self._held), bool(self._held)
             self._held = b""
-        return told
+        return kept
 
     def _lines(self, lines: bytes) -> bytes:
         """Whole lines."""
@@ -89,17 +89,17 @@ class TimedLines:
         return self._taken_back() + content[1:]
 
     def _one_by_one(self, lines: bytes) -> bytes:
-        told = []
+        kept = []
         for line in (part + b"\n" for part in lines[:-1].split(b"\n")):
             if begun := _TIME.match(line):
                 self._timed(begun[1])
-                told += [self._taken_back(), line[begun.end() :]]
-                self._line_bytes = len(told[-1])
+                kept += [self._taken_back(), line[begun.end() :]]
+                self._line_bytes = len(kept[-1])
             else:
                 self._untimed += line
-                if len(self._untimed) > _SAID_BYTES:
-                    told.append(self._taken_back())
-        return b"".join(told)
+                if len(self._untimed) > _SENTENCE_BYTES:
+                    kept.append(self._taken_back())
+        return b"".join(kept)
 
     def _taken_back(self) -> bytes:
         """What was taken for a sentence of the kubelet's, and was none, for more came after it."""

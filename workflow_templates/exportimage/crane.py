@@ -13,25 +13,25 @@ from workflow_templates.exportimage.proxy import Proxy, RefusedError
 from workflow_templates.exportimage.quoting import Quoting
 from workflow_templates.tail import Tail
 
-#: Its last lines say why it failed; before them it tells of every blob.
+#: Its last lines say why it failed; before them it lists every blob.
 _KEPT_BYTES = 8192
 #: Seconds that a question may take.
 ANSWER_SECONDS = 60.0
 #: Seconds in which a copy may move not one byte. A registry is silent that long while it puts a large layer together.
 STALL_SECONDS = 600.0
 
-#: How an attempt that was given up is told from what crane says itself.
-STALLED = "nothing was heard or sent"
+#: By this an attempt that was given up is known from crane's own failures.
+STALLED = "no bytes were received or sent"
 
 
 class CraneError(Exception):
-    """crane failed; the message is what it said last.
+    """crane failed; the message is what it printed last.
 
     `refusals`: what the proxy did not let it call, each a sentence.
     """
 
-    def __init__(self, said: str, refusals: Sequence[str] = ()) -> None:
-        super().__init__(said)
+    def __init__(self, output: str, refusals: Sequence[str] = ()) -> None:
+        super().__init__(output)
         self.refusals = tuple(refusals)
 
 
@@ -88,7 +88,7 @@ class Crane:
         return self._run(*arguments, seconds=self._answer_seconds, progress=lambda _: 0)
 
     def _run(self, *arguments: str, seconds: float, progress: Callable[[int], int]) -> str:
-        """What crane answers. It is given up once it has made no progress for so many seconds."""
+        """What crane prints. It is given up once it has made no progress for so many seconds."""
         environment = {
             **os.environ,
             "HOME": str(self._home),
@@ -97,14 +97,14 @@ class Crane:
             "SSL_CERT_DIR": str(self._authorities),
             **self._way_out(),
         }
-        said, quoting = Tail(_KEPT_BYTES), Quoting()
+        tail, quoting = Tail(_KEPT_BYTES), Quoting()
         command = [self._program, *arguments]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 with _watched(process, seconds, progress) as stalled:
                     for line in process.stderr or ():
                         if shown := quoting.line(line.decode(errors="replace").rstrip("\n")):
-                            said.feed(f"{shown}\n".encode())
+                            tail.feed(f"{shown}\n".encode())
                             step_output.log(shown)
                     answer = process.stdout.read() if process.stdout else b""
                     process.wait()
@@ -115,7 +115,7 @@ class Crane:
             raise CraneError(f"Error: {STALLED} for {seconds:g} s")
         if process.returncode:
             refusals = self._proxy.take_refusals() if self._proxy else ()
-            raise CraneError(said.text() or f"crane ended with {process.returncode}", refusals)
+            raise CraneError(tail.text() or f"crane ended with {process.returncode}", refusals)
         return answer.decode()
 
     def _way_out(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What crane says, as a sentence that tells which registry and what to do, and whether to try again."""
+"""What crane prints, as a sentence that says which registry failed and what to do, and whether to try again."""
 
 import re
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ _HOST = re.compile(r"https?://([^/\s\"]+)")
 _NAMES = re.compile(
     r"""https?://\S+ | "[^"]*" | (?<!\S)[^\s/]*/\S+ | \bname[=:]\S* | \blookup\ \S+""", re.IGNORECASE | re.VERBOSE
 )
-#: Where crane's last words begin; before them it tells of what it tried.
-_LAST_WORDS = re.compile(r"^Error: ", re.MULTILINE)
+#: Where crane's error begins; before it are lines on what was tried.
+_ERROR_BEGINS = re.compile(r"^Error: ", re.MULTILINE)
 #: Letters of crane's own words that are quoted; what the sentence says comes first.
 _LONGEST = 500
 
@@ -24,7 +24,7 @@ class ExportError(Exception):
     """The export cannot go on; the message is for a person.
 
     `passing`: trying again may help. `refused`: the registry does not let us in as who we say we are. `unreadable`: it
-    has the image, but does not hand it out. `side`: whose fault it is, None where nobody can know.
+    has the image, but does not give it out. `side`: which registry failed; None: unknown.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    said: re.Pattern[str]
+    pattern: re.Pattern[str]
     source: str
     target: str
     passing: bool = False
@@ -55,8 +55,8 @@ class Cause:
     sideless: bool = False
 
     @classmethod
-    def of(cls, said: str, source: str, target: str = "", **what: bool) -> "Cause":
-        return cls(re.compile(said, re.IGNORECASE), source, target or source, **what)
+    def of(cls, pattern: str, source: str, target: str = "", **what: bool) -> "Cause":
+        return cls(re.compile(pattern, re.IGNORECASE), source, target or source, **what)
 
 
 #: The first that matches counts. Each sentence goes on from "the source registry NAME …".
@@ -96,7 +96,7 @@ _CAUSES = (
     ),
     Cause.of(
         r"TOOMANYREQUESTS|too many requests|status code 429|rate limit",
-        "asks for patience: too many requests",
+        "limits how often it may be called (too many requests)",
         passing=True,
     ),
     Cause.of(
@@ -151,32 +151,32 @@ _OTHER = Cause.of("", "did not do what was asked")
 _REFUSED = Cause.of("", "leads to where an export does not call")
 
 
-def fault(said: str, side: Side, registry: str, refusals: Sequence[str] = ()) -> ExportError:
+def fault(output: str, side: Side, registry: str, refusals: Sequence[str] = ()) -> ExportError:
     """What crane's complaint about one registry means; `refusals` are the calls that the step's proxy refused."""
-    cause = _cause(said, refusals)
+    cause = _cause(output, refusals)
     sentence = cause.source if side == "source" else cause.target
-    return _error(f"the {side} registry {registry} {sentence}", said, refusals, cause, side)
+    return _error(f"the {side} registry {registry} {sentence}", output, refusals, cause, side)
 
 
-def fault_of_copy(said: str, source: str, target: str, refusals: Sequence[str] = ()) -> ExportError:
+def fault_of_copy(output: str, source: str, target: str, refusals: Sequence[str] = ()) -> ExportError:
     """What crane's complaint about a copy means; both are names of images without tag or digest."""
-    cause, side = _cause(said, refusals), side_of(said, source, target)
+    cause, side = _cause(output, refusals), side_of(output, source, target)
     hosts = {"source": source.partition("/")[0], "target": target.partition("/")[0]}
     if side and not cause.sideless:
-        return fault(said, side, hosts[side], refusals)
+        return fault(output, side, hosts[side], refusals)
     either = f"the source registry {hosts['source']} or the target registry {hosts['target']}"
-    return _error(f"{either} {cause.source}", said, refusals, cause, None)
+    return _error(f"{either} {cause.source}", output, refusals, cause, None)
 
 
-def says_nothing_there(said: str) -> bool:
+def is_absent(output: str) -> bool:
     """Whether the registry answered that it has nothing under that name, rather than that it cannot say."""
-    return bool(_NOTHING_THERE.search(shortened(said)))
+    return bool(_NOTHING_THERE.search(shortened(output)))
 
 
-def side_of(said: str, source: str, target: str) -> Side | None:
+def side_of(output: str, source: str, target: str) -> Side | None:
     """Which of the two registries the address in a complaint is of; a token service or a store may be elsewhere."""
     names: dict[Side, str] = {"source": source, "target": target}
-    words = _last_words(said)
+    words = _error_text(output)
     asked = _HOST.findall(words)
     ours: list[Side] = [side for side, name in names.items() if any(_is_at(host, name) for host in asked)]
     if len(ours) > 1:
@@ -184,9 +184,9 @@ def side_of(said: str, source: str, target: str) -> Side | None:
     return ours[0] if len(ours) == 1 else None
 
 
-def shortened(said: str) -> str:
-    """Crane's own last words in one line."""
-    return " ".join(_last_words(said).split())[:_LONGEST]
+def shortened(output: str) -> str:
+    """Crane's own error in one line."""
+    return " ".join(_error_text(output).split())[:_LONGEST]
 
 
 def _is_at(host: str, image: str) -> bool:
@@ -194,9 +194,9 @@ def _is_at(host: str, image: str) -> bool:
     return host == registry or (registry == "docker.io" and host.endswith(".docker.io"))
 
 
-def _error(sentence: str, said: str, refusals: Sequence[str], cause: Cause, side: Side | None) -> ExportError:
+def _error(sentence: str, output: str, refusals: Sequence[str], cause: Cause, side: Side | None) -> ExportError:
     words = f"{sentence}: {'; '.join(refusals)}" if refusals else sentence
-    if quoted := shortened(said):
+    if quoted := shortened(output):
         words = f"{words} ({quoted})"
     return ExportError(
         words,
@@ -207,15 +207,15 @@ def _error(sentence: str, said: str, refusals: Sequence[str], cause: Cause, side
     )
 
 
-def _last_words(said: str) -> str:
-    return _LAST_WORDS.split(said)[-1]
+def _error_text(output: str) -> str:
+    return _ERROR_BEGINS.split(output)[-1]
 
 
-def _cause(said: str, refusals: Sequence[str]) -> Cause:
-    """By its last words; where these only say how a repeated request went wrong, by why it had to be repeated."""
-    repeated = " ".join(line for line in said.splitlines() if "retrying " in line)
-    for words in (_NAMES.sub(" ", text) for text in (_last_words(said), repeated)):
+def _cause(output: str, refusals: Sequence[str]) -> Cause:
+    """By its error; where that only says how a repeated request went wrong, by why it had to be repeated."""
+    repeated = " ".join(line for line in output.splitlines() if "retrying " in line)
+    for words in (_NAMES.sub(" ", text) for text in (_error_text(output), repeated)):
         for cause in _CAUSES:
-            if cause.said.search(words):
+            if cause.pattern.search(words):
                 return cause
     return _REFUSED if refusals else _OTHER

@@ -31,7 +31,7 @@ class Egress:
 
     @classmethod
     def of(cls, registry: str, refused: Iterable[str], insecure: Iterable[str], api: str) -> "Egress":
-        """The rules as they travel; `api` is the address of the Kubernetes API that the pod is told."""
+        """The rules as they travel; `api` is the address of the Kubernetes API in the pod's environment."""
         return cls(
             registry=registry,
             refused=tuple(ipaddress.ip_network(network, strict=False) for network in refused),

@@ -76,7 +76,7 @@ class Export:
 
 @dataclass(slots=True)
 class Exporter:
-    """Works for one job; `cluster` lends the target's Lease and hands out pull secrets."""
+    """Works for one job; `cluster` has the target's Lease and the pull secrets."""
 
     job: str
     export: Export
@@ -92,7 +92,7 @@ class Exporter:
 
         Raises:
             ExportError: it has not; the message says which registry is to blame.
-            ClusterError: Kubernetes does not lend the target.
+            ClusterError: the target's Lease could not be had.
         """
         ours = next(iter(credentials.mounted(self.credentials, self.export.target)), None)
         self._log_in({self.export.target: ours})
@@ -106,7 +106,7 @@ class Exporter:
             return self._patiently(lambda: self._tagged(number))
 
     def left_behind(self) -> str:
-        """What is to be said of the target where the job was stopped."""
+        """The termination message on the target where the job was stopped."""
         if self.tagging:
             return f"was stopped while it named the image: the target may have {self.tagging} already"
         return "was stopped; the target keeps no tag of this job"
@@ -119,7 +119,7 @@ class Exporter:
         return number, digest is not None
 
     def _copy(self, ours: Entry | None) -> None:
-        """Copy without a tag: however long it takes, nobody sees half an image, and nobody else has to wait."""
+        """Copy without a tag: however long it takes, no client sees half an image, and no other job has to wait."""
         found, lacking = self._pull_secrets()
         ways = [(source, entry) for source in self.export.sources for entry in (*self._entries(found, source), None)]
 
@@ -135,12 +135,12 @@ class Exporter:
                     refusals.append((source, error))
                 else:
                     return
-            raise _told(refusals, lacking)
+            raise _one_error(refusals, lacking)
 
         self._patiently(copied)
 
     def _entries(self, found: list[Mapping[str, Entry]], source: str) -> list[Entry]:
-        """Who the workload is to a source; nobody to one that is read over plain HTTP."""
+        """The workload's credentials for a source; none for one that is read over plain HTTP."""
         return [] if _registry(source) in self.export.insecure_sources else credentials.matching(found, source)
 
     def _copy_from(self, source: str, ours: Entry | None, theirs: Entry | None) -> None:
@@ -169,7 +169,7 @@ class Exporter:
             raise crane_errors.fault_of_copy(str(error), source, self.export.target, error.refusals) from None
 
     def _tagged(self, first: int) -> str:
-        """Tag it and read the tag back; only while the target is lent to this job. What is before `first` is taken."""
+        """Tag it and read the tag back, only while this job has locked the target. Numbers below `first` are taken."""
         number, found = self._choose(first)
         name = self._name(number)
         if not found:
@@ -191,7 +191,7 @@ class Exporter:
         try:
             return self.crane.digest(name)
         except CraneError as error:
-            if crane_errors.says_nothing_there(str(error)):
+            if crane_errors.is_absent(str(error)):
                 return None
             fault = self._target_fault(error)
             if fault.unreadable:
@@ -214,7 +214,7 @@ class Exporter:
                     found.append(credentials.of_secret(secret))
                 else:
                     lacking.append(f"there is no pull secret {name} in namespace {self.export.namespace}")
-            except (BadNameError, CredentialsError) as error:  # whoever makes a pod names what they like
+            except (BadNameError, CredentialsError) as error:  # a pod's author names what they like
                 lacking.append(str(error))
             except ClusterError:
                 lacking.append(
@@ -269,20 +269,20 @@ def _registry(image: str) -> str:
     return image.partition("/")[0]
 
 
-def _told(refusals: list[tuple[str, ExportError]], lacking: list[str]) -> ExportError:
-    """One error for all that was tried: each source's most telling answer, and what of the credentials was not there.
+def _one_error(refusals: list[tuple[str, ExportError]], lacking: list[str]) -> ExportError:
+    """One error for all that was tried: each source's most useful response, and what of the credentials was not there.
 
-    That an image is gone says more than that somebody may not look.
+    That an image is gone says more than that a caller may not look.
     """
-    telling: dict[str, ExportError] = {}
+    most_useful: dict[str, ExportError] = {}
     for source, error in sorted(refusals, key=lambda refusal: refusal[1].refused):
-        telling.setdefault(source, error)
-    sentences = [str(telling[source]) for source in dict(refusals)]
+        most_useful.setdefault(source, error)
+    sentences = [str(most_useful[source]) for source in dict(refusals)]
     return ExportError("; ".join([*sentences, *lacking]), passing=any(error.passing for _, error in refusals))
 
 
 def end(exporter: Exporter, scratch: Path) -> int:
-    """Do the work and say how it ended: the outputs to files in `scratch`, the rest to whoever asks; the exit code."""
+    """Do the work: outputs go to files in `scratch`, how it ended to the termination message; returns the exit code."""
     try:
         with sigterm.raising():
             name = exporter.run()

@@ -37,7 +37,7 @@ class RefusedError(Exception):
 
 
 class _UnreachableError(Exception):
-    """Nobody answers there; the message is in the words that crane itself would have used."""
+    """Nothing answers there; the message is as crane itself would have written it."""
 
 
 def resolve(host: str, port: int) -> list[Where]:
@@ -126,11 +126,11 @@ class Proxy:
                 _carry_both(client, server)
 
     def _check_plain(self, method: bytes, url: str, headers: list[bytes], host: str, port: int) -> None:
-        """Plain HTTP is for reading from sources that are named, as nobody."""
+        """Plain HTTP is for reading from sources that are named, without credentials."""
         where = f"{host}:{port}"
         if not self.egress.may_speak_http(host, port):
             raise RefusedError(
-                f"{where} would be spoken to over plain HTTP: only the registries of exportImage.insecureSources are"
+                f"{where} would be called over plain HTTP: only the registries of exportImage.insecureSources are"
             )
         secret = any(name == b"authorization" for name, _ in map(_header, headers)) or "@" in urlsplit(url).netloc
         if secret or method not in _READING:
@@ -189,7 +189,7 @@ def _host(url: str, usual: int) -> tuple[str, int]:
 
 
 def _origin_form(method: bytes, url: str, headers: list[bytes]) -> bytes:
-    """The request as a server takes it, for one answer."""
+    """The request as a server takes it, for one response."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     kept = [line for line in headers if _header(line)[0] not in _OWN_HEADERS]

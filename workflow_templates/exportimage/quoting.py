@@ -12,7 +12,7 @@ _OWN = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |Error: ")
 _OWN_END = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |Error: .*\b[A-Za-z]+ \"?https?://")
 #: What comes behind these is a body: of an answer that is no registry's error, or of a token service without a token.
 _BEFORE_BODY = re.compile(r"(unexpected status code \d{3}[^:;(]*|no token in bearer response):.*")
-#: Queries of URLs are of use to nobody, and those of a store's presigned links are secrets.
+#: Queries of URLs help no reader, and those of a store's presigned links are secrets.
 _QUERY = re.compile(r"\?[^\s\":]*")
 
 

@@ -55,11 +55,11 @@ def silent_since(pod: Object) -> datetime | None:
 
 def in_the_way(pod: Object, events: Sequence[Object]) -> str:
     """What the kubelet or the scheduler says of a pod that does not start; `events` are the pod's, the oldest first."""
-    if said := pod_start.obstacle(pod):
-        return said
+    if why := pod_start.obstacle(pod):
+        return why
     if events and events[-1].get("reason") == _PULLING:
         return f"its node is still pulling the image ({events[-1].get('message', '')})"
-    # A volume that cannot be mounted is said nowhere else.
+    # A volume that cannot be mounted is reported nowhere else.
     warnings = [event for event in events if event.get("type") == "Warning"]
     if not warnings:
         return "the kubelet gives no reason"

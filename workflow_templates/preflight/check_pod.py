@@ -73,7 +73,7 @@ def _metadata(placement: CheckPlacement, node: str) -> Object:
 
 
 def _spec(request: Request, placement: CheckPlacement, node: str) -> Object:
-    # Not nodeName: the scheduler says what does not fit, and a LimitRange or a device plugin is heard.
+    # Not nodeName: the scheduler says what does not fit, and a LimitRange or a device plugin takes part.
     pinned = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [pinned]}}
     spec: Object = {

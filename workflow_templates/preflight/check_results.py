@@ -13,7 +13,7 @@ from workflow_templates.preflight.check_text import clean, measured, short
 from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.tail import last_bytes
 
-#: error: nobody knows whether the node is healthy. skip: the node was not in the plan.
+#: error: whether the node is healthy is not known. skip: the node was not in the plan.
 Status = Literal["pass", "fail", "error", "skip"]
 
 #: As run.sh marks them: a line of the result file, that there was more than it hands on, and the end of all.
@@ -59,25 +59,25 @@ class Node:
 
 
 def of(name: str, step: Object | None, log: str, outcome: CheckOutcome | None = None) -> Node:
-    """The line of a planned node; `step` is its runner's entry in the Workflow, `outcome` what that said in the end."""
+    """The line of a planned node; `step` is its runner's entry in the Workflow, `outcome` what that reported last."""
     if step is None:
         return Node(name, "error", "not begun")
     found, fault, lines = read(log)
     if outcome is None:
-        # The step says whether a check passed. That it did not pass may be said of the step alone.
+        # The step says whether a check passed. That it did not may be true of the step alone.
         healthy = step.get("phase") == "Succeeded"
-        outcome = CheckOutcome(status="pass" if healthy else "error", message=_said(step))
+        outcome = CheckOutcome(status="pass" if healthy else "error", message=_failure_message(step))
     status: Status = next(status for status in get_args(Status) if status == outcome.status)
     reason = "" if status == "pass" else _reason(outcome, step)
     reasons = short("; ".join(filter(None, (reason, fault))))
     return Node(name, status, reasons, outcome.code, outcome.started, outcome.finished, lines, found)
 
 
-def told(log: str) -> CheckOutcome | None:
+def outcome_in(log: str) -> CheckOutcome | None:
     """How a check ended, from its runner's log; None: it does not say (yet)."""
-    said = [line.removeprefix(OUTCOME) for line in log.split("\n") if line.startswith(OUTCOME)]
+    found = [line.removeprefix(OUTCOME) for line in log.split("\n") if line.startswith(OUTCOME)]
     try:
-        return CheckOutcome.of(json.loads(said[-1])) if said else None
+        return CheckOutcome.of(json.loads(found[-1])) if found else None
     except ValueError:
         return None
 
@@ -118,8 +118,8 @@ def checks(result: Any) -> tuple[tuple[Check, ...], str]:
 
 
 def _check(item: Mapping[str, Any]) -> Check:
-    said = item.get("status")
-    known = next((status for status in get_args(Status) if status == said), None)
+    given = item.get("status")
+    known = next((status for status in get_args(Status) if status == given), None)
     status: Status = known or ("pass" if item.get("ok") is True else "fail")
     return Check(
         short(item["name"]),
@@ -132,7 +132,7 @@ def _check(item: Mapping[str, Any]) -> Check:
 
 
 def _reason(outcome: CheckOutcome, step: Object) -> str:
-    message = (outcome.cut_off and _said(step)) or outcome.message
+    message = (outcome.cut_off and _failure_message(step)) or outcome.message
     if outcome.code is None:
         return message or "did not come to an end"
     if not message:
@@ -140,8 +140,8 @@ def _reason(outcome: CheckOutcome, step: Object) -> str:
     return message if "exit code" in message else f"{message} (exit code {outcome.code})"
 
 
-def _said(step: Object) -> str:
-    """What Argo says of a step that failed, or what the step itself said."""
+def _failure_message(step: Object) -> str:
+    """Argo's message on a step that failed, or the step's own."""
     message = str(step.get("message") or "").strip()
     ended = _ENDED.match(message)
     return (ended["text"] or "").strip() or message if ended else message

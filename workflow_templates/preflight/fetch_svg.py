@@ -1,6 +1,6 @@
 """Fetch the report's picture, for Argo to keep as an artifact of this step: so its UI shows it.
 
-A step of its own, so that a store that Argo cannot write to, where we can, costs nobody the report.
+A step of its own, so that a store that Argo cannot write to, where we can, costs no report.
 """
 
 import argparse

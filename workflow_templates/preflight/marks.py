@@ -1,6 +1,6 @@
 """A taint or a label on the nodes that failed their check, taken off again when they pass (docs/preflight.md).
 
-Of a node that could not be tested nobody knows more than before: its marks stay as they are.
+Of a node that could not be tested no more is known than before: its marks stay as they are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ class Marks:
 
 
 def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
-    """Mark the unhealthy nodes and unmark the healthy; answers what was done, for a person, or empty: nothing.
+    """Mark the unhealthy nodes and unmark the healthy; returns what was done, for a person; empty: nothing.
 
     A node that cannot be changed does not keep the others from it.
     """
@@ -67,7 +67,7 @@ def change(node: Object, marks: Marks, *, unhealthy: bool) -> Object | None:
         should = [*others, ours] if unhealthy else others
         has = [{key: taint[key] for key in ours if key in taint} for taint in taints if _same(taint, ours)]
         if has != ([ours] if unhealthy else []):
-            # A merge patch replaces the list: that nobody else changed it meanwhile, the node's version says.
+            # A merge patch replaces the list: the node's version shows that no other client changed it meanwhile.
             wanted["spec"] = {"taints": should or None}
     return wanted or None
 

@@ -1,7 +1,7 @@
 """The last step of a preflight job: what became of each node, as JSON, JUnit XML and a picture in the object store.
 
 It runs after success, failure, stop and timeout, and reports what is known then. After a stop or a timeout Argo 4.0.7
-begins no step a second time, so this one has much patience of its own.
+begins no step a second time, so this one tries for long.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def left_out(plan: Any) -> list[Node]:
 
 
 def write(store: Store, job: str, plan: Any, nodes: Iterable[Node]) -> str:
-    """Put the report into the store; answers its address. Raises StoreError."""
+    """Put the report into the store; returns its address. Raises StoreError."""
     every = list(nodes)
     created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     folder = f"preflight/{job}"

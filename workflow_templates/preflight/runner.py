@@ -79,7 +79,7 @@ class Runner:
         self._mine = f"{labels.JOB_ID}={placement.job},{labels.RUNNER}={placement.runner}"
 
     def run(self, nodes: Sequence[str]) -> dict[str, CheckOutcome]:
-        """Until each check has ended. A stop of the job ends them all, and is said in their outcomes.
+        """Until each check has ended. A stop of the job ends them all, and is in their outcomes.
 
         Raises UnavailableError: the API stayed away; a step after this one goes on.
         """
@@ -114,7 +114,7 @@ class Runner:
         except UnavailableError:
             raise
         except ClusterError as fault:
-            # A quota may have room later, and a rule may be mended; nothing runs meanwhile.
+            # A quota may be free later, and a rule may be corrected; nothing runs meanwhile.
             now = self._cluster.now()
             check.refused = check.refused or now
             if now - check.refused >= timedelta(seconds=self._limits.start):

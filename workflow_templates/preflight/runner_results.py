@@ -17,7 +17,7 @@ from workflow_templates.tail import Tail
 _READERS = 8
 #: A result file is at the end of its log (run.sh): 100 kB in lines of about 1,000 bytes; lines of the check before it.
 _TAIL_LINES = "450"
-#: That a runner which was told to end has to hand on what its checks found, and between two looks at it.
+#: Seconds that a runner which is being ended has to report what its checks found, and between two looks at it.
 _LAST_WORD_SECONDS = 28.0
 _LOOK_SECONDS = 1.0
 #: Until all that the containers wrote is in their logs, of all together: what is read later had that time.
@@ -63,16 +63,18 @@ def _nodes_of(step: Object, planned: list[str]) -> list[str]:
 
 def _lines(cluster: Cluster, step: Object, names: list[str], pod: Object | None, until: float) -> dict[str, Node]:
     shared = step.get("templateName") == _SHARED
-    said = check_outcome.read(str(own_workflow.parameters(step.get("outputs") or {}).get(check_pods.OUTCOMES) or ""))
+    reported = check_outcome.read(
+        str(own_workflow.parameters(step.get("outputs") or {}).get(check_pods.OUTCOMES) or "")
+    )
     texts: Mapping[str, str] = {}
     if pod is not None:
         texts = _logs(cluster, pod, names, shared=shared, until=until)
-    return {name: _line(name, step, texts.get(name, ""), said.get(name)) for name in names}
+    return {name: _line(name, step, texts.get(name, ""), reported.get(name)) for name in names}
 
 
-def _line(name: str, step: Object, text: str, said: CheckOutcome | None) -> Node:
+def _line(name: str, step: Object, text: str, reported: CheckOutcome | None) -> Node:
     try:
-        return check_results.of(name, step, text, check_results.told(text) or said)
+        return check_results.of(name, step, text, check_results.outcome_in(text) or reported)
     except Exception as fault:  # noqa: BLE001 - whatever is wrong with one node, the others are reported
         return Node(name, "error", short(f"what became of it could not be read: {type(fault).__name__}: {fault}"))
 
@@ -100,7 +102,7 @@ def _logs(cluster: Cluster, pod: Object, names: list[str], *, shared: bool, unti
         return {}
     while True:
         texts = _read(cluster, pod, names, shared=shared)
-        if all(check_results.told(text) for text in texts.values()) or time.monotonic() > until:
+        if all(check_results.outcome_in(text) for text in texts.values()) or time.monotonic() > until:
             return texts
         time.sleep(_LOOK_SECONDS)
 

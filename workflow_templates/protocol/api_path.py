@@ -1,6 +1,6 @@
 """Paths of the Kubernetes API, built only from names that Kubernetes itself could have given.
 
-Names of objects come from requests and from other objects, and whoever makes a pod chooses what its ownerReferences and
+Names of objects come from requests and from other objects, and a pod's author chooses what its ownerReferences and
 imagePullSecrets say. A slash or a dot too many in one of them would make a request with our token another request.
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-#: error: nobody knows whether the node is healthy.
+#: error: whether the node is healthy is not known.
 STATUSES = ("pass", "fail", "error")
 
 

@@ -25,7 +25,7 @@ _GROUP = re.compile(r"\d{1,9} to \d{1,9}")
 
 
 def pod_name(job: str, node: str) -> str:
-    """Made from job and node alone: whoever runs the check again finds the pod that is there."""
+    """Made from job and node alone: a step that is repeated finds the pod that is there."""
     return f"{job}-{digest(node)}"
 
 

@@ -36,7 +36,7 @@ CORDONED_BY = "opsjob.io/cordoned-by"
 CORDONED_BEFORE = "opsjob.io/cordoned-before"
 #: On a node that a job left cordoned on purpose: which job, and why. A person uncordons it.
 LEFT_CORDONED = "opsjob.io/left-cordoned"
-#: On a node lock: what a reboot told the node's host, and when.
+#: On a node lock: that a reboot command was run on the node, and when.
 TOLD_TO_REBOOT = "opsjob.io/told-to-reboot"
 #: On a node lock: scripts were begun on the host, by which job and in which boot.
 WORK_BEGUN = "opsjob.io/work-begun"

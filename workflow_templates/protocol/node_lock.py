@@ -14,7 +14,7 @@ from workflow_templates.protocol.node_state import Object
 
 #: What the names of these Leases begin with.
 PREFIX = "node-"
-#: The Lease of whoever reboots a node of the control plane: one job at a time.
+#: The Lease of the job that reboots a node of the control plane: one at a time.
 CONTROL_PLANE = "control-plane-reboot"
 
 #: From the signal until a node that still lives is taken to have nothing pending: ten seconds of the chart's command,
@@ -22,7 +22,7 @@ CONTROL_PLANE = "control-plane-reboot"
 PENDING_SECONDS = 120.0
 #: A node that went down may be called Ready for so long afterwards (Kubernetes' node-monitor-grace-period is 50 s).
 _SEEMS_READY_SECONDS = 60.0
-#: Of notes that were made before they said it: the chart's default.
+#: Of notes from before they held it: the chart's default.
 _COME_BACK_SECONDS = 1800.0
 
 
@@ -39,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class RebootNote:
-    """That a node's host was told to reboot. No note, no signal: it is made before the host hears of it."""
+    """That a node's host was told to reboot. No note, no signal: it is made before the command is run."""
 
     #: By the clock of the Kubernetes API.
     at: datetime

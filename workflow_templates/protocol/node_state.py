@@ -27,7 +27,7 @@ def is_ready(node: Object) -> bool:
 
 
 def is_silent(node: Object) -> bool:
-    """Whether Kubernetes has not heard of its kubelet for so long that it calls it Unknown; one not Ready speaks."""
+    """Whether its kubelet has not reported for so long that Kubernetes calls it Unknown; one not Ready reports."""
     return _ready(node) not in ("True", "False")
 
 

@@ -1,4 +1,4 @@
-"""What `kubectl describe node` tells of a reboot: RebootBegun, Rebooted, RebootFailed."""
+"""What `kubectl describe node` shows of a reboot: RebootBegun, Rebooted, RebootFailed."""
 
 from typing import Literal
 
@@ -18,11 +18,11 @@ def failed(cluster: Cluster, node: str, job: str, sentence: str) -> None:
         found = cluster.get(f"/api/v1/nodes/{node}")
     except ClusterError:
         found = None
-    tell(cluster, found or {"metadata": {"name": node}}, job, "RebootFailed", sentence)
+    record(cluster, found or {"metadata": {"name": node}}, job, "RebootFailed", sentence)
 
 
-def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str) -> None:
-    """Once for each job, node and reason, whatever is repeated. An event that cannot be told changes nothing else."""
+def record(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str) -> None:
+    """Once for each job, node and reason. An event that cannot be written changes nothing else."""
     name = node["metadata"]["name"]
     now = cluster.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     event = {
@@ -39,6 +39,6 @@ def tell(cluster: Cluster, node: Object, job: str, reason: Reason, sentence: str
     try:
         cluster.create(_FOLDER, event)
     except ConflictError:
-        return  # told already
+        return  # written already
     except ClusterError as fault:
         step_output.log(f"event {reason} was not written: {fault}")

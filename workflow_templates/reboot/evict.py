@@ -118,7 +118,7 @@ def _to_go(cluster: Cluster, eviction: Eviction) -> list[Object]:
 def _given_up(pod: Object, node: Object, now: datetime) -> bool:
     if node_state.is_ready(node):
         return False
-    # Kubernetes puts down when its grace ends, not when it was told to.
+    # Kubernetes notes when its grace ends, not when it was deleted.
     grace_ends = datetime.fromisoformat(pod["metadata"]["deletionTimestamp"])
     return node_state.is_silent(node) or (now - grace_ends).total_seconds() > _NOT_READY_SECONDS
 

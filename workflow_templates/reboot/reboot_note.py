@@ -1,6 +1,6 @@
-"""That a node was told to reboot, when, and how it lived then: a note at its lock, made before the host hears of it.
+"""That a node was told to reboot, when, and how it lived then: a note at its lock, made before the command is run.
 
-A note is there whatever became of the pod that made it: no note, no signal. Whoever gives the node back reads it first.
+A note is there whatever became of the pod that made it: no note, no signal. What gives the node back reads it first.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from workflow_templates.protocol.node_lock import RebootNote
 def note(  # noqa: PLR0913, PLR0917 - all that is noted
     cluster: Cluster, node: str, job: str, boot_id: str, heartbeat: datetime | None, come_back_seconds: float
 ) -> bool:
-    """Note it, once for each boot; False: it was noted before, and perhaps told.
+    """Note it, once for each boot; False: it was noted before, and the command perhaps run.
 
     Raises:
         LostError: the node is not locked by this job any more, and must not be told.
@@ -36,7 +36,7 @@ def note(  # noqa: PLR0913, PLR0917 - all that is noted
 
 
 def forget(cluster: Cluster, node: str, job: str) -> None:
-    """The host did not hear of it after all, or the reboot is over."""
+    """The command was not run after all, or the reboot is over."""
     if read(cluster, node, job):
         locks.note(cluster, node, job, {labels.TOLD_TO_REBOOT: None})
 

@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def empty_again(cluster: Cluster, late: evict.Eviction) -> None:
-    """Whoever came since the node was empty goes too. Raises FailedError: a pod does not leave in time."""
+    """Pods that came since the node was empty go too. Raises FailedError: a pod does not leave in time."""
     while True:
         try:
             evict.empty(cluster, late)
@@ -71,7 +71,7 @@ def signal(  # noqa: PLR0913, PLR0917 - all that a signal takes
     refuse_unless_ours(cluster, name, host.job)
     if node_state.is_control_plane(node) and (why := stage.control_plane_unfit(cluster, name)):
         raise stage.FailedError(why)
-    events.tell(cluster, node, host.job, "RebootBegun", f"is told to reboot, its boot id is {boot_id}")
+    events.record(cluster, node, host.job, "RebootBegun", f"is told to reboot, its boot id is {boot_id}")
     first = False
     try:
         # Noted before it is asked for the last time: a clean-up that begins in between sees the note, and waits.

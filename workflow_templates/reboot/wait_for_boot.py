@@ -38,7 +38,7 @@ class Watch:
     come_back_seconds: float
     #: After so long without a reboot a node that lives will not reboot any more; never longer than the whole wait.
     doubt_seconds: float
-    #: What is to be said then.
+    #: The message then.
     why_not: str = _DID_NOTHING
     #: The kubelet's signs of life, all by the clock of its host: the last before the signal, and those since.
     heartbeats: list[datetime] = field(default_factory=list)
@@ -108,7 +108,7 @@ def come_back(watch: Watch, output: Path | None = None) -> str:
     down, ready = watch.longest_silence, round(watch.seconds_gone)
     message = f"rebooted and Ready after {ready} s"
     _report(output, message=message, newBootId=boot_id, secondsDown=down, secondsToReady=ready)
-    return _tell(watch.cluster, watch.node, watch.job, f"{message}, boot id {watch.old_boot_id} became {boot_id}")
+    return _record(watch.cluster, watch.node, watch.job, f"{message}, boot id {watch.old_boot_id} became {boot_id}")
 
 
 def _rebooted_untold(cluster: Cluster, arguments: argparse.Namespace) -> str:
@@ -117,7 +117,7 @@ def _rebooted_untold(cluster: Cluster, arguments: argparse.Namespace) -> str:
     watch = Watch(cluster, arguments.job, arguments.node, arguments.boot_id, cluster.now(), limit, limit)
     boot_id = _new_boot_id(watch)
     _report(arguments.output, message="rebooted by itself, and Ready", newBootId=boot_id)
-    return _tell(cluster, watch.node, watch.job, f"rebooted before it was told to, boot id {boot_id}, and is Ready")
+    return _record(cluster, watch.node, watch.job, f"rebooted before it was told to, boot id {boot_id}, and is Ready")
 
 
 def _signalling(cluster: Cluster, job: str, node: str) -> Object:
@@ -157,7 +157,7 @@ def _perhaps_give_up(watch: Watch, boot_id: str) -> None:
         if late:
             gone = "" if watch.read() else ", nor did its Node object, which is gone from the cluster"
             raise _lost(watch, f"went away and did not come back within {limit}{gone}")
-        watch.doubt_seconds = watch.come_back_seconds  # it went down, whatever was said
+        watch.doubt_seconds = watch.come_back_seconds  # it went down, whatever was reported
     elif not watch.is_another(node_state.boot_id(watch.read())):
         waited = min(watch.doubt_seconds, watch.come_back_seconds)
         raise stage.FailedError(
@@ -173,7 +173,7 @@ def _lost(watch: Watch, what: str) -> stage.FailedError:
 
 
 def _lives(watch: Watch) -> bool:
-    """Whether its kubelet still renews its Lease; told by the change alone, for clocks differ."""
+    """Whether its kubelet still renews its Lease; known by the change alone, for clocks differ."""
     watch.note_heartbeat()
     last = watch.heartbeats[-1:]
     end = time.monotonic() + max(_HEARTBEAT_SECONDS, watch.lease_seconds)
@@ -190,8 +190,8 @@ def _report(output: Path | None, **content: object) -> None:
         output.write_text(json.dumps(content))
 
 
-def _tell(cluster: Cluster, node: str, job: str, sentence: str) -> str:
-    events.tell(cluster, stage.read(cluster, node), job, "Rebooted", sentence)
+def _record(cluster: Cluster, node: str, job: str, sentence: str) -> str:
+    events.record(cluster, stage.read(cluster, node), job, "Rebooted", sentence)
     return f"node {node} {sentence}"
 
 

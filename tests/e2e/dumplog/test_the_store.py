@@ -44,7 +44,7 @@ def test_a_store_that_cuts_every_upload_fails_the_job_with_the_cause_and_no_half
     job = api.finished(submitted(api, noisy))
     assert (job["phase"], job["outputs"]) == ("Failed", [])
     assert "the object store at http" in job["conditions"][-1]["message"]
-    assert "did not take what it was sent for 30 s" in job["conditions"][-1]["message"]
+    assert "failed every try for 30 s" in job["conditions"][-1]["message"]
     assert bad_way.was_cut > 1
     assert left_of(store, job["jobId"]) == []
 

@@ -265,7 +265,7 @@ class TestOtherTypes:
 class TestPreflight:
     """Its last step writes the report; that there is none is said with whatever else there is to say."""
 
-    AWAY = "the report was not written: the object store did not take what it was sent"
+    AWAY = "the report was not written: the object store failed every try"
     REPORT = "roll-abc123.onExit[1].report"
 
     def message(self, *items: list[dict[str, Any]], outputs: dict[str, str] | None = None, **fields: Any) -> str:

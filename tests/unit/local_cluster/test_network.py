@@ -58,5 +58,5 @@ def test_a_port_at_which_nobody_listens_is_said_so(tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
-        with pytest.raises(StageError, match=f"nobody listens at 127.0.0.1:{port}"):
+        with pytest.raises(StageError, match=f"nothing listens at 127.0.0.1:{port}"):
             wait_for_port("127.0.0.1", port, Stage("Wait", tmp_path / "log"), seconds=0)

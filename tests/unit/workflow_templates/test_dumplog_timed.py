@@ -31,7 +31,7 @@ def test_what_was_written_comes_out_whatever_the_pieces(lines: list[bytes], ende
         answer = answer[size:]
     content, found = told([*pieces, answer])
     assert content == b"".join(written)
-    assert found.said == ""
+    assert found.sentence == ""
     assert found.first_time == (NANOS[0] if written else "")
     assert found.last_time == (NANOS[(len(written) - 1) % 3] if written else "")
 
@@ -46,16 +46,16 @@ def test_a_line_that_never_ends_is_not_kept() -> None:
 
 def test_a_sentence_without_a_time_is_no_log() -> None:
     content, found = told([timed(b"a\n"), b"failed to ", b"read\n"])
-    assert (content, found.said) == (b"a\n", "failed to read")
+    assert (content, found.sentence) == (b"a\n", "failed to read")
 
 
 def test_a_line_without_a_time_that_others_follow_is_one_of_the_log() -> None:
     content, found = told([timed(b"a\n") + b"went on\n", timed(b"b\n")])
-    assert (content, found.said) == (b"a\nwent on\nb\n", "")
+    assert (content, found.sentence) == (b"a\nwent on\nb\n", "")
 
 
 def test_half_a_time_is_neither() -> None:
-    assert told([timed(b"a\n") + b"2026-01-02T03:0"])[1].said == ""
+    assert told([timed(b"a\n") + b"2026-01-02T03:0"])[1].sentence == ""
 
 
 def reached(read: bytes, wanted: bytes, *, has_ended: bool) -> bool:

@@ -105,7 +105,7 @@ def test_whatever_the_workload_has_is_tried(
             {"s.example.com/a": {"": [GONE]}, "m.example.com/a": {"": [REFUSED]}},
             ["the source registry s.example.com does not have", "; the source registry m.example.com refuses our"],
         ),
-        ({"s.example.com/a": {"": [BUSY]}}, ["the source registry s.example.com asks for patience"]),
+        ({"s.example.com/a": {"": [BUSY]}}, ["the source registry s.example.com limits how often it may be called"]),
     ],
 )
 def test_the_most_telling_answer_of_each_source_is_told(

@@ -9,7 +9,7 @@ from workflow_templates.exportimage.crane_errors import (
     Side,
     fault,
     fault_of_copy,
-    says_nothing_there,
+    is_absent,
     shortened,
     side_of,
 )
@@ -66,7 +66,7 @@ SAID = {
         ("gone", "lost what was just copied to it", False),
         ("full", "has no space left on its disk", False),
         ("full, said before", "has no space left on its disk", False),
-        ("many", "asks for patience: too many requests", True),
+        ("many", "limits how often it may be called (too many requests)", True),
         ("nowhere", "is not found: its name has no address", True),
         ("down", "cannot be reached", True),
         ("silent", "cannot be reached", True),
@@ -164,15 +164,13 @@ def test_what_an_image_is_called_never_changes_the_cause(key: str, name: str) ->
 
 
 def test_nothing_there_is_told_from_cannot_say() -> None:
-    assert says_nothing_there(f"HEAD request failed\nError: {SAID['gone']}")
-    assert says_nothing_there(f"Error: GET {URL}/manifests/1: NAME_UNKNOWN: repository name not known to registry")
-    assert says_nothing_there(f"Error: GET {URL}/manifests/1: NOT_FOUND: artifact custom/team/app:1 not found")
-    assert says_nothing_there(f"Error: {SAID['absent']}")
-    assert not says_nothing_there(
-        f"Error: GET {URL.removesuffix('custom/team/app')}: unexpected status code 404 Not Found"
-    )
+    assert is_absent(f"HEAD request failed\nError: {SAID['gone']}")
+    assert is_absent(f"Error: GET {URL}/manifests/1: NAME_UNKNOWN: repository name not known to registry")
+    assert is_absent(f"Error: GET {URL}/manifests/1: NOT_FOUND: artifact custom/team/app:1 not found")
+    assert is_absent(f"Error: {SAID['absent']}")
+    assert not is_absent(f"Error: GET {URL.removesuffix('custom/team/app')}: unexpected status code 404 Not Found")
     for said in ("refused", "project", "down", "broken"):
-        assert not says_nothing_there(f"404 Not Found\nError: {SAID[said]}")
+        assert not is_absent(f"404 Not Found\nError: {SAID[said]}")
 
 
 @given(st.text())

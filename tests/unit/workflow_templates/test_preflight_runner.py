@@ -149,7 +149,7 @@ def test_the_log_of_a_check_is_the_runners_and_its_outcome_the_last_line(step: S
     step.run("a")
     log = step.written()
     assert log.startswith(' opsjob-outcome: {"status": "pass"}\nhello\n')
-    outcome = check_results.told(log)
+    outcome = check_results.outcome_in(log)
     assert outcome is not None
     assert outcome.status == "fail", "what a check says in its log is not how it ended"
 
@@ -187,7 +187,7 @@ def test_output_beyond_its_bound_is_left_out_but_for_the_end(step: Step, monkeyp
     log = step.written()
     assert len(log) < 120_000
     assert "bytes of its output are left out here" in log
-    assert check_results.of("a", {"phase": "Succeeded"}, log, check_results.told(log)).last_lines.endswith(
+    assert check_results.of("a", {"phase": "Succeeded"}, log, check_results.outcome_in(log)).last_lines.endswith(
         "line 99999\nhello"
     )
 
@@ -290,6 +290,6 @@ def test_a_stop_ends_the_checks_and_keeps_what_they_had_found(step: Step, monkey
     assert step.outcomes["a"].cut_off
     log = step.written()
     assert "opsjob-result" in log
-    outcome = check_results.told(log)
+    outcome = check_results.outcome_in(log)
     assert outcome is not None
     assert outcome.cut_off

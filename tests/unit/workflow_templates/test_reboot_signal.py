@@ -152,7 +152,7 @@ def deleted(server: ApiServer, cluster: Cluster) -> None:  # noqa: ARG001
 def ends_while_it_tells(
     server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr("workflow_templates.reboot.events.tell", lambda *_: request.param(server, cluster))
+    monkeypatch.setattr("workflow_templates.reboot.events.record", lambda *_: request.param(server, cluster))
 
 
 ENDS = [given_to_another, lease_lost, cordon_lost, uncordoned_by_a_person, stopped, out_of_time, deleted]
