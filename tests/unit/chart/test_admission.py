@@ -8,6 +8,8 @@ import pytest
 from tests.unit.chart.rendering import Object, refusal, render
 from workflow_templates.protocol import pod_reasons
 
+pytestmark = pytest.mark.programs
+
 
 def admission(values: Object) -> dict[str, list[str]]:
     """Policy → what it demands."""

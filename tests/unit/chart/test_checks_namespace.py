@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.chart.rendering import CHART, Object, refusal, render
 
+pytestmark = pytest.mark.programs
+
 CHECKS = "opsjobs-checks"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.chart.rendering import CHART, Object, Rendered, refusal, render
 
+pytestmark = pytest.mark.programs
+
 REGISTRY = {"registry": "harbor.example.com"}
 
 

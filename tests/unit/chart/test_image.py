@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.chart.rendering import Object, refusal, render
 
-pytestmark = pytest.mark.e2e  # needs helm, not the cluster
+pytestmark = pytest.mark.programs
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.unit.chart.rendering import NAMESPACE, ROOT, Rendered, render
 
+pytestmark = pytest.mark.programs
+
 TABLES = sorted((ROOT / "tests" / "e2e" / "rights").glob("*.txt"))
 JOBS = "opsjobs-jobs"
 PLACES = {

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.chart.rendering import Object, Rendered, refusal, render
 
-pytestmark = pytest.mark.e2e  # needs helm, not the cluster
+pytestmark = pytest.mark.programs
 
 SECRET: Object = {"tls": {"existingSecret": "front"}}
 ISSUER: Object = {"tls": {"certManager": {"issuerRef": {"name": "internal"}, "dnsNames": ["ops.example.com"]}}}

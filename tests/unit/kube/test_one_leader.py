@@ -152,13 +152,12 @@ delays = st.lists(st.tuples(seconds, seconds), min_size=1, max_size=40)
 endings = st.floats(0, TERMS.ending - 0.01)
 
 
-@settings(max_examples=100, deadline=None)
 @given(replicas=st.lists(st.tuples(delays, endings), min_size=2, max_size=3))
 def test_two_never_work_at_the_same_time(replicas: list[tuple[Delays, float]]) -> None:
     assert simulate(300, replicas).together == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=min(40, settings().max_examples))
 @given(first=delays, second=delays, removed_at=st.floats(30, 60))
 def test_nor_when_a_hand_removes_the_lease(first: Delays, second: Delays, removed_at: float) -> None:
     quick: Delays = [(0.01, 0.01)] * 20

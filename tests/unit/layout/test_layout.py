@@ -1,14 +1,13 @@
-"""The rooms of the product, as docs/ and CONTRIBUTING.md promise them to a reader."""
+"""The layout of the product, as docs/ and CONTRIBUTING.md promise it to a reader. Each test names all that break it."""
 
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
-MODULES = sorted(path for room in ("service", "workflow_templates", "cli") for path in (ROOT / room).rglob("*.py"))
+MODULES = sorted(path for folder in ("service", "workflow_templates") for path in (ROOT / folder).rglob("*.py"))
 PRODUCT = [*MODULES, *sorted((ROOT / "local_cluster").rglob("*.py"))]
 STEPS_AND_SERVICE = [path for path in MODULES if "protocol" not in path.parts]
 #: A key of ours or of Argo's with its prefix; not the group of our rights and resources, nor an apiVersion.
@@ -21,36 +20,50 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def texts(path: Path) -> list[str]:
     """The string literals of a module, without its docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    nodes = list(ast.walk(tree(path)))
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    literals = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings)
+    return [node.value for node in literals if isinstance(node.value, str)]
+
+
+def imported(path: Path) -> list[str]:
+    nodes = list(ast.walk(tree(path)))
     return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told
+        *(node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)),
+        *(alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names),
     ]
 
 
-@pytest.mark.parametrize("path", STEPS_AND_SERVICE, ids=name)
-def test_a_label_or_annotation_stands_in_the_protocol_alone(path: Path) -> None:
-    assert not [text for text in texts(path) if KEY.search(RESOURCE.sub("", text))]
+def test_a_label_or_annotation_stands_in_the_protocol_alone() -> None:
+    found = {
+        name(path): [text for text in texts(path) if KEY.search(RESOURCE.sub("", text))] for path in STEPS_AND_SERVICE
+    }
+    assert {path: keys for path, keys in found.items() if keys} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_module_is_longer_than_400_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+def test_no_module_is_longer_than_400_lines() -> None:
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {path: count for path, count in lines.items() if count > 400} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if "service" in path.parts], ids=name)
-def test_the_service_imports_nothing_of_the_steps_but_the_protocol(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = [
-        *(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)),
-        *(alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names),
-    ]
-    foreign = [module for module in imported if module.split(".")[0] == "workflow_templates"]
-    assert all(module.startswith("workflow_templates.protocol") for module in foreign), foreign
+def test_the_service_imports_nothing_of_the_steps_but_the_protocol() -> None:
+    of_steps = {
+        name(path): [module for module in imported(path) if module.split(".")[0] == "workflow_templates"]
+        for path in MODULES
+        if "service" in path.parts
+    }
+    foreign = {
+        path: [module for module in modules if not module.startswith("workflow_templates.protocol")]
+        for path, modules in of_steps.items()
+    }
+    assert {path: modules for path, modules in foreign.items() if modules} == {}
 
 
 def test_no_two_modules_have_the_same_name() -> None:

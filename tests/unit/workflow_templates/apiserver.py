@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.plain_http import NO_TLS
 from workflow_templates.kubernetes_api import Cluster
 
 Object = dict[str, Any]
@@ -266,7 +267,8 @@ def serving(server: ApiServer) -> Iterator[Cluster]:
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{http.server_port}", timeout=60, trust_env=False) as client:
+        url = f"http://127.0.0.1:{http.server_port}"
+        with httpx.Client(base_url=url, timeout=60, trust_env=False, verify=NO_TLS) as client:
             cluster = Cluster(client, NAMESPACE, pause=0.01)
             cluster.patience, cluster.refusal_patience = 120.0, 0.0
             yield cluster

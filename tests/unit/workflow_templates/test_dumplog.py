@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import NO_TLS
 from tests.unit.workflow_templates.apiserver import FIRST_TIME, HANG_UP, LAST_TIME, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.dumplog import dump, relayed_log
@@ -45,7 +46,7 @@ def objects() -> Iterator[S3Server]:
 
 @pytest.fixture
 def store(objects: S3Server) -> Iterator[Store]:
-    with httpx.Client(timeout=60, trust_env=False) as http:
+    with httpx.Client(timeout=60, trust_env=False, verify=NO_TLS) as http:
         store = Store(
             http, StoreLocation(endpoint=objects.url, bucket="ops"), Signer("key", "secret", "us-east-1"), patience=1
         )

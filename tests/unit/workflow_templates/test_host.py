@@ -66,7 +66,7 @@ def test_the_text_arrives_as_it_is(host: Host, text: str) -> None:
     assert run(host, script)[:2] == (0, text.rstrip("\n"))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=min(30, settings().max_examples), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0")))
 def test_any_text_arrives_byte_for_byte(host: Host, text: str) -> None:
     script = f'exec sha256sum < "$0"\n#{text}'

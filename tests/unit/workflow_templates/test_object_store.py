@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.plain_http import NO_TLS
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
 from workflow_templates import object_store, sigterm
 from workflow_templates.object_store import Store, StoreError, StoreLocation
@@ -31,7 +32,7 @@ def server() -> Iterator[S3Server]:
 @pytest.fixture
 def store(server: S3Server) -> Iterator[Store]:
     place = StoreLocation(endpoint=server.url, bucket="ops", prefix="prod/")
-    with httpx.Client(timeout=60, trust_env=False) as http:
+    with httpx.Client(timeout=60, trust_env=False, verify=NO_TLS) as http:
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=60)
         store.part_bytes = MIB
         yield store

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import NO_TLS
 from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.kubernetes_api import Cluster
@@ -63,7 +64,7 @@ def ready(server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(runner_results, "_WHOLE_LOG_SECONDS", 0.1)
     monkeypatch.setattr(runner_results, "_LOOK_SECONDS", 0.01)
     cluster.patience = 0.3
-    with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False) as http:
+    with serving(S3Server()) as objects, httpx.Client(timeout=60, trust_env=False, verify=NO_TLS) as http:
         place = StoreLocation(endpoint=objects.url, bucket="ops")
         store = Store(http, place, Signer("key", "secret", "us-east-1"), patience=0.1)
         monkeypatch.setattr(Cluster, "in_pod", lambda: cluster)

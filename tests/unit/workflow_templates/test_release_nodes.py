@@ -67,8 +67,11 @@ def test_a_job_whose_workflow_was_removed_is_cleaned_up_all_the_same(server: Api
     assert not [path for path in server.objects if path.startswith(LEASES)]
 
 
-def test_what_is_held_is_found_on_every_page(server: ApiServer, cluster: Cluster) -> None:
-    names = [f"gpu-{number}" for number in range(501)]
+def test_what_is_locked_is_found_on_every_page(
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflow_templates.kubernetes_api._PAGE", 5)
+    names = [f"gpu-{number}" for number in range(12)]
     for name in names:
         server.put(f"{LEASES}/node-{name}", lease_of("job-1"))
     release_nodes.restore(cluster, "job-1")
