@@ -1,11 +1,15 @@
-"""What Argo and Kubernetes say, as a sentence for the person who has to act on it."""
+"""What Argo and Kubernetes say, as a sentence for the person who has to act on it.
+
+Neither gives a code for how a step ended: their sentences are matched here. Those of our own steps never are: their
+exit codes and output parameters say what a program may compare.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from service.domain.job import NodePhase, PlannedNode
 from service.domain.workflow import Step
-from workflow_templates.protocol import exit_codes
+from workflow_templates.protocol import argo_message, exit_codes
 
 STOPPED = "was stopped while it worked"
 STOPPED_BEFORE = "was stopped before it began"
@@ -13,13 +17,9 @@ TIMED_OUT = "was still working when the job's timeout passed"
 TIMED_OUT_BEFORE = "had not begun when the job's timeout passed"
 WENT_AWAY = "node went away (rebooted or crashed) while the script ran"
 
-#: How a container ended, as Argo words it: `main: Error (exit code 3): what the step wrote for people`.
-_ENDED = re.compile(r"^(?:[\w-]+: )?(?P<reason>\w+) \(exit code (?P<code>-?\d+)\)(?:: (?P<text>.*))?$", re.DOTALL)
 #: Reasons the kubelet gives for containers it lost sight of, and the exit code that goes with them.
 _LOST = re.compile(r"ContainerStatusUnknown|imminent node shutdown|NodeShutdown|^Unknown$")
 _EXIT_LOST = 255
-#: What an addon's step leaves behind in case that it cannot say more (workflow_templates/addon/run_addons.py).
-_AT_WORK = re.compile(r"^addon template \S+ was being run$")
 #: What every pod says on its way up: no reason to show that it waits.
 _ON_ITS_WAY = re.compile(r"^(PodInitializing|ContainerCreating|Pending|Backoff for .*|Retrying in .*)?$")
 
@@ -31,19 +31,21 @@ def cause(step: Step) -> str:
     """Why a step failed: its own sentence where it left one, and the exit code."""
     if timed_out(step.message):
         return TIMED_OUT if _worked(step) else TIMED_OUT_BEFORE
-    ended = _ENDED.match(step.message)
+    ended = argo_message.ended(step.message)
     if ended is None:
         return _from_outside(step)
-    text, code, reason = (ended["text"] or "").strip(), int(ended["code"]), ended["reason"]
-    at_work = f": {text}" if _AT_WORK.match(text) else ""
-    if _LOST.search(reason) or (code == _EXIT_LOST and (at_work or not text)):
-        return f"{WENT_AWAY}{at_work}"
+    text, code, reason = ended.text, ended.code, ended.reason
+    # A step that was killed wrote what it was at before, if anything; no step of ours ends with 255 by itself.
+    at_work = f": {text}" if text else ""
+    if code == _EXIT_LOST or _LOST.search(reason):
+        # The text is the kubelet's where it found no container.
+        return WENT_AWAY if reason == "ContainerStatusUnknown" else f"{WENT_AWAY}{at_work}"
     if reason == "OOMKilled":
         return f"ran out of memory (exit code {code}){at_work}"
     if not text:
         return f"failed with exit code {code}"
-    without_code = code in (exit_codes.WAITING, exit_codes.NOT_BEGUN, exit_codes.NOT_STARTED) or "exit code" in text
-    return text if without_code else f"{text} (exit code {code})"
+    without_code = code in (exit_codes.WAITING, exit_codes.NOT_BEGUN, exit_codes.NOT_STARTED)
+    return text if without_code else argo_message.with_code(text, code)
 
 
 def timed_out(message: str) -> bool:
@@ -53,6 +55,15 @@ def timed_out(message: str) -> bool:
 def stopped(message: str) -> bool:
     """Whether Argo says that the job was stopped or terminated."""
     return "shutdown with strategy" in message or "Stopped with strategy" in message
+
+
+def pod_deleted(message: str) -> bool:
+    return message == "pod deleted"
+
+
+def invalid_spec(message: str) -> bool:
+    """Whether Argo could not run the Workflow as it is."""
+    return message.startswith("invalid spec")
 
 
 def holding_up(step: Step) -> str:
@@ -70,8 +81,7 @@ def turned_away(attempts: Sequence[Step], known: str = "") -> str:
 
 
 def not_begun(why: str = "") -> str:
-    """Why a node was left alone, whether or not the reason begins by saying that it was."""
-    return why if why.startswith("not begun") else f"not begun: {why}" if why else "not begun"
+    return f"not begun: {why}" if why else "not begun"
 
 
 def on_node(node: PlannedNode) -> str:
@@ -124,7 +134,7 @@ def _from_outside(step: Step) -> str:
         return STOPPED if _worked(step) else STOPPED_BEFORE
     if _LOST.search(message):
         return WENT_AWAY
-    if message == "pod deleted":
+    if pod_deleted(message):
         return _deleted(step)
     if not message and step.exit_code is not None:
         return f"failed with exit code {step.exit_code}"

@@ -10,12 +10,10 @@ from service.domain import messages, shared_checks
 from service.domain.job import NodePhase, Plan, PlannedNode
 from service.domain.step_outcome import Outcome
 from service.domain.workflow import Step, Workflow
-from workflow_templates.protocol import exit_codes
+from workflow_templates.protocol import exit_codes, pod_start
 
 #: Argo numbers attempts at the end of their name: `step(2)`; an item of a loop is `step(2:item)`.
 _ATTEMPT = re.compile(r"\(\d+\)$")
-#: How the reason of a pod begins that was given up before it started.
-_NEVER_STARTED = "could not be started"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -94,10 +92,10 @@ def _never_started(node: PlannedNode, phase: NodePhase, last: Step | None) -> st
     """Why its pod was given up; Argo knows only of a deadline, and not always that."""
     if phase is NodePhase.SUCCEEDED:
         return ""
-    if node.message.startswith(_NEVER_STARTED):
+    if pod_start.is_given_up(node.message):
         return node.message
     by_deadline = phase is NodePhase.FAILED and last is not None and messages.timed_out(last.message)
-    return f"{_NEVER_STARTED}: {node.message}" if by_deadline and _held_up(node) else ""
+    return pod_start.given_up(node.message) if by_deadline and _held_up(node) else ""
 
 
 def _held_up(node: PlannedNode) -> bool:
@@ -146,7 +144,12 @@ def _ending(whole: Step, steps: Sequence[Step], worked: Sequence[Step]) -> tuple
 
 def _cut_off(step: Step) -> bool:
     """Whether it was the end of the whole job that ended this step, and no fault of its own."""
-    return messages.timed_out(step.message) or messages.stopped(step.message) or step.message in ("", "pod deleted")
+    return (
+        messages.timed_out(step.message)
+        or messages.stopped(step.message)
+        or not step.message
+        or messages.pod_deleted(step.message)
+    )
 
 
 def _named(outcome: Outcome, cause: str) -> str:

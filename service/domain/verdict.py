@@ -28,9 +28,7 @@ def judge(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict
     """The verdict on a completed Workflow; Argo alone may call Succeeded what was stopped or ran out of time."""
     verdict = _judged(job, workflow, nodes)
     lacking = _lacking_report(job, workflow)
-    if not lacking or lacking in verdict.message:
-        return verdict
-    return verdict._replace(message=f"{verdict.message}; {lacking}")
+    return verdict._replace(message="; ".join(filter(None, (verdict.message, lacking))))
 
 
 def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
@@ -79,12 +77,15 @@ def _lacking_report(job: Job, workflow: Workflow) -> str:
     """Why a preflight job has no report, in the words of the step that should have written it."""
     if job.type is not JobType.PREFLIGHT or dict(workflow.outputs).get("report"):
         return ""
-    steps = [step for step in workflow.steps if step.clean_up and ".report" in step.name]
+    steps = [step for step in workflow.steps if _writes_report(step)]
     if not steps:
         return "there is no report, because the job never came to its clean-up"
     failed = [messages.cause(step) for step in last_attempts(steps) if step.failed]
-    lacking = "the report was not written"
-    return failed[-1] if failed and failed[-1].startswith(lacking) else ": ".join((lacking, *failed[-1:]))
+    return ": ".join(("the report was not written", *failed[-1:]))
+
+
+def _writes_report(step: Step) -> bool:
+    return step.clean_up and ".report" in step.name
 
 
 def _was_stopped(job: Job, workflow: Workflow) -> bool:
@@ -143,10 +144,11 @@ def _of_argo(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verd
     """Failed where a step failed; Error where the Workflow could not be run as it is, or Argo itself had an error."""
     well = {node.name for node in nodes if node.phase is not NodePhase.FAILED}
     failed = [step for step in last_attempts(workflow.steps) if step.failed and step.node not in well]
-    if not failed or workflow.message.startswith("invalid spec"):
+    if not failed or messages.invalid_spec(workflow.message):
         message = workflow.message or "Argo Workflows gave no reason"
         return Verdict(Phase.FAILED, "Error", f"the Workflow could not run: {message}")
-    sentences = [f"{_place(step, job)}: {messages.cause(step)}" for step in failed]
+    # That there is no report, and why, is added to every verdict.
+    sentences = [f"{_place(step, job)}: {messages.cause(step)}" for step in failed if not _writes_report(step)]
     reason = "Error" if workflow.phase == "Error" else "Failed"
     return Verdict(Phase.FAILED, reason, messages.listed(sentences, "steps"))
 

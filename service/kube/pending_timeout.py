@@ -46,7 +46,7 @@ async def fail_overdue_pods(api: Api, settings: KubeSettings) -> list[str]:
         if meant_for and meant_for not in present:
             why = f"node {meant_for} is gone from the cluster"
         elif nodes.moment(pod["metadata"]["creationTimestamp"]) <= late:
-            why = f"could not be started within {settings.start_seconds} s: {pod_start.obstacle(pod) or _NO_REASON}"
+            why = pod_start.given_up(pod_start.obstacle(pod) or _NO_REASON, settings.start_seconds)
         else:
             continue
         if await _end(api, object_path(path, name), pod, why):

@@ -100,13 +100,13 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
 def _refuse_if_hopeless(step: Step, cluster: Cluster, before: set[str]) -> None:
     failed = failure_limit.failed_so_far(cluster, step.job) | before
     if failure_limit.out_of_reach(step.planned, len(failed), step.required):
-        raise NotBegunError(f"not begun: {len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
+        raise NotBegunError(f"{len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
 
 
 def _refuse_if_unfit(step: Step, cluster: Cluster) -> None:
     """A node is planned though another job works on it; whether that made it fit is seen under the lock."""
     if why := node_state.unfit(_node(step, cluster), tolerate_all=step.tolerate_all):
-        raise NotBegunError(f"not begun: node {step.node} {why}")
+        raise NotBegunError(f"node {step.node} {why}")
 
 
 def _make_idle(step: Step, cluster: Cluster) -> None:

@@ -1,7 +1,6 @@
 """How the check of each node ended, from what its runner says of it and the last lines of its log."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any, Literal, get_args
 from workflow_templates.kubernetes_api import Object
 from workflow_templates.preflight.check_output import OUTCOME
 from workflow_templates.preflight.check_text import clean, measured, short
+from workflow_templates.protocol import argo_message
 from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.tail import last_bytes
 
@@ -22,8 +22,6 @@ _RESULT_CUT = "opsjob-result-cut"
 END = "opsjob-end"
 _LAST_LINES_BYTES = 2_000
 _CHECKS = 200
-#: How a container ended, as Argo words it.
-_ENDED = re.compile(r"^(?:[\w-]+: )?\w+ \(exit code -?\d+\)(?:: (?P<text>.*))?$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +135,9 @@ def _reason(outcome: CheckOutcome, step: Object) -> str:
         return message or "did not come to an end"
     if not message:
         return f"exit code {outcome.code}"
-    return message if "exit code" in message else f"{message} (exit code {outcome.code})"
+    return argo_message.with_code(message, outcome.code)
 
 
 def _failure_message(step: Object) -> str:
     """Argo's message on a step that failed, or the step's own."""
-    message = str(step.get("message") or "").strip()
-    ended = _ENDED.match(message)
-    return (ended["text"] or "").strip() or message if ended else message
+    return argo_message.own_sentence(str(step.get("message") or ""))

@@ -43,10 +43,10 @@ def main() -> int:
         store.patience = max(store.patience, _STORE_PATIENCE_SECONDS)
         address = write(store, arguments.job, plan, [*checked, *left_out(plan)])
     except (UnavailableError, StoreAwayError) as fault:
-        step_output.write_termination_message(f"the report was not written: {fault}")
+        step_output.write_termination_message(str(fault))
         return exit_codes.WAITING
     except (ClusterError, StoreError, OSError) as fault:
-        step_output.write_termination_message(f"the report was not written: {fault}")
+        step_output.write_termination_message(str(fault))
         return 1
     arguments.output.write_text(address, encoding="utf-8")
     try:

@@ -20,7 +20,7 @@ from workflow_templates.preflight import check_end, check_pod
 from workflow_templates.preflight.check_output import ALONE_BYTES, SHARED_BYTES, Output
 from workflow_templates.preflight.check_pod import CheckPlacement, Request
 from workflow_templates.preflight.follow_log import Follower
-from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels
+from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels, pod_start
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
 Object = dict[str, Any]
@@ -186,7 +186,7 @@ class Runner:
         return CheckOutcome(status="error", message=message, started=started)
 
     def _not_started(self, why: str) -> CheckOutcome:
-        message = f"could not be started within {self._limits.start} s: {why}"
+        message = pod_start.given_up(why, self._limits.start)
         return CheckOutcome(status="error", message=message, never_started=True)
 
     def _conclude(self, check: _Check, outcome: CheckOutcome) -> None:

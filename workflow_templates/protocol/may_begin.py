@@ -77,7 +77,7 @@ def held_by_failures(ledger: Ledger, control: Control, seen: Seen) -> Held | Non
     sentence = f"{nodes}{' since it was resumed' if control.tolerated else ''}, and {rollout.failure_limit} may"
     if rollout.on_failure == "pause":
         return Held(Hold.PAUSED_BY_FAILURES, f"the job is paused: {sentence}")
-    return Held(Hold.TOO_MANY_FAILED, f"not begun: {sentence}")
+    return Held(Hold.TOO_MANY_FAILED, sentence)
 
 
 def held(node: str, ledger: Ledger, control: Control, seen: Seen) -> Held | None:

@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from workflow_templates import cordon, own_workflow
 from workflow_templates.kubernetes_api import Cluster, Object
-from workflow_templates.protocol import exit_codes, node_state
+from workflow_templates.protocol import argo_message, exit_codes, node_state
 from workflow_templates.reboot import events, reboot_note, stage
 
 _LOOK_SECONDS = 1.0
@@ -20,8 +19,6 @@ _LOOK_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 25.0
 #: A command that failed has most likely begun nothing.
 _REFUSED_SECONDS = 60.0
-#: What Argo writes before a step's own sentence.
-_ARGOS_WORDS = re.compile(r"^main: Error \(exit code \d+\): ")
 _DID_NOTHING = "the reboot command did nothing"
 
 
@@ -86,7 +83,7 @@ def begin(cluster: Cluster, job: str, node: str, boot_id: str, come_back_seconds
     """
     noted = reboot_note.read(cluster, node, job)
     step = _signalling(cluster, job, node)
-    sentence = _ARGOS_WORDS.sub("", str(step.get("message") or "")).strip()
+    sentence = argo_message.own_sentence(str(step.get("message") or ""))
     if noted is None or noted.boot_id != boot_id:
         if node_state.boot_id(stage.read(cluster, node)) not in ("", boot_id):
             return None

@@ -55,7 +55,10 @@ def step(message: str, code: int | None = None) -> Step:
             "main: Error (exit code 137): addon template a-1 was being run",
             "addon template a-1 was being run (exit code 137)",
         ),
-        ("main: Error (exit code 255): the script said so", "the script said so (exit code 255)"),
+        (
+            "main: Error (exit code 255): node n1 is being cordoned",
+            "node went away (rebooted or crashed) while the script ran: node n1 is being cordoned",
+        ),
         (
             "main: ContainerStatusUnknown (exit code 137): The container could not be located",
             "node went away (rebooted or crashed) while the script ran",

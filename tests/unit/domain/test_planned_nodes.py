@@ -75,7 +75,6 @@ def test_a_pod_that_is_stopped_before_it_began_says_nothing_of_work() -> None:
         ([failed(3, "disk full")], NodePhase.FAILED, "disk full (exit code 3)"),
         ([busy(), failed(3, start=30, end=40)], NodePhase.FAILED, "failed with exit code 3"),
         ([failed(76, "too many nodes failed")], NodePhase.SKIPPED, "not begun: too many nodes failed"),
-        ([failed(76, "not begun: 2 nodes failed")], NodePhase.SKIPPED, "not begun: 2 nodes failed"),
         ([busy()], NodePhase.SKIPPED, "not begun: node n1 is locked by job other-xyz789"),
         (
             [busy(), Pod("Failed", 75, "Pod was active on the node longer than the specified deadline", 30, 35)],

@@ -265,7 +265,8 @@ class TestOtherTypes:
 class TestPreflight:
     """Its last step writes the report; that there is none is said with whatever else there is to say."""
 
-    AWAY = "the report was not written: the object store failed every try"
+    AWAY = "the object store failed every try"
+    LACKING = f"the report was not written: {AWAY}"
     REPORT = "roll-abc123.onExit[1].report"
 
     def message(self, *items: list[dict[str, Any]], outputs: dict[str, str] | None = None, **fields: Any) -> str:
@@ -287,12 +288,12 @@ class TestPreflight:
 
     def test_healthy_nodes_without_a_report_are_a_failure_that_names_it_once(self) -> None:
         message = self.message(OK1, OK2, self.report(75, 1), phase="Failed")
-        assert message == f"step clean-up: {self.AWAY} (exit code 1)"
+        assert message == f"{self.LACKING} (exit code 1)"
 
     @pytest.mark.parametrize("outputs", [{}, {"report": ""}])
     def test_unhealthy_nodes_are_named_and_the_lack_too(self, outputs: dict[str, str]) -> None:
         message = self.message(OK1, BAD2, self.report(75, 75), phase="Failed", outputs=outputs)
-        assert message == f"1 of 2 nodes succeeded, 1 failed: node n2: disk full (exit code 3); {self.AWAY}"
+        assert message == f"1 of 2 nodes succeeded, 1 failed: node n2: disk full (exit code 3); {self.LACKING}"
 
     def test_what_ended_the_step_from_outside_is_said_as_what_it_is(self) -> None:
         steps = self.report(137)
@@ -302,7 +303,7 @@ class TestPreflight:
 
     def test_after_a_stop_too(self) -> None:
         message = self.message(OK1, STOPPED2, self.report(75), phase="Failed", spec={"shutdown": "Stop"})
-        assert message == f"job was stopped: 1 of 2 nodes succeeded, 1 failed; {self.AWAY}"
+        assert message == f"job was stopped: 1 of 2 nodes succeeded, 1 failed; {self.LACKING}"
 
     def test_a_job_that_was_stopped_before_argo_took_it_up_has_none(self) -> None:
         message = self.message(phase="Failed", start=None, spec={"shutdown": "Terminate"})

@@ -70,3 +70,53 @@ def test_no_two_modules_have_the_same_name() -> None:
     """A reader who looks for a module opens the right one; each job type has its template.py."""
     names = Counter(path.name for path in PRODUCT if path.name not in {"__init__.py", "__main__.py", "template.py"})
     assert [name for name, count in names.items() if count > 1] == []
+
+
+#: What these read is written by other programs, which give no code beside it.
+READS_OTHERS = {
+    "service/domain/messages.py": "Argo and the kubelet",
+    "workflow_templates/protocol/argo_message.py": "Argo",
+    "workflow_templates/protocol/pod_start.py": "a message of ours that Argo passes on without its reason",
+    "workflow_templates/exportimage/crane_errors.py": "crane",
+    "workflow_templates/exportimage/quoting.py": "crane",
+    "workflow_templates/dumplog/read_retries.py": "the apiserver on its kubelets",
+}
+#: Words in a row, as a sentence has them.
+SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+COMPARING = {"startswith", "endswith", "removeprefix", "removesuffix", "partition", "rpartition", "find", "index"}
+COMPARING |= {"compile", "search", "match", "fullmatch", "findall", "split"}
+
+
+def compared(path: Path) -> list[str]:
+    """Sentences that a module looks for in a text, also by the name of a constant of its own."""
+    constants = {
+        target.id: node.value.value
+        for node in tree(path).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    operands: list[ast.expr] = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Compare):
+            operands += [node.left, *node.comparators]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COMPARING:
+            operands += node.args
+        elif isinstance(node, ast.MatchValue):
+            operands.append(node.value)
+    values = [
+        constants.get(one.id) if isinstance(one, ast.Name) else getattr(one, "value", None)
+        for operand in operands
+        for one in (operand.elts if isinstance(operand, ast.Tuple) else [operand])
+    ]
+    return [value for value in values if isinstance(value, str) and SENTENCE.search(value)]
+
+
+def test_no_code_compares_a_sentence() -> None:
+    """A message is for a person; what a program compares is a reason code or an exit code beside it."""
+    found = {name(path): compared(path) for path in MODULES if name(path) not in READS_OTHERS}
+    assert {path: sentences for path, sentences in found.items() if sentences} == {}
+
+
+def test_those_that_may_do_so_need_it() -> None:
+    assert [path for path in READS_OTHERS if not compared(ROOT / path)] == []
