@@ -1,3 +1,6 @@
+{{/* Every job type, as service/domain/job.py has them. */}}
+{{- define "opsjobs.jobTypes" -}}addon preflight dumplog reboot exportimage{{- end -}}
+
 {{- define "opsjobs.fullname" -}}
 {{- if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
