@@ -15,8 +15,8 @@ from service.domain.phase import vanished
 from service.domain.request_faults import Fault, RefusedError
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
-from service.records.migrate import migrate
 from service.records.store import SqlRecords
+from tests.new_store import new_store
 from tests.records_suite.example import a_job
 from tests.unit.api.test_app import is_problem
 from tests.unit.api.wired import app_of
@@ -47,9 +47,7 @@ class Alice:
 
 @pytest.fixture
 async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'records.db'}"
-    await migrate(url)
-    async with open_records(url) as opened:
+    async with open_records(await new_store(tmp_path)) as opened:
         yield opened
 
 

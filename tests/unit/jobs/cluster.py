@@ -10,7 +10,7 @@ from typing import Any, cast
 from service.domain.job import Job
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.records import open_records
-from service.records.migrate import migrate
+from tests.new_store import new_store
 
 
 class InMemory:
@@ -126,9 +126,7 @@ class InMemory:
 
 @contextlib.asynccontextmanager
 async def records_in(folder: Path) -> AsyncIterator[Records]:
-    url = f"sqlite+aiosqlite:///{folder / 'records.db'}"
-    await migrate(url)
-    async with open_records(url) as records:
+    async with open_records(await new_store(folder)) as records:
         yield records
 
 

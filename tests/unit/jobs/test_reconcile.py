@@ -14,7 +14,7 @@ from service.jobs import reconcile
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.jobs.reconcile import Reconciler
 from service.records import open_records
-from service.records.migrate import migrate
+from tests.new_store import new_store
 
 JOB = "job-1"
 
@@ -58,9 +58,7 @@ class Workflows:
 
 @contextlib.asynccontextmanager
 async def reconciling(workflows: Workflows, folder: Path) -> AsyncIterator[Records]:
-    url = f"sqlite+aiosqlite:///{folder / 'records.db'}"
-    await migrate(url)
-    async with open_records(url) as records:
+    async with open_records(await new_store(folder)) as records:
         job = Job(
             job_id=JOB,
             job_name="a job",
