@@ -4,15 +4,13 @@ A token itself need not be taken: the administrator of the cluster may impersona
 a pod only what stands in the extra fields of its user (authentication.kubernetes.io/pod-name, …/node-name).
 """
 
-import base64
 import json
-import ssl
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.e2e.kubeconfig import apiserver
 from tests.e2e.live import Cluster
 
 EXTRA = "Impersonate-Extra-authentication.kubernetes.io%2F"
@@ -23,14 +21,7 @@ class Thief:
     """Writes are dry runs: rights and admission are asked, nothing is kept. One connection serves all users."""
 
     def __init__(self, cluster: Cluster) -> None:
-        config = json.loads(Path(cluster.facts["kubeconfig"]).read_text())
-        server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        context = ssl.create_default_context(cadata=_text(server["certificate-authority-data"]))
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:
-            pair.write(_text(user["client-key-data"]) + _text(user["client-certificate-data"]))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        self._client = httpx.Client(base_url=server["server"], verify=context, timeout=60)
+        self._client = apiserver(Path(cluster.facts["kubeconfig"]))
 
     def with_token_of(self, account: str, namespace: str, pod: str = "", node: str = "") -> "User":
         """The user of a ServiceAccount's token; `pod` and `node`: made for a pod of that name on that node."""
@@ -83,7 +74,3 @@ def refused(answer: httpx.Response, why: str) -> bool:
 def admitted(answer: httpx.Response) -> bool:
     assert answer.status_code in (200, 201), answer.text
     return True
-
-
-def _text(data: str) -> str:
-    return base64.b64decode(data).decode()

@@ -1,13 +1,12 @@
 """The apiserver itself, asked with a token alone: what somebody can do who holds it and nothing else."""
 
-import base64
 import json
-import ssl
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.e2e.kubeconfig import apiserver
 from tests.e2e.live import Cluster
 
 
@@ -16,14 +15,7 @@ class Apiserver:
 
     def __init__(self, cluster: Cluster, account: str, namespace: str) -> None:
         token = cluster.kubectl("create", "token", account, "-n", namespace, "--duration=1h").strip()
-        config = json.loads(Path(cluster.facts["kubeconfig"]).read_text())["clusters"][0]["cluster"]
-        authority = base64.b64decode(config["certificate-authority-data"]).decode()
-        self._client = httpx.Client(
-            base_url=config["server"],
-            headers={"Authorization": f"Bearer {token}"},
-            verify=ssl.create_default_context(cadata=authority),
-            timeout=60,
-        )
+        self._client = apiserver(Path(cluster.facts["kubeconfig"]), token)
 
     def create(self, path: str, body: dict[str, Any]) -> httpx.Response:
         return self._client.post(path, params={"dryRun": "All"}, json=body)

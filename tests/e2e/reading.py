@@ -4,14 +4,12 @@ Tests wait by asking again and again, several at a time, and would leave the clu
 """
 
 import argparse
-import base64
-import json
-import ssl
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.e2e.kubeconfig import apiserver
 
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
 _ARGO, _LEASES = "/apis/argoproj.io/v1alpha1", "/apis/coordination.k8s.io/v1"
@@ -31,17 +29,8 @@ class Reader:
 
     def __init__(self, kubeconfig: Path) -> None:
         """Raises ValueError where the file is not one of the local cluster's."""
-        config = json.loads(kubeconfig.read_text())
-        (server,), (user,) = config["clusters"], config["users"]
-        authority = base64.b64decode(server["cluster"]["certificate-authority-data"]).decode()
-        context = ssl.create_default_context(cadata=authority)
-        with tempfile.NamedTemporaryFile() as both:
-            for part in ("client-certificate-data", "client-key-data"):
-                both.write(base64.b64decode(user["user"][part]))
-            both.flush()
-            context.load_cert_chain(both.name)
         # The apiserver's own node may have been rebooted meanwhile: a connection that was kept is then a bad one.
-        self._client = httpx.Client(base_url=server["cluster"]["server"], verify=context, timeout=60, trust_env=False)
+        self._client = apiserver(kubeconfig)
 
     def get(self, *arguments: str) -> Any:
         """What `kubectl get ARGUMENTS -o json --ignore-not-found` shows; LookupError: this is one for kubectl."""
