@@ -286,12 +286,12 @@ def test_nobody_changes_a_check(thief: Thief, intruder: User, victim: str) -> No
         "/ephemeralcontainers": {"spec": container},
     }
     for through, patch in changes.items():
-        assert refused(intruder.patch(f"{victim}{through}", patch), "nobody changes the pod of a check")
+        assert refused(intruder.patch(f"{victim}{through}", patch), "the pod of a check may not be changed")
     argo = thief.with_token_of("argo", "argo")
-    assert refused(argo.patch(victim, changes[""]), "nobody changes the pod of a check")
+    assert refused(argo.patch(victim, changes[""]), "the pod of a check may not be changed")
     target = {"apiVersion": "v1", "kind": "Node", "name": "control-plane"}
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": victim.rpartition("/")[2]}, "target": target}
-    assert refused(intruder.create(f"{victim}/binding", binding), "nobody changes the pod of a check")
+    assert refused(intruder.create(f"{victim}/binding", binding), "the pod of a check may not be changed")
     condition = {"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}}
     scheduler = thief.as_user("system:kube-scheduler", "system:authenticated")
     assert admitted(scheduler.patch(f"{victim}/status", condition))
@@ -299,9 +299,9 @@ def test_nobody_changes_a_check(thief: Thief, intruder: User, victim: str) -> No
 
 def test_nobody_enters_a_check(thief: Thief, intruder: User, victim: str) -> None:
     for user in (intruder, thief.with_token_of("argo", "argo")):
-        assert refused(user.enter(f"{victim}/exec"), "nobody enters")
+        assert refused(user.enter(f"{victim}/exec"), "may not be entered")
     for way in ("attach", "portforward"):
-        assert refused(intruder.enter(f"{victim}/{way}"), "nobody enters")
+        assert refused(intruder.enter(f"{victim}/{way}"), "may not be entered")
 
 
 def test_a_step_deletes_no_other_jobs_check(cluster: Cluster, thief: Thief, runner: User, victim: str) -> None:

@@ -157,10 +157,10 @@ def test_nobody_changes_what_a_pod_runs(
         resources = main["resources"] | {"requests": main["resources"]["requests"] | {"cpu": "20m"}}
         changed = main | container | ({"resources": resources} if "resources" in container else {})
         patch = {"spec": {"containers": [changed]}}
-    assert refused(step.patch(f"{victim}{through}", patch), "nobody changes what the pod of a step runs")
+    assert refused(step.patch(f"{victim}{through}", patch), "what the pod of a step runs may not be changed")
     if not through:
         argo = thief.with_token_of("argo", "argo")
-        assert refused(argo.patch(victim, patch), "nobody changes what the pod of a step runs")
+        assert refused(argo.patch(victim, patch), "what the pod of a step runs may not be changed")
 
 
 def test_nobody_ends_anothers_pod_by_a_deadline(step: User, victim: str) -> None:

@@ -303,7 +303,7 @@ def test_of_a_pod_the_service_sets_a_deadline_and_nobody_what_it_runs(
         (whole,) = cluster.get("pod", name, "-n", cluster.jobs)["spec"]["containers"]
         other = {"spec": {"containers": [{**whole, "image": "nowhere.invalid/other:1"}]}}
         for who in (service, editor):
-            assert "nobody changes what the pod of a step runs" in refusal(who.patch(path, other))
+            assert "what the pod of a step runs may not be changed" in refusal(who.patch(path, other))
         for entry in ("exec", "attach"):
             assert "only Argo's controller enters" in refusal(editor.enter(f"{path}/{entry}"))
     finally:
