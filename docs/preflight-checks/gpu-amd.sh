@@ -33,7 +33,7 @@ def setting(name, default):
 
 
 def found(name, ok, value=None, unit="", reason="", action=""):
-    """Note one line of the report; ok: True, False, or None where nobody knows."""
+    """Note one line of the report; ok: True, False, or None where it is not known."""
     status = {True: "pass", False: "fail", None: "error"}[ok]
     row = {"name": name, "ok": ok is True, "status": status, "value": value, "unit": unit}
     rows.append({**row, "reason": reason, "action": "" if ok else action})
@@ -126,7 +126,7 @@ def limited(name, gpus, answer, read, unit, limit, action):
         if why:
             found(name, None, reason=why, action="ask the tool on the node; if it says the same, reboot it")
         else:
-            print(f"{name}: not told by the tool")
+            print(f"{name}: not shown by the tool")
         return
     known, odd = {}, [f"GPU {gpu}: no answer" for gpu in gpus if gpu not in answers]
     for gpu, of in answers.items():
@@ -146,7 +146,7 @@ def limited(name, gpus, answer, read, unit, limit, action):
     elif known:
         found(name, True, max(known.values()), unit)
     else:
-        print(f"{name}: not told by the tool")
+        print(f"{name}: not shown by the tool")
 
 
 def hottest(readings, pattern):

@@ -40,7 +40,7 @@ def setting(name, default):
 
 
 def found(name, ok, value=None, unit="", reason="", action=""):
-    """Note one line of the report; ok: True, False, or None where nobody knows."""
+    """Note one line of the report; ok: True, False, or None where it is not known."""
     status = {True: "pass", False: "fail", None: "error"}[ok]
     row = {"name": name, "ok": ok is True, "status": status, "value": value, "unit": unit}
     rows.append({**row, "reason": reason, "action": "" if ok else action})
@@ -227,7 +227,7 @@ def main():
     lines = next((lines for lines in (of(since) for of in (of_files, of_journal, of_kmsg)) if lines is not None), None)
     if lines is None:
         untested(f"there is no kernel log: is /var/log a hostpath of the job, and {LOGS} or {JOURNAL} on the node?")
-    # None at all may be a log that nobody writes any more.
+    # None at all may be a log that is not written any more.
     found("kernel-log", True, len(lines), "messages", f"in {setting('KERNEL_HOURS', 24):g} hours")
     lines = [line for line in lines if not ignored.search(line)]
     harmed, said = corrected(lines)

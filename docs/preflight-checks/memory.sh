@@ -31,7 +31,7 @@ def setting(name, default):
 
 
 def found(name, ok, value=None, unit="", reason="", action=""):
-    """Note one line of the report; ok: True, False, or None where nobody knows."""
+    """Note one line of the report; ok: True, False, or None where it is not known."""
     status = {True: "pass", False: "fail", None: "error"}[ok]
     row = {"name": name, "ok": ok is True, "status": status, "value": value, "unit": unit}
     rows.append({**row, "reason": reason, "action": "" if ok else action})
