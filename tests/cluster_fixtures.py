@@ -50,7 +50,7 @@ class Held:
 
     def take(self, names: list[str], count: int) -> list[str]:
         assert not self.names, f"this test has nodes {self.names} already: take all of them at once"
-        self.names = self.until.enter_context(lent(self.cluster, names, count))
+        self.names = self.until.enter_context(held_nodes(self.cluster, names, count))
         return self.names
 
 
@@ -149,7 +149,7 @@ def api(session: httpx.Client, held: Held) -> Iterator[Api]:  # noqa: ARG001 - g
 
 
 @contextmanager
-def lent(cluster: Cluster, names: list[str], count: int) -> Iterator[list[str]]:
+def held_nodes(cluster: Cluster, names: list[str], count: int) -> Iterator[list[str]]:
     """Nodes of a fixture's own, `count` of these, for the length of the block."""
     with taken(names, count, LOCKS, seconds=NODES_WITHIN) as mine:
         for name in mine:

@@ -72,7 +72,7 @@ def test_what_has_finished_is_not_run_again_by_anybody(
         assert refused(user.patch(finished, patch), "this job is finished" if name != "the service" else "")
 
 
-def test_what_has_finished_can_be_labelled_and_let_go(thief: Thief, finished: str) -> None:
+def test_what_has_finished_can_be_labelled_and_lose_its_finalizer(thief: Thief, finished: str) -> None:
     """Argo's archive labels it, the service removes its finalizer."""
     argo, labels = thief.with_token_of("argo", "argo"), {"workflows.argoproj.io/workflow-archiving-status": "Archived"}
     assert admitted(argo.patch(finished, {"metadata": {"labels": labels}}))

@@ -331,7 +331,7 @@ def test_every_fault_of_a_request_is_named_in_one_answer(api: Api) -> None:
     assert "/var/log, /nfs_models" in faults["hostpath[1]"]
 
 
-@pytest.mark.long  # as with addon jobs, which test_lent_nodes.py watches each time
+@pytest.mark.long  # as with addon jobs, which test_node_locks.py watches each time
 def test_a_second_job_on_the_same_node_waits_and_says_for_whom(
     cluster: Cluster, api: Api, image: str, node: str
 ) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.domain.job import JobType
-from tests.cluster_fixtures import lent, workers_for_workloads
+from tests.cluster_fixtures import held_nodes, workers_for_workloads
 from tests.e2e import tokens
 from tests.e2e.live import CLUSTER_ID, SLEEPER, Cluster, wait_for
 from tests.e2e.registries import BASE
@@ -122,7 +122,7 @@ def bound(account: str, home: str, to: str, *, within: str = "") -> dict[str, An
 @pytest.fixture(scope="module")
 def node(cluster: Cluster) -> Iterator[str]:
     """A node of this module's own; a right in a workspace reaches those that are labelled for it, and no other."""
-    with lent(cluster, workers_for_workloads(cluster), 1) as (name,):
+    with held_nodes(cluster, workers_for_workloads(cluster), 1) as (name,):
         yield name
         cluster.kubectl("label", "node", name, "opsjob.io/workspace-")
 

@@ -20,7 +20,7 @@ def locks(api: Api, settings: KubeSettings) -> NodeLocks:
     return NodeLocks(api, settings)
 
 
-def lend(cluster: Cluster, settings: KubeSettings, node: str, holder: str) -> None:
+def lock_node(cluster: Cluster, settings: KubeSettings, node: str, holder: str) -> None:
     cluster.apply(
         {
             "apiVersion": "coordination.k8s.io/v1",
@@ -64,8 +64,8 @@ async def test_a_node_that_never_came_up_a_cordon_and_a_taint(api: Api, cluster:
 async def test_holders_are_those_of_leases_and_of_marks(
     cluster: Cluster, settings: KubeSettings, locks: NodeLocks, ghost: str
 ) -> None:
-    lend(cluster, settings, "elsewhere", "job-1")
-    lend(cluster, settings, ghost, "job-2")
+    lock_node(cluster, settings, "elsewhere", "job-1")
+    lock_node(cluster, settings, ghost, "job-2")
     assert (await locks.holders()).items() >= {"elsewhere": "job-1", ghost: "job-2"}.items()
     mark(cluster, ghost, "job-3", "false")
     assert (await locks.holders())[ghost] == "job-3"
@@ -80,7 +80,7 @@ async def test_a_node_is_given_back_as_it_was(  # noqa: PLR0913, PLR0917 - fixtu
     before: str,
     cordoned: bool,  # noqa: FBT001 - data
 ) -> None:
-    lend(cluster, settings, ghost, "job-1")
+    lock_node(cluster, settings, ghost, "job-1")
     mark(cluster, ghost, "job-1", before)
     await locks.give_back(ghost, "job-1")
     assert cluster.cordon_of(ghost) == (cordoned, {})
@@ -90,7 +90,7 @@ async def test_a_node_is_given_back_as_it_was(  # noqa: PLR0913, PLR0917 - fixtu
 async def test_what_another_job_holds_is_left_alone(
     cluster: Cluster, settings: KubeSettings, locks: NodeLocks, ghost: str
 ) -> None:
-    lend(cluster, settings, ghost, "job-2")
+    lock_node(cluster, settings, ghost, "job-2")
     mark(cluster, ghost, "job-2", "false")
     await locks.give_back(ghost, "job-1")
     assert cluster.cordon_of(ghost)[0]
@@ -100,7 +100,7 @@ async def test_what_another_job_holds_is_left_alone(
 async def test_giving_back_a_node_that_is_gone_frees_its_lease(
     cluster: Cluster, settings: KubeSettings, locks: NodeLocks
 ) -> None:
-    lend(cluster, settings, "kubetest-gone", "job-1")
+    lock_node(cluster, settings, "kubetest-gone", "job-1")
     await locks.give_back("kubetest-gone", "job-1")
     assert lease(cluster, settings, "kubetest-gone") is None
 

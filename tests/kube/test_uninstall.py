@@ -12,7 +12,7 @@ from service.kube.workflows import Workflows
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import WAITING_TEMPLATE, namespace, remove, waiting_template
 from tests.kube.jobs import a_job
-from tests.kube.test_nodes import lend, mark
+from tests.kube.test_nodes import lock_node, mark
 
 pytestmark = pytest.mark.alone
 
@@ -29,12 +29,12 @@ def installed(cluster: Cluster, settings: KubeSettings) -> Iterator[KubeSettings
     remove(cluster, made, made.jobs_namespace)
 
 
-async def test_jobs_are_ended_and_let_go_and_nodes_given_back(
+async def test_jobs_are_ended_and_lose_their_finalizers_and_nodes_are_given_back(
     api: Api, cluster: Cluster, installed: KubeSettings, ghost: str
 ) -> None:
     workflows, job, space = Workflows(api, installed), a_job(WAITING_TEMPLATE), installed.jobs_namespace
     await workflows.create(job)
-    lend(cluster, installed, ghost, job.job_id)
+    lock_node(cluster, installed, ghost, job.job_id)
     mark(cluster, ghost, job.job_id, "false")
     wait_for("the job to run", lambda: "Running" in str(cluster.get("workflow", job.job_id, "-n", space)))
     await release(api, installed, patience_seconds=60)

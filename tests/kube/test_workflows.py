@@ -164,7 +164,7 @@ async def test_a_second_stop_changes_nothing(api: Api, settings: KubeSettings, w
     assert await workflows.read(job.job_id) == before
 
 
-async def test_a_deleted_workflow_stays_until_it_is_let_go_and_takes_its_files_along(
+async def test_a_deleted_workflow_stays_until_its_finalizer_is_removed_and_takes_its_files_along(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
     await workflows.create(job)

@@ -50,7 +50,7 @@ def test_without_credentials_or_an_authority_of_its_own_the_step_still_starts() 
     assert "OPSJOBS_REGISTRY" not in json.dumps(found)
 
 
-def test_the_step_may_lend_and_nothing_else() -> None:
+def test_the_step_may_lock_and_nothing_else() -> None:
     found = rendered()
     (role,) = (role for role in found.kind("Role") if "exportimage" in role["metadata"]["name"])
     rights = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}

@@ -225,7 +225,7 @@ def test_the_verdict_is_the_same_whether_or_not_the_job_was_watched(case: Case) 
     assert observe(watched, case.flow, NOW).conditions[-1] == observe(record, case.flow, NOW).conditions[-1]
 
 
-def test_required_is_what_the_workflow_was_told() -> None:
+def test_required_is_what_the_workflow_has() -> None:
     """A ratio with more digits than a float shows: two of three, although the float says one."""
     options, told = {"availableRatio": 0.3333333333333333}, {"parameters": {"required": "2"}}
     flow = workflow(OK1, BAD2, item("n3", failed(), 2), phase="Failed")

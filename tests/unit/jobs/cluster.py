@@ -22,7 +22,7 @@ class InMemory:
         self.let_go_of: list[str] = []
         #: What `create_workflow` raises, instead of creating the Workflow or (it stands) what belongs to it.
         self.creation: UnavailableError | None = None
-        self.lent: dict[str, str] = {}
+        self.locked: dict[str, str] = {}
         self.stuck: set[str] = set()
         #: Node → why it stays locked.
         self.at_work: dict[str, str] = {}
@@ -87,14 +87,14 @@ class InMemory:
         self.let_go_of.append(job_id)
 
     async def holders(self) -> Mapping[str, str]:
-        return dict(self.lent)
+        return dict(self.locked)
 
     async def give_back_node(self, node: str, job_id: str) -> str:
         if node in self.stuck:
             raise UnavailableError(f"{node} is refused")
         if why := self.at_work.get(node, ""):
             return why
-        assert self.lent.pop(node) == job_id
+        assert self.locked.pop(node) == job_id
         return ""
 
     def now(self) -> datetime:

@@ -68,27 +68,27 @@ async def test_nodes_of_jobs_that_ended_are_freed_and_no_others(records: Records
     for job in (ended("ended"), a_job("pending"), a_job("running", phase=Phase.RUNNING)):
         await records.add(job)
     kept = {"node-b": "pending", "node-c": "running", "node-d": "of-another-installation"}
-    cluster.lent = {"node-a": "ended", **kept}
+    cluster.locked = {"node-a": "ended", **kept}
 
     await housekeeper(records, cluster)[0]._restore_nodes()
-    assert cluster.lent == kept
+    assert cluster.locked == kept
 
 
 async def test_a_node_on_which_the_work_goes_on_stays_locked_and_no_record_is_read_whole(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await records.add(ended("ended"))
-    cluster.lent, cluster.at_work = {"node-a": "ended", "node-b": "ended"}, {"node-a": "its script runs on"}
+    cluster.locked, cluster.at_work = {"node-a": "ended", "node-b": "ended"}, {"node-a": "its script runs on"}
 
     async def whole(job_id: str) -> Job | None:
         raise AssertionError(job_id)
 
     monkeypatch.setattr(records, "get", whole)
     await housekeeper(records, cluster)[0]._restore_nodes()
-    assert cluster.lent == {"node-a": "ended"}
+    assert cluster.locked == {"node-a": "ended"}
     cluster.at_work.clear()
     await housekeeper(records, cluster)[0]._restore_nodes()
-    assert cluster.lent == {}
+    assert cluster.locked == {}
 
 
 async def test_what_checks_had_goes_with_the_jobs_workflow(records: Records, cluster: InMemory) -> None:
@@ -101,17 +101,17 @@ async def test_what_checks_had_goes_with_the_jobs_workflow(records: Records, clu
 
 async def test_a_node_that_cannot_be_freed_does_not_hold_up_the_next(records: Records, cluster: InMemory) -> None:
     await records.add(ended("ended"))
-    cluster.lent = {"node-a": "ended", "node-b": "ended", "node-c": "ended"}
+    cluster.locked = {"node-a": "ended", "node-b": "ended", "node-c": "ended"}
     cluster.stuck = {"node-a"}
 
     async def others_freed() -> bool:
-        return cluster.lent == {"node-a": "ended"}
+        return cluster.locked == {"node-a": "ended"}
 
     await rounds_until(housekeeper(records, cluster)[0], others_freed)
     cluster.stuck.clear()
 
     async def all_freed() -> bool:
-        return not cluster.lent
+        return not cluster.locked
 
     await rounds_until(housekeeper(records, cluster)[0], all_freed)
 
@@ -200,11 +200,11 @@ async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
 
 async def test_a_round_is_repeated(records: Records, cluster: InMemory) -> None:
     await records.add(replace(a_job("late"), phase=Phase.RUNNING, workflow_uid="uid"))
-    cluster.lent = {"node-a": "late"}
+    cluster.locked = {"node-a": "late"}
     made, _ = housekeeper(records, cluster)
 
     async def freed() -> bool:
         await records.change("late", lambda job: replace(job, phase=Phase.FAILED))
-        return not cluster.lent
+        return not cluster.locked
 
     await rounds_until(made, freed)

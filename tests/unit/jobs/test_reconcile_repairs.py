@@ -193,7 +193,7 @@ class TestAWorkflowThatOutlivesItsTtl:
         await reconciled_until(records, cluster, goes, "it stays for ever")
         assert len(cluster.read) >= 2
 
-    async def test_is_let_go_though_argo_deleted_it(self, records: Records, cluster: InMemory) -> None:
+    async def test_loses_its_finalizer_though_argo_deleted_it(self, records: Records, cluster: InMemory) -> None:
         await records.add(a_job("old"))
         ended(cluster, "old", seconds_ago=500, ttl=1)
         await cluster.delete_workflow("old")
@@ -254,7 +254,7 @@ class TestAWorkflowThatArgoDoesNotEndAtItsDeadline:
         await reconciled_until(records, cluster, is_reminded, "nobody looks at it any more")
 
 
-async def test_a_surprise_while_projecting_is_not_the_last_word(
+async def test_a_surprise_while_projecting_does_not_end_it(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "AGAIN_AFTER_SURPRISE", 0.05)
@@ -349,7 +349,7 @@ class TestWithoutARecord:
             ({"phase": "Succeeded"}, False, False),
         ],
     )
-    async def test_only_what_is_over_and_deleted_is_let_go(
+    async def test_only_what_is_over_and_deleted_loses_its_finalizer(
         self, records: Records, cluster: InMemory, status: dict[str, Any], *, deleting: bool, goes: bool
     ) -> None:
         cluster.has("stranger", **status)

@@ -39,7 +39,7 @@ async def test_each_runs_its_own_and_leaves_the_others_alone(records: Records) -
         for job in (working, stopped, ended):
             cluster.has(job.job_id, phase="Running")
     # A mark that another cluster's job left on a node of that name is that cluster's.
-    here.lent = {"node-a": "prod-ended", "node-b": "dev-ended"}
+    here.locked = {"node-a": "prod-ended", "node-b": "dev-ended"}
     before = {job.job_id: job for job in jobs}
 
     reconciler = Reconciler(records, here.port, "prod")
@@ -47,14 +47,14 @@ async def test_each_runs_its_own_and_leaves_the_others_alone(records: Records) -
 
     async def done() -> bool:
         forgotten = await records.get("prod-old") is None
-        return forgotten and "prod-accepted" in here.workflows and "node-a" not in here.lent
+        return forgotten and "prod-accepted" in here.workflows and "node-a" not in here.locked
 
     async with running(reconciler.run()), running(housekeeper.run()):
         here.relist()
         await until(done, "this cluster's jobs are not looked after")
         await until(lambda: is_stopped(here), "this cluster's job is not stopped")
     assert {job_id for job_id in here.workflows if job_id.startswith("dev-")} == set()
-    assert here.lent == {"node-b": "dev-ended"}
+    assert here.locked == {"node-b": "dev-ended"}
     for job_id, job in before.items():
         if job_id.startswith("dev-"):
             assert await records.get(job_id) == job

@@ -213,7 +213,7 @@ def test_checks_that_share_a_runner_have_a_line_each(ready: Step) -> None:
     assert ready.nodes["d"]["reason"] == "not begun"
 
 
-def test_one_that_was_told_to_end_has_the_time_for_a_last_word(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_being_ended_has_time_for_a_message(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """Argo calls its step failed before its containers have ended."""
     monkeypatch.setattr(runner_results, "_LAST_WORD_SECONDS", 60)
     job(ready.server, a=None)

@@ -88,7 +88,7 @@ def test_nodes_that_are_given_back_already_cost_nothing(server: ApiServer, clust
     assert f"{LEASES}/node-gpu-1" not in server.objects
 
 
-def test_what_is_lent_as_another_kind_is_not_taken_for_a_node(server: ApiServer, cluster: Cluster) -> None:
+def test_what_is_locked_as_another_kind_is_not_taken_for_a_node(server: ApiServer, cluster: Cluster) -> None:
     locks.take(cluster, "gpu-1", "job-1", kind="registry")
     release_nodes.restore(cluster, "job-1")
     assert f"{LEASES}/registry-gpu-1" in server.objects

@@ -1,4 +1,4 @@
-"""Nodes are lent: leases between jobs, idle nodes, cordons that go back to what they were."""
+"""Node locks between jobs, idle nodes, cordons that go back to what they were."""
 
 import uuid
 from collections.abc import Callable, Iterator
