@@ -57,18 +57,18 @@ def _unread(job: Job, seen: Workflow, now: datetime) -> Job:
     """The job while its steps cannot be read: its end is known from Argo, what became of its nodes is not."""
     job = replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
     if not seen.completed:
-        return _waits_for(job, seen.unreadable, seen.started or job.created)
+        return _with_waiting_message(job, seen.unreadable, seen.started or job.created)
     if seen.phase == "Succeeded" and job.phase is Phase.PENDING:
         job = _running(job, seen)
     return _ended(job, judge_unread(job, seen), seen.finished or now)
 
 
-def held_up(job: Job, refused: str, at: datetime) -> Job:
+def refused_by_kubernetes(job: Job, refused: str, at: datetime) -> Job:
     """The job while Kubernetes refuses what it needs, in its own words; empty: it refuses nothing."""
     if job.phase.final or job.refused == refused:
         return job
     job = replace(job, refused=refused)
-    return _waits_for(job, refused, at) if refused else job
+    return _with_waiting_message(job, refused, at) if refused else job
 
 
 def not_picked_up(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
@@ -81,10 +81,10 @@ def not_picked_up(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
         f"Argo's controller has not picked up Workflow {seen.name}: see whether it runs, and whether it looks at this "
         "namespace and at Workflows without an instance id"
     )
-    return _waits_for(job, sentence, said_at) if now >= said_at else job
+    return _with_waiting_message(job, sentence, said_at) if now >= said_at else job
 
 
-def vanished(job: Job, now: datetime) -> Job:
+def without_workflow(job: Job, now: datetime) -> Job:
     """The job after its Workflow went: by TTL, by DELETE, or by a hand that took the finalizer off."""
     if job.workflow_gone:
         return job
@@ -119,10 +119,10 @@ def _waiting(job: Job, seen: Workflow) -> Job:
     if not reasons:
         return job
     at = max((at for step in seen.steps for at in (step.started, step.finished) if at), default=job.created)
-    return _waits_for(job, messages.listed(reasons), at)
+    return _with_waiting_message(job, messages.listed(reasons), at)
 
 
-def _waits_for(job: Job, message: str, at: datetime) -> Job:
+def _with_waiting_message(job: Job, message: str, at: datetime) -> Job:
     """The history with this as what the job waits for now, in place of what it waited for before."""
     last = job.conditions[-1] if job.conditions else None
     in_place = last is not None and last.reason == _WAITING and last.type is job.phase

@@ -69,7 +69,7 @@ class Records(Protocol):
         """
         ...
 
-    async def home(self, cluster_id: str, workspace_id: str) -> str:
+    async def namespace_of(self, cluster_id: str, workspace_id: str) -> str:
         """The namespace that a workspace had when its latest job was accepted; empty: there is none on record."""
         ...
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from service.domain.job import Job
-from service.domain.phase import PICKED_UP_WITHIN, held_up, not_picked_up, observe, vanished
+from service.domain.phase import PICKED_UP_WITHIN, not_picked_up, observe, refused_by_kubernetes, without_workflow
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 
@@ -144,7 +144,7 @@ class Reconciler:
         now = self._cluster.now()
 
         def seen(job: Job) -> Job:
-            return not_picked_up(held_up(observe(job, workflow, now), refused, now), workflow, now)
+            return not_picked_up(refused_by_kubernetes(observe(job, workflow, now), refused, now), workflow, now)
 
         job = await self._records.change(job_id, seen)
         if job is not None and not await self._carry_out(job, workflow) and not refused:
@@ -159,9 +159,9 @@ class Reconciler:
         if never_created and not job.stop_requested:
             log.info("creating the Workflow that an accepted job lacks", job_id=job_id)
             refused = await self._created(job)
-            await self._records.change(job_id, lambda job: held_up(job, refused, now))
+            await self._records.change(job_id, lambda job: refused_by_kubernetes(job, refused, now))
             return
-        await self._records.change(job_id, lambda job: vanished(job, now))
+        await self._records.change(job_id, lambda job: without_workflow(job, now))
 
     async def _created(self, job: Job) -> str:
         """Create what the job lacks in the cluster; returns why Kubernetes refuses it; housekeeping tries again."""

@@ -44,7 +44,7 @@ class WorkspaceNamespaces:
     async def _home(self, workspace: Workspace) -> str:
         if len(workspace.namespaces) == 1:
             return workspace.namespaces[0]
-        recorded = await self.records.home(self.cluster_id, workspace.id)
+        recorded = await self.records.namespace_of(self.cluster_id, workspace.id)
         return recorded if recorded in workspace.namespaces else ""
 
     def _warn(self, workspace: Workspace) -> None:

@@ -90,7 +90,7 @@ class SqlRecords:
                 await _write_over(connection, before, after)
             return after
 
-    async def home(self, cluster_id: str, workspace_id: str) -> str:
+    async def namespace_of(self, cluster_id: str, workspace_id: str) -> str:
         latest = (
             select(jobs.c.body)
             .join(listing, listing.c.job_id == jobs.c.job_id)

@@ -11,7 +11,7 @@ import pytest
 
 from service.domain.cluster_objects import Caller, Workspace
 from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
-from service.domain.phase import vanished
+from service.domain.phase import without_workflow
 from service.domain.request_faults import Fault, RefusedError
 from service.jobs.ports import Claim, Records, UnavailableError
 from service.records import open_records
@@ -106,7 +106,7 @@ async def test_a_stopped_job_stays_in_the_list_and_so_does_one_whose_workflow_ha
     async with api(records) as client:
         assert (await client.post(f"{JOBS}/{job.job_id}/stop")).status_code == 200
     assert await listed(records) == [job.job_id]
-    gone = await records.change(job.job_id, lambda job: vanished(job, NOW))
+    gone = await records.change(job.job_id, lambda job: without_workflow(job, NOW))
     assert (gone.phase, gone.conditions[-1].reason) == (Phase.FAILED, "Stopped")  # type: ignore[union-attr]  # it is there
     assert await listed(records, "phase=Failed") == [job.job_id]
 

@@ -71,7 +71,7 @@ class World:
     async def workloads(self, names: Iterable[str], _within: object) -> Mapping[str, Sequence[Workload]]:
         return dict.fromkeys(names, ())
 
-    async def home(self, _workspace_id: str) -> str:
+    async def namespace_of(self, _workspace_id: str) -> str:
         return "team-ns"
 
     async def addon_template(self, name: str) -> AddonTemplate | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, JobType, NodePhase, Phase
-from service.domain.phase import created, observe, vanished
+from service.domain.phase import created, observe, without_workflow
 from tests.unit.domain.argo import (
     JOB_ID,
     T0,
@@ -205,9 +205,9 @@ class TestFinalIsFinal:
         assert (observed.workflow_uid, observed.phase) == ("uid-1", Phase.FAILED)
 
     def test_when_the_workflow_goes_only_that_is_noted(self) -> None:
-        gone = vanished(self.over, NOW)
+        gone = without_workflow(self.over, NOW)
         assert gone == replace(self.over, workflow_gone=True, deletion_time=NOW)
-        assert vanished(gone, NOW + timedelta(hours=1)) is gone
+        assert without_workflow(gone, NOW + timedelta(hours=1)) is gone
 
 
 class TestVanished:
@@ -219,7 +219,7 @@ class TestVanished:
             on("n2", "Running", running(), index=1),
             on("n3", "Running", busy(), index=2),
         )
-        gone = vanished(observe(job("n1", "n2", "n3", "n4"), flow, NOW), NOW)
+        gone = without_workflow(observe(job("n1", "n2", "n3", "n4"), flow, NOW), NOW)
         assert gone.phase is Phase.FAILED
         assert history(gone)[-1] == ("Failed", "Error", "the job's Workflow was removed from outside before it ended")
         assert [node.phase for node in gone.plan.nodes] == [
@@ -232,12 +232,12 @@ class TestVanished:
 
     @pytest.mark.parametrize("fields", [{"stop_requested": at(7)}, {"hidden": True}])
     def test_after_a_stop_or_delete_that_came_before_it_was_ever_made(self, fields: dict[str, Any]) -> None:
-        gone = vanished(job("n1", **fields), NOW)
+        gone = without_workflow(job("n1", **fields), NOW)
         assert history(gone)[-1] == ("Failed", "Stopped", "job was stopped: 0 of 1 node succeeded, 1 never begun")
         assert gone.started is None
 
     def test_a_deletion_time_that_is_known_is_kept(self) -> None:
-        assert vanished(job("n1", hidden=True, deletion_time=at(3)), NOW).deletion_time == at(3)
+        assert without_workflow(job("n1", hidden=True, deletion_time=at(3)), NOW).deletion_time == at(3)
 
 
 def test_clean_up_alone_does_not_start_a_job() -> None:

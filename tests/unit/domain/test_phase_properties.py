@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.job import Job, NodePhase, Phase
-from service.domain.phase import observe, vanished
+from service.domain.phase import observe, without_workflow
 from tests.unit.domain.argo import T0, Pod, at, busy, cut_off, failed, job, on, pending, running, succeeded, workflow
 
 NODES = ("n1", "n2", "n3")
@@ -117,9 +117,9 @@ def test_an_addon_succeeds_if_and_only_if_the_ratio_is_met_and_nobody_cut_it_sho
 
 @given(RECORDS, st.lists(flows(), max_size=4))
 def test_a_job_whose_workflow_went_is_over(record: Job, seen: list[Any]) -> None:
-    gone = vanished(in_turn(record, seen)[-1], NOW)
+    gone = without_workflow(in_turn(record, seen)[-1], NOW)
     assert gone.phase.final
     assert gone.workflow_gone
     assert gone.deletion_time == NOW
     assert all(node.phase.final for node in gone.plan.nodes)
-    assert vanished(gone, NOW) is gone
+    assert without_workflow(gone, NOW) is gone

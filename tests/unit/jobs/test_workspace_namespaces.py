@@ -21,7 +21,7 @@ class World:
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return Workspace(workspace_id, ("ns-young",)) if workspace_id == "young" else None
 
-    async def home(self, _cluster_id: str, _workspace_id: str) -> str:
+    async def namespace_of(self, _cluster_id: str, _workspace_id: str) -> str:
         return self.recorded
 
     @property

@@ -17,7 +17,6 @@ from tests.records_suite.adding import TestAdding
 from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job
-from tests.records_suite.homes import TestHomes
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
@@ -25,6 +24,7 @@ from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
 from tests.records_suite.tallying import TestTallying
 from tests.records_suite.texts import TestTexts
+from tests.records_suite.workspace_namespaces import TestWorkspaceNamespaces
 
 #: The suite, to be collected here.
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "TestChanging",
     "TestCrash",
     "TestForgetting",
-    "TestHomes",
     "TestKeys",
     "TestListing",
     "TestMigrating",
@@ -42,6 +41,7 @@ __all__ = [
     "TestTexts",
     "TestUnfinished",
     "TestUnsettled",
+    "TestWorkspaceNamespaces",
 ]
 
 
