@@ -169,6 +169,7 @@ def _tidy(cluster: Cluster, name: str) -> None:
     if any(taint["key"] == "opsjob.io/unhealthy" for taint in node["spec"].get("taints", ())):
         cluster.kubectl("taint", "node", name, "opsjob.io/unhealthy-")
         cluster.kubectl("label", "node", name, "opsjob.io/preflight-")
+        cluster.kubectl("annotate", "node", name, "opsjob.io/marked-by-")
 
 
 @pytest.fixture

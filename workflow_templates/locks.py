@@ -82,6 +82,16 @@ def note(cluster: Cluster, name: str, job: str, changes: Mapping[str, str | None
         return
 
 
+def note_over(cluster: Cluster, name: str, job: str) -> None:
+    """Let another job take over what outlives this one: the clean-up of the job says so, which is its last step."""
+    while (lock := own(cluster, name, job)) and (change := node_lock.noting_over(lock)):
+        try:
+            cluster.patch(lock, path(cluster, name), change)
+        except ConflictError:
+            continue
+        return
+
+
 def path(cluster: Cluster, name: str) -> str:
     return f"{_folder(cluster)}/{node_lock.name(name)}"
 
@@ -120,6 +130,8 @@ def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> No
     pending, working = _unfinished(cluster, lease)
     if why := pending or ("" if ends_work else working):
         raise HeldError(f"{thing} is locked by job {holder}, which is over: {why}")
+    if holder and not node_lock.is_over(lease):
+        raise HeldError(f"{thing} is locked by job {holder}, which is over: the service has not freed it yet")
     _leave_to_others(cluster, lease_name, job)
     kept = labels.WORK_BEGUN if working else ""
     cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now(), but_for=kept))
@@ -155,10 +167,8 @@ def _take_control_plane(cluster: Cluster, node: str, job: str) -> None:
         new = node_lock.new(name, job, cluster.now())
         cluster.create(_folder(cluster), {**new, "metadata": {**new["metadata"], **note["metadata"]}})
         return
-    holder, theirs = node_lock.holder(lease), node_state.annotations(lease).get(labels.NODE, "")
-    # A job that is over is not done with the node before that is free.
-    busy = holder and (_at_work(cluster, holder) or (theirs and own(cluster, theirs, holder)))
-    if holder != job and busy:
+    holder, theirs = node_lock.holder(lease), node_lock.turn_of(lease)
+    if holder not in ("", job):  # of one that is over the service frees it, once it is done with the node
         raise HeldError(
             f"node {node} belongs to the control plane, of which one node at a time is rebooted, "
             f"and job {holder} is at node {theirs}"

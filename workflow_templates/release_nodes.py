@@ -59,6 +59,7 @@ def restore(cluster: Cluster, job: str) -> None:
 def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
     if why := _unfinished(cluster, node, lock):
         step_output.log(f"node {node} stays locked by job {job} beyond its end: {why}")
+        locks.note_over(cluster, node, job)
         return
     if cordon.restore(cluster, node, job):
         step_output.log(f"node {node}: its cordon is what it was before")

@@ -9,6 +9,7 @@ import structlog
 
 from service.jobs.ports import Cluster, Records, UnavailableError
 from service.jobs.reconcile import Reconciler
+from workflow_templates.protocol import node_lock
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class Housekeeping:
             duties = (
                 self._begin_again,
                 self._restore_nodes,
+                self._free_leases,
                 self._fail_pods,
                 self._drop_checks,
                 self._drop_secrets,
@@ -87,6 +89,26 @@ class Housekeeping:
         elif self._kept.get(node) != why:
             log.info("a node stays locked beyond the end of its job", node=node, job_id=job_id, reason=why)
             self._kept[node] = why
+
+    async def _free_leases(self) -> None:
+        """What else jobs have that are over; and whatever a job has that neither a record nor a Workflow knows.
+
+        The second is so after the store was lost, or restored from before: no step frees what another job has.
+        """
+        leases = await self._cluster.leases()
+        over = await self._records.ended(self._reconciler.cluster_id, set(leases.values()))
+        unknown = set(leases.values()) - over
+        if unknown:
+            unknown -= set(await self._records.unfinished(self._reconciler.cluster_id))
+        lost = {job_id for job_id in unknown if await self._is_lost(job_id)}
+        for name, job_id in leases.items():
+            if job_id in lost or (job_id in over and not name.startswith(node_lock.PREFIX)):
+                log.info("freeing what a job has that is over", lease=name, job_id=job_id)
+                await _alone(self._cluster.free_lease(name, job_id), lease=name, job_id=job_id)
+
+    async def _is_lost(self, job_id: str) -> bool:
+        """Whether neither a Workflow nor a record knows it, of another cluster's neither."""
+        return await self._cluster.workflow(job_id) is None and await self._records.get(job_id) is None
 
     async def _fail_pods(self) -> None:
         for node in await self._cluster.fail_pods(self._lost_node_seconds):

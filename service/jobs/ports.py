@@ -230,6 +230,14 @@ class Cluster(Protocol):
         """
         ...
 
+    async def leases(self) -> Mapping[str, str]:
+        """Lease name → jobId of whatever only one job at a time has: node locks, a reboot's turn, an export's tag."""
+        ...
+
+    async def free_lease(self, name: str, job_id: str) -> None:
+        """Free a Lease that this job, which is over, still has; a node lock as `give_back_node` does."""
+        ...
+
     async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
         """Fail step pods on nodes that were NotReady that long: mark them Failed; returns the node names.
 

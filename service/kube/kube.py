@@ -120,6 +120,12 @@ class Kube:
     async def give_back_node(self, node: str, job_id: str) -> str:
         return await self._locks.give_back(node, job_id)
 
+    async def leases(self) -> Mapping[str, str]:
+        return await self._locks.leases()
+
+    async def free_lease(self, name: str, job_id: str) -> None:
+        await self._locks.free_lease(name, job_id)
+
     async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
         lost = await unreachable_nodes.fail_pods(self._api, self._settings, not_ready_seconds)
         await pending_timeout.fail_overdue_pods(self._api, self._settings)

@@ -1,4 +1,7 @@
-"""Node locks and cordon marks that outlived their job: one Lease per node, one mark per cordon (design rule 5)."""
+"""Locks and cordon marks that outlived their job: one Lease per node, one mark per cordon (design rule 5).
+
+Only here and in the job's own steps is a lock freed: no step takes over what does not say that its job is over.
+"""
 
 from service.kube import nodes
 from service.kube.client import Api, ConflictError, KubeSettings, Object
@@ -28,6 +31,27 @@ class NodeLocks:
                 holders[found["metadata"]["name"]] = marked_by
         return holders
 
+    async def leases(self) -> dict[str, str]:
+        """Name → the job that has it, of the Leases that do not go with their job's Workflow.
+
+        Those are node locks, and what else one job at a time has.
+        """
+        leases = [lock async for lock in self._api.list(self._leases) if not lock["metadata"].get("ownerReferences")]
+        held = {lock["metadata"]["name"]: node_lock.holder(lock) for lock in leases}
+        return {name: job_id for name, job_id in held.items() if job_id}
+
+    async def free_lease(self, name: str, job_id: str) -> None:
+        """Free it if this job, which is over, has it still; a node lock and the control plane's turn with the node."""
+        lock = await self._api.get(object_path(self._leases, name))
+        if not lock or node_lock.holder(lock) != job_id:
+            return
+        if node := node_lock.node_of(lock):
+            await self.give_back(node, job_id)
+            return
+        of = node_lock.turn_of(lock) if name == node_lock.CONTROL_PLANE else ""
+        if not of or not await self._lock(of, job_id):
+            await self._free(lock)
+
     async def give_back(self, node: str, job_id: str, *, at_once: bool = False) -> str:
         """Put the node back to how it was before this job, which is over, and free its lock.
 
@@ -38,12 +62,14 @@ class NodeLocks:
         lock = await self._lock(node, job_id)
         found = await self._api.get(object_path(nodes.PATH, node))
         if lock and not at_once and (why := await self._unfinished(lock, node, found)):
+            path = object_path(self._leases, node_lock.name(node))
+            await self._api.change(path, lambda now: _noting_over(now, job_id))
             return why
         if found:
             await self._put_back(found, lock, job_id)
         if lock:
-            await self._free(lock)
             await self._free_control_plane(node, job_id)
+            await self._free(lock)
         return ""
 
     async def _lock(self, node: str, job_id: str) -> Object | None:
@@ -82,5 +108,9 @@ class NodeLocks:
     async def _free_control_plane(self, node: str, job_id: str) -> None:
         """The one turn that there is to reboot a node of the control plane, if this was it."""
         turn = await self._api.get(object_path(self._leases, node_lock.CONTROL_PLANE))
-        if turn and node_lock.holder(turn) == job_id and node_state.annotations(turn).get(labels.NODE) == node:
+        if turn and node_lock.holder(turn) == job_id and node_lock.turn_of(turn) == node:
             await self._free(turn)
+
+
+def _noting_over(lock: Object, job_id: str) -> Object | None:
+    return node_lock.noting_over(lock) if node_lock.holder(lock) == job_id else None

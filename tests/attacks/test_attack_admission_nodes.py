@@ -1,7 +1,8 @@
 """Issue 16, row 15: what the token of a step of any job may do to any node.
 
 Before: every account of addon and reboot steps could cordon every node, the control plane among them, and take the
-marks of other jobs off, whose nodes were then schedulable in the middle of their work.
+marks of other jobs off, whose nodes were then schedulable in the middle of their work. And every step of preflight's
+account could mark any node as unhealthy, in no job's name.
 """
 
 import json
@@ -141,3 +142,45 @@ def test_the_service_cordons_nothing_of_its_own_accord(cluster: Cluster, thief: 
     ):
         assert refused(user.patch(path(node), change), "cordons no node")
     assert admitted(user.patch(path(node), left(OWN))), "what was cordoned before its Node object was made anew"
+
+
+MARK = {"key": "opsjob.io/unhealthy", "value": "preflight", "effect": "PreferNoSchedule"}
+
+
+def marked(by: str | None, *taints: dict[str, str], label: str | None = "failed", **more: str) -> dict[str, Any]:
+    metadata = {"annotations": {labels.MARKED_BY: by}, "labels": {"opsjob.io/preflight": label, **more}}
+    return {"metadata": metadata, "spec": {"taints": list(taints) or None}}
+
+
+def test_a_preflight_job_marks_nodes_in_its_own_name_and_with_its_marks(step: Callable[..., User], node: str) -> None:
+    report, lock = step("preflight", "report"), step("preflight", "lease")
+    assert admitted(report.patch(path(node), marked(OWN, MARK)))
+    in_no_name = "only the report of a preflight job marks nodes"
+    for user, change in (
+        (report, marked(VICTIMS, MARK)),
+        (report, marked(None, MARK)),
+        (report, marked(VICTIMS, label=None)),
+        (lock, marked(OWN, MARK)),
+        (step("preflight", "check"), marked(OWN, MARK)),
+    ):
+        assert refused(user.patch(path(node), change), in_no_name)
+    assert refused(
+        report.patch(path(node), marked(OWN, MARK, {"key": "evil", "effect": "NoSchedule"})), "preflight.markTaint"
+    )
+    control_plane = {"node-role.kubernetes.io/control-plane": ""}
+    assert refused(report.patch(path(node), marked(OWN, MARK, **control_plane)), "preflight.markLabel")
+
+
+def test_a_mark_is_taken_off_by_the_report_of_any_job_and_by_no_other_step(
+    cluster: Cluster, thief: Thief, step: Callable[..., User], idle_node: str
+) -> None:
+    cluster.kubectl("patch", "node", idle_node, "--type=merge", "-p", json.dumps(marked(VICTIMS, MARK)))
+    off = marked(None, label=None)
+    answers = {
+        kind: step(*kind).patch(path(idle_node), off)
+        for kind in (("preflight", "report"), ("preflight", "check"), ("addon", "node"))
+    }
+    by_the_service = thief.with_token_of("opsjobs", cluster.facts["namespace"]).patch(path(idle_node), off)
+    cluster.kubectl("patch", "node", idle_node, "--type=merge", "-p", json.dumps(off))
+    assert admitted(answers.pop(("preflight", "report")))
+    assert all(refused(answer, "") for answer in (*answers.values(), by_the_service))

@@ -267,25 +267,6 @@ def test_of_a_node_only_the_cordon_and_our_marks_change(
     thief.close()
 
 
-def test_of_a_node_a_preflight_job_changes_its_own_marks_and_no_others(
-    cluster: Cluster, workload_nodes: list[str]
-) -> None:
-    step = Apiserver(cluster, "opsjob-preflight", cluster.jobs)
-    node = f"/api/v1/nodes/{workload_nodes[0]}"
-    mark = {"key": "opsjob.io/unhealthy", "value": "preflight", "effect": "PreferNoSchedule"}
-    label = {"metadata": {"labels": {"opsjob.io/preflight": "failed"}}}
-    try:
-        assert step.patch(node, {"spec": {"taints": [mark]}, **label}).status_code == 200
-        both = {"spec": {"taints": [mark, {"key": "evil", "effect": "NoSchedule"}]}}
-        assert "preflight.markTaint" in refusal(step.patch(node, both))
-        other = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
-        assert "preflight.markLabel" in refusal(step.patch(node, other))
-    finally:
-        off = {"spec": {"taints": None}, "metadata": {"labels": {"opsjob.io/preflight": None}}}
-        assert step.patch(node, off).status_code == 200
-        step.close()
-
-
 def test_of_a_pod_the_service_sets_a_deadline_and_nobody_what_it_runs(
     cluster: Cluster, service: Apiserver, editor: Apiserver
 ) -> None:

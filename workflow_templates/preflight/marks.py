@@ -10,6 +10,7 @@ from typing import Any
 from workflow_templates import step_output
 from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, Object
 from workflow_templates.preflight.check_results import Node
+from workflow_templates.protocol import labels
 
 _PATH = "/api/v1/nodes"
 
@@ -25,8 +26,8 @@ class Marks:
         return bool(self.taint or self.label)
 
 
-def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
-    """Mark the unhealthy nodes and unmark the healthy; returns what was done, for a person; empty: nothing.
+def put(cluster: Cluster, checked: Iterable[Node], marks: Marks, job: str) -> str:
+    """Mark the unhealthy nodes for this job and unmark the healthy; returns what was done, for a person, or nothing.
 
     A node that cannot be changed does not keep the others from it.
     """
@@ -41,7 +42,7 @@ def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
         if name not in unhealthy:
             continue
         try:
-            changed = _put(cluster, found, marks, unhealthy=unhealthy[name])
+            changed = _put(cluster, found, marks, job, unhealthy=unhealthy[name])
         except ClusterError as fault:
             step_output.log(f"node {name} could not be marked: {fault}")
             left.append(name)
@@ -52,13 +53,16 @@ def put(cluster: Cluster, checked: Iterable[Node], marks: Marks) -> str:
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
 
 
-def change(node: Object, marks: Marks, *, unhealthy: bool) -> Object | None:
-    """The merge patch that gives a node the marks, or takes them; None: it is as it should be."""
+def change(node: Object, marks: Marks, job: str, *, unhealthy: bool) -> Object | None:
+    """The merge patch that gives a node the marks, or takes them; None: it is as it should be.
+
+    It bears the job's name, without which admission lets no step change a mark.
+    """
     wanted: Object = {}
     if marks.label:
         key, _, value = marks.label.partition("=")
-        labels = node["metadata"].get("labels") or {}
-        if labels.get(key) != (value if unhealthy else None):
+        has_labels = node["metadata"].get("labels") or {}
+        if has_labels.get(key) != (value if unhealthy else None):
             wanted["metadata"] = {"labels": {key: value if unhealthy else None}}
     if marks.taint:
         ours = _taint(marks.taint)
@@ -69,13 +73,16 @@ def change(node: Object, marks: Marks, *, unhealthy: bool) -> Object | None:
         if has != ([ours] if unhealthy else []):
             # A merge patch replaces the list: the node's version shows that no other client changed it meanwhile.
             wanted["spec"] = {"taints": should or None}
-    return wanted or None
+    if not wanted:
+        return None
+    by = {labels.MARKED_BY: job if unhealthy else None}
+    return {**wanted, "metadata": {**wanted.get("metadata", {}), "annotations": by}}
 
 
-def _put(cluster: Cluster, node: Object, marks: Marks, *, unhealthy: bool) -> bool:
+def _put(cluster: Cluster, node: Object, marks: Marks, job: str, *, unhealthy: bool) -> bool:
     path = f"{_PATH}/{node['metadata']['name']}"
     current: Object | None = node
-    while current and (patch := change(current, marks, unhealthy=unhealthy)):
+    while current and (patch := change(current, marks, job, unhealthy=unhealthy)):
         try:
             cluster.patch(current, path, patch)
         except ConflictError:

@@ -50,7 +50,8 @@ def main() -> int:
         return 1
     arguments.output.write_text(address, encoding="utf-8")
     try:
-        marked = marks.put(cluster, checked, Marks(taint=arguments.mark_taint, label=arguments.mark_label))
+        wanted = Marks(taint=arguments.mark_taint, label=arguments.mark_label)
+        marked = marks.put(cluster, checked, wanted, arguments.job)
     except ClusterError as fault:
         marked = f"the nodes were not marked: {fault}"
     step_output.write_termination_message("; ".join(filter(None, (f"the report is {address}", marked))))

@@ -40,10 +40,15 @@ LEFT_CORDONED = "opsjob.io/left-cordoned"
 TOLD_TO_REBOOT = "opsjob.io/told-to-reboot"
 #: On a node lock: scripts were begun on the host, by which job and in which boot.
 WORK_BEGUN = "opsjob.io/work-begun"
+#: On a node lock that outlives its job: the job, which is over. Another job takes over no lock that does not say so.
+JOB_OVER = "opsjob.io/job-over"
 #: On a node lock: how the node was before the job cordoned it, and when that was.
 CORDON_NOTE = "opsjob.io/cordon"
 #: On a node lock: the node waits for its workloads, cordoned.
 WAITS_CORDONED = "opsjob.io/waits-cordoned"
+
+#: On a node that failed its check: the preflight job that put the mark there.
+MARKED_BY = "opsjob.io/marked-by"
 
 #: On the Lease by which a job says that it waits for several nodes, and their names as JSON.
 WAITING = "opsjob.io/waiting"

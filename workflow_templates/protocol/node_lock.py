@@ -81,6 +81,11 @@ def holder(lock: Object) -> str:
     return str((lock.get("spec") or {}).get("holderIdentity") or "")
 
 
+def turn_of(turn: Object) -> str:
+    """The node of the control plane whose reboot it is the turn of."""
+    return node_state.annotations(turn).get(labels.NODE, "")
+
+
 def new(lease: str, job: str, at: datetime) -> Object:
     """A Lease of that name for this job."""
     return {
@@ -98,6 +103,20 @@ def taking_over(lock: Object, job: str, at: datetime, *, but_for: str = "") -> O
         "metadata": {"labels": {labels.JOB_ID: job}, "annotations": dict.fromkeys(cleared)},
         "spec": {"holderIdentity": job, "acquireTime": _micro_time(at)},
     }
+
+
+def noting_over(lock: Object) -> Object | None:
+    """The merge patch that lets another job take over a lock whose job is over; None: it says so already.
+
+    Only that job's own clean-up and the service write it, and admission lets no step take over a lock without it: the
+    token of one job's step reaches the lock of no job that goes on.
+    """
+    return None if is_over(lock) else {"metadata": {"annotations": {labels.JOB_OVER: holder(lock)}}}
+
+
+def is_over(lock: Object) -> bool:
+    """Whether it says that its job is over."""
+    return node_state.annotations(lock).get(labels.JOB_OVER) == holder(lock) != ""
 
 
 def work(lock: Object) -> Work | None:

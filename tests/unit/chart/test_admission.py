@@ -30,6 +30,7 @@ IN_THE_JOBS_NAMESPACE = (
     "pod-bindings",
     "pod-entry",
     "results",
+    "locks",
 )
 AMONG_CHECKS = ("check-pods", "check-changes", "check-entry", "check-deletions")
 EVERYWHERE = ("nodes", "secrets")

@@ -23,6 +23,7 @@ class InMemory:
         #: What `create_workflow` raises, instead of creating the Workflow or (it stands) what belongs to it.
         self.creation: UnavailableError | None = None
         self.locked: dict[str, str] = {}
+        self.other_leases: dict[str, str] = {}
         self.stuck: set[str] = set()
         #: Node → why it stays locked.
         self.at_work: dict[str, str] = {}
@@ -96,6 +97,15 @@ class InMemory:
             return why
         assert self.locked.pop(node) == job_id
         return ""
+
+    async def leases(self) -> Mapping[str, str]:
+        return {f"node-{node}": job_id for node, job_id in self.locked.items()} | self.other_leases
+
+    async def free_lease(self, name: str, job_id: str) -> None:
+        if node := name.removeprefix("node-") * name.startswith("node-"):
+            await self.give_back_node(node, job_id)
+        else:
+            assert self.other_leases.pop(name) == job_id
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.clock_ahead

@@ -74,6 +74,21 @@ async def test_nodes_of_jobs_that_ended_are_freed_and_no_others(records: Records
     assert cluster.locked == kept
 
 
+async def test_what_else_jobs_have_is_freed_and_what_a_job_has_that_nothing_knows(
+    records: Records, cluster: InMemory
+) -> None:
+    """The store was lost, or is an older one: of no step of another job may it depend that nodes are free again."""
+    for job in (ended("ended"), a_job("pending"), ended("there", gone=False)):
+        await records.add(job)
+    cluster.has("unknown")
+    cluster.locked = {"node-a": "lost", "node-b": "unknown", "node-c": "pending"}
+    cluster.other_leases = {"turn": "ended", "export-x": "lost", "export-y": "unknown", "export-z": "pending"}
+
+    await housekeeper(records, cluster)[0]._free_leases()
+    assert cluster.locked == {"node-b": "unknown", "node-c": "pending"}
+    assert cluster.other_leases == {"export-y": "unknown", "export-z": "pending"}
+
+
 async def test_a_node_on_which_the_work_goes_on_stays_locked_and_no_record_is_read_whole(
     records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

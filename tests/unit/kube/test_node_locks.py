@@ -47,6 +47,8 @@ class Kubernetes:
     def respond(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if path == PODS:
             return 200, {"metadata": {}, "items": self.pods}
+        if path == LEASES:
+            return 200, {"metadata": {}, "items": [item for path, item in self.objects.items() if LEASES in path]}
         if path not in self.objects:
             return 404, {}
         if method == "PATCH":
@@ -117,6 +119,7 @@ async def test_not_while_its_script_runs_on_a_silent_node(served: Served) -> Non
     kubernetes.pods = [{"status": {"phase": "Failed", "reason": "NodeLost", "containerStatuses": running}}]
     assert "has not ended" in await give_back(served, kubernetes)
     assert kubernetes.cordon == (True, MARKED)
+    assert node_lock.is_over(kubernetes.objects[LOCK]), "a reboot, which ends the script, may take it over"
     running[0]["state"] = {"terminated": {"exitCode": 137}}
     assert await give_back(served, kubernetes) == ""
     assert kubernetes.cordon == (False, {})
@@ -147,6 +150,39 @@ async def test_the_turn_of_the_control_plane_goes_with_the_node(
     kubernetes.put(TURN, {"annotations": {labels.NODE: node}}, spec={"holderIdentity": holder})
     await give_back(served, kubernetes)
     assert (TURN not in kubernetes.objects) is freed
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "left"),
+    [
+        ("node-gpu-1", "job-1", {f"{LEASES}/export-x"}),
+        (node_lock.CONTROL_PLANE, "job-1", {LOCK, TURN, f"{LEASES}/export-x"}),  # it goes with the node
+        ("export-x", "job-1", {LOCK, TURN}),
+        ("export-x", "job-2", {LOCK, TURN, f"{LEASES}/export-x"}),
+        ("gone", "job-1", {LOCK, TURN, f"{LEASES}/export-x"}),
+    ],
+)
+async def test_whatever_a_lost_job_has_is_freed(served: Served, name: str, held: str, left: set[str]) -> None:
+    kubernetes = Kubernetes({})
+    kubernetes.put(TURN, {"annotations": {labels.NODE: "gpu-1"}}, spec={"holderIdentity": "job-1"})
+    kubernetes.put(f"{LEASES}/export-x", {}, spec={"holderIdentity": "job-1"})
+    async with served(kubernetes.answer) as api:
+        locks = NodeLocks(api, KubeSettings())
+        kubernetes.put(f"{LEASES}/waiting-job-1", {"ownerReferences": [{}]}, spec={"holderIdentity": "job-1"})
+        assert await locks.leases() == dict.fromkeys(("node-gpu-1", node_lock.CONTROL_PLANE, "export-x"), "job-1")
+        del kubernetes.objects[f"{LEASES}/waiting-job-1"]
+        await locks.free_lease(name, held)
+    assert {path for path in kubernetes.objects if LEASES in path} == left
+
+
+async def test_a_turn_without_its_nodes_lock_is_freed(served: Served) -> None:
+    """A person deletes the lock of a node: it is theirs to free it."""
+    kubernetes = Kubernetes({})
+    kubernetes.put(TURN, {"annotations": {labels.NODE: "gpu-1"}}, spec={"holderIdentity": "job-1"})
+    kubernetes.objects[LOCK]["spec"]["holderIdentity"] = "job-2"
+    async with served(kubernetes.answer) as api:
+        await NodeLocks(api, KubeSettings()).free_lease(node_lock.CONTROL_PLANE, "job-1")
+    assert TURN not in kubernetes.objects
 
 
 async def test_a_node_object_that_came_anew_is_cordoned_as_the_one_before_was(served: Served) -> None:

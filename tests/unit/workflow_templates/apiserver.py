@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -88,7 +89,8 @@ class ApiServer:
         with self._lock:
             self._version += 1
             metadata = {**item.get("metadata", {}), "name": path.rpartition("/")[2]}
-            metadata = {"uid": f"uid-{self._version}", **metadata, "resourceVersion": str(self._version)}
+            born = {"uid": f"uid-{self._version}", "creationTimestamp": datetime.now(UTC).isoformat()}
+            metadata = {**born, **metadata, "resourceVersion": str(self._version)}
             self.objects[path] = {**item, "metadata": metadata}
 
     def add_pod(self, name: str, *, node: str, namespace: str = NAMESPACE, **fields: Any) -> None:

@@ -27,7 +27,7 @@ def waits(server: ApiServer, name: str, *, minutes: float) -> None:
     path = f"{LEASES}/waiting-{name}"
     since = (NOW - timedelta(minutes=minutes)).isoformat()
     noted = server.objects[path]
-    server.put(path, {**noted, "spec": {**noted["spec"], "acquireTime": since}})
+    server.put(path, {**noted, "metadata": {**noted["metadata"], "creationTimestamp": since}})
 
 
 def locked(server: ApiServer) -> dict[str, Any]:

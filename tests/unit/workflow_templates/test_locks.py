@@ -14,6 +14,7 @@ from workflow_templates.protocol.node_lock import RebootNote, Work
 
 PATH = f"{LEASES}/node-gpu-1"
 COMPLETED = {"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}}
+OVER = {"annotations": {labels.JOB_OVER: "job-2"}}
 AT_WORK = {"metadata": {"labels": {"workflows.argoproj.io/completed": "false"}}}
 
 
@@ -53,14 +54,36 @@ def test_a_job_that_argo_has_not_seen_yet_holds_its_node(server: ApiServer, clus
 def test_a_lease_that_was_left_behind_is_free(server: ApiServer, cluster: Cluster, left_by: str) -> None:
     if left_by == "a completed job":
         server.put(f"{WORKFLOWS}/job-2", COMPLETED)
-    server.put(PATH, {"spec": {"holderIdentity": "" if left_by == "nobody" else "job-2"}})
+    holder_then = "" if left_by == "nobody" else "job-2"
+    server.put(PATH, {"metadata": OVER if holder_then else {}, "spec": {"holderIdentity": holder_then}})
     locks.take(cluster, "gpu-1", "job-1")
     assert holder(server) == "job-1"
 
 
+@pytest.mark.parametrize("says", [{}, {labels.JOB_OVER: "job-3"}])
+def test_but_not_before_that_jobs_clean_up_or_the_service_says_so(
+    server: ApiServer, cluster: Cluster, says: dict[str, str]
+) -> None:
+    """Admission lets no step take it over before, and the service frees what nothing goes on under."""
+    server.put(f"{WORKFLOWS}/job-2", COMPLETED)
+    server.put(PATH, {"metadata": {"annotations": says}, "spec": {"holderIdentity": "job-2"}})
+    with pytest.raises(locks.HeldError, match="locked by job job-2, which is over: the service has not freed it yet"):
+        locks.take(cluster, "gpu-1", "job-1")
+    assert holder(server) == "job-2"
+
+
+def test_a_jobs_clean_up_says_so_of_its_own_locks_only(server: ApiServer, cluster: Cluster) -> None:
+    server.put(PATH, {"spec": {"holderIdentity": "job-2"}})
+    locks.note_over(cluster, "gpu-1", "job-1")
+    locks.note_over(cluster, "no-such-node", "job-1")
+    assert "annotations" not in server.objects[PATH]["metadata"]
+    locks.note_over(cluster, "gpu-1", "job-2")
+    assert server.objects[PATH]["metadata"]["annotations"] == {labels.JOB_OVER: "job-2"}
+
+
 def test_of_two_who_take_over_at_once_one_gets_it(server: ApiServer, cluster: Cluster) -> None:
     server.put(f"{WORKFLOWS}/job-3", AT_WORK)
-    server.put(PATH, {"spec": {"holderIdentity": "job-2"}})
+    server.put(PATH, {"metadata": OVER, "spec": {"holderIdentity": "job-2"}})
     server.before_write = lambda: server.put(PATH, {"spec": {"holderIdentity": "job-3"}})
     with pytest.raises(locks.HeldError, match="job-3"):
         locks.take(cluster, "gpu-1", "job-1")
@@ -129,7 +152,8 @@ def node(boot_id: str = "boot-1", ready: str = "True") -> dict[str, Any]:
 def left_by_job_2(server: ApiServer, **notes: str) -> None:
     """The lock of a job that is over, with what it had noted."""
     server.put(f"{WORKFLOWS}/job-2", COMPLETED)
-    server.put(PATH, {"metadata": {"annotations": notes}, "spec": {"holderIdentity": "job-2"}})
+    annotations = {labels.JOB_OVER: "job-2", **notes}
+    server.put(PATH, {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": "job-2"}})
 
 
 def test_what_the_job_before_noted_goes_when_its_lock_is_taken_over(server: ApiServer, cluster: Cluster) -> None:
@@ -212,8 +236,8 @@ def test_one_job_at_a_time_reboots_nodes_of_the_control_plane(server: ApiServer,
         locks.take_control_plane(cluster, "cp-2", "job-2")
     server.put(f"{WORKFLOWS}/job-1", COMPLETED)
     with pytest.raises(locks.HeldError):
-        locks.take_control_plane(cluster, "cp-2", "job-2")  # its node is still locked: a reboot is pending, say
-    locks.release(cluster, "cp-1", "job-1")
+        locks.take_control_plane(cluster, "cp-2", "job-2")  # a reboot is pending, say: who knows frees it
+    locks.release_control_plane(cluster, "job-1")
     locks.take_control_plane(cluster, "cp-2", "job-2")
     locks.release_control_plane(cluster, "job-1")
     assert server.objects[f"{LEASES}/control-plane-reboot"]["spec"]["holderIdentity"] == "job-2"
