@@ -133,6 +133,7 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
     dumplogs = Dumplogs(
         workload_labels=settings.workload_labels,
         scratch_mebibytes=settings.dumplog_scratch_mebibytes,
+        namespaces=None if settings.dumplog_all_namespaces else frozenset(settings.dumplog_namespaces),
         node_logs=node_logs if settings.dumplog_node_logs else None,
     )
     preflights = Preflights(

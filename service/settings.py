@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = []
     #: Space on its node that a dumplog job may use on the way to the store.
     dumplog_scratch_mebibytes: int = 8192
+    #: Where a dumplog job may read logs, and whether everywhere; the chart's `dumplog`.
+    dumplog_namespaces: list[str] = []
+    dumplog_all_namespaces: bool = False
     #: The logs of a workload's nodes; the chart's `dumplog.nodeLogs`.
     dumplog_node_logs: bool = False
     dumplog_node_log_hours: int = 24

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.domain.cluster_objects import Workload
-from service.domain.request_faults import Fault
+from service.domain.reach import WORKLOAD
+from service.domain.request_faults import Fault, FaultCode
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
@@ -48,6 +49,8 @@ class Dumplogs:
     workload_labels: Sequence[str]
     #: Space on its node that a job may use for compressed logs on their way to the store.
     scratch_mebibytes: int
+    #: Where the job's step may read logs; None: everywhere.
+    namespaces: frozenset[str] | None = None
     #: How the logs of nodes are read; None: they are not collected here.
     node_logs: NodeLogs | None = None
 
@@ -70,11 +73,30 @@ class Dumplogs:
             parallelism = self.node_logs.at_once
         asked = json.dumps(content)
         too_long = Fault("inputs", f"the names of all pods together are over {MAX_FILES_BYTES} bytes: ask for fewer")
+        unreadable = self._unreadable(order, selection.workloads)
         return Work(
             parameters=parameters,
             files={ASKED: asked},
             parallelism=parallelism,
-            faults=(too_long,) if len(asked) > MAX_FILES_BYTES else (),
+            faults=(*unreadable, too_long) if len(asked) > MAX_FILES_BYTES else unreadable,
+        )
+
+    def _unreadable(self, order: Order, workloads: Sequence[Workload]) -> tuple[Fault, ...]:
+        """Where the step would be refused, which its caller, who may read there, would learn from the archive."""
+        if self.namespaces is None:
+            return ()
+        beyond = {
+            workload.name: workload.namespace for workload in workloads if workload.namespace not in self.namespaces
+        }
+        return tuple(
+            Fault(
+                f"inputs[{index}].value",
+                f"workload {item.value!r} is in namespace {beyond[item.value]}, where dumplog jobs may not read logs: "
+                "whoever runs OpsJobs adds it to the chart's value dumplog.namespaces",
+                FaultCode.NOT_ALLOWED,
+            )
+            for index, item in enumerate(order.inputs)
+            if item.name == WORKLOAD and item.value in beyond
         )
 
     def _looked_for(self, workloads: Sequence[Workload]) -> str:

@@ -104,6 +104,14 @@ def test_logs_are_read_where_the_values_say_and_everywhere_only_if_they_say_so()
     assert of_logs(render(with_nodes())) == {"opsjobs-jobs": LOGS}, "what the steps on nodes hand on"
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_the_service_knows_where_that_is(everywhere: bool) -> None:  # noqa: FBT001 - from the table
+    values = {"dumplog": {"namespaces": ["team-a"], "allNamespaces": everywhere}}
+    settings = render(STORE | values).settings
+    assert json.loads(settings["OPSJOBS_DUMPLOG_NAMESPACES"]) == ["team-a"]
+    assert settings["OPSJOBS_DUMPLOG_ALL_NAMESPACES"] == str(everywhere).lower()
+
+
 def test_without_a_store_nothing_of_it_is_there() -> None:
     rendered = render({"dumplog": {"nodeLogs": {"enabled": True}}})
     assert accounts(rendered) == set()

@@ -10,7 +10,7 @@ import pytest
 from service.domain.cluster_objects import Caller, Node, Workload
 from service.domain.job import JobType, Named, Plan
 from service.domain.reach import Reach
-from service.domain.request_faults import RefusedError
+from service.domain.request_faults import Fault, FaultCode, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
@@ -68,6 +68,21 @@ async def test_only_a_number_becomes_an_argument() -> None:
 async def test_more_pods_than_fit_into_a_configmap_are_refused(pods: int, faults: int) -> None:
     many = Workload("web", "team-a", "a", frozenset(), tuple(f"web-{number:06}" for number in range(pods)))
     assert len((await prepared(many)).faults) == faults
+
+
+async def test_what_the_step_may_not_read_is_refused_with_the_value_that_opens_it() -> None:
+    """The job was accepted, and its archive said 403 for each log."""
+    order = Order(name="d", type=JobType.DUMPLOG, inputs=(Named("cluster", "c"), Named("workload", "web")), options={})
+
+    async def faults(namespaces: frozenset[str] | None) -> tuple[Fault, ...]:
+        kind = Dumplogs(workload_labels=(), scratch_mebibytes=100, namespaces=namespaces)
+        return tuple((await kind.prepare(order, Selection(plan=Plan(), workloads=(WEB,)))).faults)
+
+    assert await faults(None) == await faults(frozenset({"team-a", "team-b"})) == ()
+    (fault,) = await faults(frozenset({"team-b"}))
+    assert (fault.path, fault.code) == ("inputs[1].value", FaultCode.NOT_ALLOWED)
+    assert "'web' is in namespace team-a" in fault.message
+    assert "dumplog.namespaces" in fault.message
 
 
 @pytest.mark.parametrize("job_type", [JobType.DUMPLOG, JobType.PREFLIGHT])
