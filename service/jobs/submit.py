@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 #: The chart value without which a type is not installed.
 _NEEDED_VALUES = {JobType.DUMPLOG: "objectStore", JobType.PREFLIGHT: "objectStore"}
+#: The apiserver's clock is known to the second, and what has passed since it was read likewise.
+_SAME_TIME = timedelta(seconds=3)
 
 
 #: Raises where the caller has no right to such a job on that selection.
@@ -212,7 +214,7 @@ class Submission:
         return [replace(node, worked_on_by=node.worked_on_by or holders.get(node.name, "")) for node in nodes]
 
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
-        now = datetime.now(UTC)
+        now = _by(self.cluster.now())
         given = resolved.work.timeout_second if order.timeout_second is None else order.timeout_second
         timeout = self.default_timeout_seconds if given is None else given
         return Job(
@@ -234,6 +236,16 @@ class Submission:
             work=resolved.work.recorded(),
             template=self.templates[order.type],
         )
+
+
+def _by(clock: datetime) -> datetime:
+    """This host's time, set by the apiserver's clock where the two differ by more than that knows of fractions.
+
+    Argo's times are compared with a job's creation, and the fractions keep jobs of one second in their order.
+    """
+    own = datetime.now(UTC)
+    ahead = own - clock
+    return own if abs(ahead) < _SAME_TIME else own - timedelta(seconds=round(ahead.total_seconds()))
 
 
 def _may_not(job_type: JobType, where: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
@@ -52,6 +53,9 @@ class World:
 
     async def may_get(self, *_asked: object) -> bool:
         return True
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     async def holders(self) -> dict[str, str]:
         return {}

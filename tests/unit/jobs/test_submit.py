@@ -1,19 +1,20 @@
 """What is asked of the cluster for an order, and what somebody learns who has no right to it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from service.domain.cluster_objects import Node, Workload, Workspace
-from service.domain.job import JobType, Named
+from service.domain.cluster_objects import Caller, Node, Workload, Workspace
+from service.domain.job import Job, JobType, Named, Plan
 from service.domain.reach import Reach
 from service.domain.request_faults import NotPermittedError, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import Work
-from service.jobs.submit import Limits, Submission
+from service.jobs.submit import Limits, Resolved, Submission
 
 
 @dataclass
@@ -177,3 +178,32 @@ async def test_of_a_named_workspace_that_several_namespaces_claim_that_is_said(*
     if not everywhere:
         with pytest.raises(NotPermittedError, match="in team-a no new job is accepted"):
             await submission(Claimed()).resolve(order("workload=train", job_type=JobType.DUMPLOG), reach, anybody)
+
+
+class Store:
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    async def add(self, job: Job, *_: object) -> None:
+        self.jobs.append(job)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=20), timedelta(hours=-3)])
+async def test_a_job_is_created_when_the_apiserver_says_it_is_whatever_the_hosts_clock_says(ahead: timedelta) -> None:
+    """Argo's times stand beside it: with a host twenty minutes ahead no job seemed to take any time."""
+
+    class Kubernetes(Cluster):
+        def now(self) -> datetime:
+            return (datetime.now(UTC) - ahead).replace(microsecond=0)
+
+        async def create_workflow(self, _job: Job) -> None:
+            pass
+
+    store = Store()
+    jobs = replace(submission(Kubernetes()), records=store)  # type: ignore[arg-type]  # all that is asked of it
+    resolved = Resolved(Selection(plan=Plan()), Work(parameters={}))
+    for _ in range(5):
+        await jobs.submit(order("node=n2"), Caller("id", "name"), resolved, None)
+    assert all(abs(job.created - (datetime.now(UTC) - ahead)) < timedelta(minutes=1) for job in store.jobs)
+    assert all(job.conditions[0].at == job.created for job in store.jobs)
+    assert len({job.created for job in store.jobs}) == 5, "they are listed in the order in which they came"
