@@ -52,8 +52,10 @@ class Creating:
         services, asked = self.services, creation(self.request.query_params)
         audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
         await require_create_anything(services, self.who)
-        async with services.body_memory.take(self.who.user_id, body.declared(self.request) or services.max_body_bytes):
-            sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
+        size = body.declared(self.request) or services.max_body_bytes
+        async with services.body_memory.take(self.who.user_id, size) as place:
+            async with place.reading():
+                sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
             await still(self.request, services, self.who)
             content, form = await self._read(sent)
             order = await self._order(form, [*asked.faults, *idempotency.faults(key_text)])
