@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cluster.pki import Authority
 from service.domain.job import Phase
 from service.jobs.ports import UnavailableError
 from service.records.migrate import migrate
@@ -158,6 +159,20 @@ class TestTls:
         with pytest.raises(UnavailableError, match=r"jobs.*does not exist"):  # it has connected
             await store.ping()
         await store.close()
+
+    async def test_the_authority_of_the_chart_is_demanded(  # database.caKey
+        self, encrypted: tuple[postgresql.Server, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        server, ca = encrypted
+        another = tmp_path / "another.crt"
+        another.write_bytes(Authority.new().identity.certificate)
+        monkeypatch.setenv("PGSSLMODE", "verify-full")
+        for file, said in ((ca, r"jobs.*does not exist"), (another, "certificate verify failed")):
+            monkeypatch.setenv("PGSSLROOTCERT", str(file))
+            store = SqlRecords(f"postgres://postgres@127.0.0.1:{server.port}/template1")
+            with pytest.raises(UnavailableError, match=said):
+                await store.ping()
+            await store.close()
 
     @pytest.mark.parametrize(
         ("query", "said"),

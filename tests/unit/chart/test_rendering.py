@@ -363,3 +363,17 @@ def test_limits_reach_the_service() -> None:
     ).settings
     names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER", "WORKLOADS")
     assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4", "5"]
+
+
+def test_the_authority_of_the_databases_certificate_reaches_the_driver_of_service_and_migration() -> None:
+    rendered = render({"database": {"existingSecret": "store", "caKey": "authority.pem"}})
+    pod = rendered.one("Deployment", "opsjobs")["spec"]["template"]["spec"]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "database-ca")
+    assert volume["secret"]["secretName"] == "store"
+    assert volume["secret"]["items"] == [{"key": "authority.pem", "path": "ca.crt"}]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        env = {variable["name"]: variable.get("value") for variable in container["env"]}
+        (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "database-ca")
+        assert (env["PGSSLMODE"], env["PGSSLROOTCERT"]) == ("verify-full", f"{mount['mountPath']}/ca.crt")
+    assert "database.caKey" in refusal({"database": {"caKey": "authority.pem"}})
+    assert "PGSSL" not in str(render({"database": {"existingSecret": "store"}}).one("Deployment", "opsjobs"))
