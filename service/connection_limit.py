@@ -99,6 +99,7 @@ class Front(asyncio.Protocol):
             transport.abort()
             return
         protocol = self.http(**self._given)
+        protocol.beneath = transport  # type: ignore[attr-defined]  # connection_timeouts.py counts what waits there
         if transport in self.open_connections.transports:
             self.open_connections.transports[transport] = protocol
         secured.set_protocol(protocol)

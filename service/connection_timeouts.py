@@ -4,7 +4,7 @@ Decision 0035. uvicorn's own limits stay: its keep-alive, and the 16 KiB that he
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import h11
@@ -13,6 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = structlog.get_logger()
 
+#: Bytes: as much as lies between asyncio's marks for stop and go on.
+_PROGRESS = 48 * 1024
 #: Seconds between two looks at a connection: that much later than its limit it is ended.
 LOOK_SECONDS = 1.0
 
@@ -25,8 +27,37 @@ class ConnectionTimeouts:
     header: float
     #: For the rest of a body that is not read any more, because the request was refused before.
     body: float
-    #: In which a reader that is behind takes 48 KiB: as much as lies between asyncio's marks for stop and go on.
+    #: In which a reader that is behind takes 48 KiB.
     write: float
+
+
+@dataclass(eq=False)
+class Unread:
+    """What clients have not read yet of their answers, over all connections of this process.
+
+    An answer is in memory until its client has taken it, when its caller's turn is long over: a thousand connections
+    that read nothing would hold a thousand of the largest. Over `most` bytes whoever is furthest behind is cut off.
+    """
+
+    most: int
+    connections: set["GuardedConnection"] = field(default_factory=set)
+    _looked: float = 0.0
+
+    def look(self, now: float) -> None:
+        """Called by every connection; looks once a second."""
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        left = self.bytes
+        for one in sorted(self.connections, key=lambda one: one.unread * one.seconds_behind, reverse=True):
+            if left <= self.most:
+                return
+            left -= one.unread
+            one.cut_off("read its answer, while too much of all answers was unread")
+
+    @property
+    def bytes(self) -> int:
+        return sum(one.unread for one in self.connections)
 
 
 class GuardedConnection(H11Protocol):
@@ -37,14 +68,31 @@ class GuardedConnection(H11Protocol):
     """
 
     timeouts: ConnectionTimeouts
+    all_unread: Unread
+
+    #: Over TLS, the connection below: what is encrypted waits there, and `transport` knows nothing of it.
+    beneath: asyncio.Transport | None = None
+
+    @property
+    def unread(self) -> int:
+        """Bytes of answers that this client has not taken."""
+        below = self.beneath.get_write_buffer_size() if self.beneath else 0
+        return self.transport.get_write_buffer_size() + below
+
+    @property
+    def seconds_behind(self) -> float:
+        return self.loop.time() - self._wrote + LOOK_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._doing: tuple[str, object] | None = None
         self._since = self._wrote = self.loop.time()
+        self._behind = 0
         self._next_look = self.loop.call_later(LOOK_SECONDS, self._look)
+        self.all_unread.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.all_unread.connections.discard(self)
         self._next_look.cancel()
         super().connection_lost(exc)
 
@@ -54,15 +102,20 @@ class GuardedConnection(H11Protocol):
 
     def _look(self) -> None:
         now = self.loop.time()
+        self.all_unread.look(now)
+        if self.transport.is_closing():
+            return
         doing, seconds = self._now()
         if doing != self._doing:
             self._doing, self._since = doing, now - LOOK_SECONDS
-        if self.transport.get_write_buffer_size() == 0:
-            self._wrote = now
+        unread = self.unread
+        if unread == 0 or self._behind - unread >= _PROGRESS:
+            self._wrote, self._behind = now, unread
+        self._behind = max(self._behind, unread)
         if doing and now - self._since > seconds:
-            self._cut_off(doing[0])
+            self.cut_off(doing[0])
         elif now - self._wrote > self.timeouts.write:
-            self._cut_off("read its answer")
+            self.cut_off("read its answer")
         else:
             self._next_look = self.loop.call_later(LOOK_SECONDS, self._look)
 
@@ -74,13 +127,13 @@ class GuardedConnection(H11Protocol):
             return ("send the rest of a body", self.cycle), self.timeouts.body
         return None, 0.0
 
-    def _cut_off(self, what: str) -> None:
+    def cut_off(self, what: str) -> None:
         # Not closed: that would wait for a reader to take what is written.
         log.info("a connection was cut off", too_slow_to=what, client=str(self.client))
         self.transport.abort()
 
 
-def guarded(timeouts: ConnectionTimeouts) -> type[GuardedConnection]:
+def guarded(timeouts: ConnectionTimeouts, unread: Unread) -> type[GuardedConnection]:
     """The class of connections with these limits, as uvicorn's setting `http` takes it."""
-    attributes: dict[str, Any] = {"timeouts": timeouts}
+    attributes: dict[str, Any] = {"timeouts": timeouts, "all_unread": unread}
     return type("Connection", (GuardedConnection,), attributes)

@@ -16,7 +16,7 @@ from service.api.caller_limit import CallerLimit
 from service.api.dependencies import Dependencies
 from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
-from service.connection_timeouts import ConnectionTimeouts, guarded
+from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
 from service.domain.preflight import Allowed
 from service.jobs.housekeeping import Housekeeping
@@ -216,7 +216,8 @@ def connections(settings: Settings) -> type[asyncio.Protocol]:
     timeouts = ConnectionTimeouts(
         header=settings.header_seconds, body=settings.body_seconds, write=settings.write_seconds
     )
-    http, open_connections = guarded(timeouts), OpenConnections(settings.max_connections)
+    unread = Unread(settings.max_unread_bytes)
+    http, open_connections = guarded(timeouts, unread), OpenConnections(settings.max_connections)
     if settings.tls_folder is None:
         return counted(http, open_connections)
     return secured(http, open_connections, Certificate(settings.tls_folder))

@@ -100,3 +100,4 @@ class Settings(BaseSettings):
     tls_folder: Path | None = None
     #: To one replica; the chart's limits.connections.
     max_connections: int = 1_000
+    max_unread_bytes: int = 64 * 2**20

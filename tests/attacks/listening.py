@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from fastapi import FastAPI
 
-from service.connection_timeouts import ConnectionTimeouts, guarded
+from service.connection_limit import OpenConnections, secured
+from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
+from service.tls import Certificate
 
 #: Seconds that the clients of these tests have; in the chart it is ten times as much.
 BRIEF = ConnectionTimeouts(header=1.0, body=1.0, write=1.0)
@@ -25,11 +27,17 @@ async def until(what: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: FastAPI, timeouts: ConnectionTimeouts = BRIEF) -> AsyncIterator[int]:
+async def listening(
+    app: FastAPI,
+    timeouts: ConnectionTimeouts = BRIEF,
+    unread: Unread | None = None,
+    certificate: Certificate | None = None,
+) -> AsyncIterator[int]:
     """The port that serves the app."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=guarded(timeouts), ws="none", log_config=None, access_log=False
-    )
+    http: type[asyncio.Protocol] = guarded(timeouts, unread or Unread(2**30))
+    if certificate:
+        http = secured(http, OpenConnections(1_000), certificate)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, http=http, ws="none", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # pytest's own
     serving = asyncio.create_task(server.serve())

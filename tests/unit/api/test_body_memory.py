@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.api.problems import Problem
 from service.api.body_memory import BodyMemory, Place
+from service.api.problems import Problem
 
 
 async def dawdling(memory: BodyMemory, until: AsyncExitStack, user: str, size: int) -> "asyncio.Task[None]":
