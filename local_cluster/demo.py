@@ -1,8 +1,10 @@
 """The first job: what a newcomer would do by hand, done once before their eyes."""
 
 import json
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -147,16 +149,24 @@ def ran(job: dict[str, Any]) -> list[str]:
     ]
 
 
-def how_to_go_on(handover: Handover, job_id: str, *, ours: bool) -> None:
-    """Print the next steps as commands to copy."""
+def how_to_go_on(handover: Handover, job: dict[str, Any], *, ours: bool) -> None:
+    """Print the next steps as commands to copy: the command line's first, a request and Argo's after them."""
+    job_id, node = job["jobId"], job["plan"]["nodes"][0]["name"]
+    # Last, so that nothing of this environment but what is nowhere else is found.
+    path = ":".join([*([handover.bin] if ours else []), "$PATH", str(Path(sys.executable).parent)])
+    authority = f" OPSJOBS_CA_FILE={handover.ca}" if handover.ca else ""
     curl = f"curl -s --cacert {handover.ca}" if handover.ca else "curl -s"
     print(f"""
 How to go on
-  export URL={handover.url}
-  export KUBECONFIG={handover.kubeconfig}{f" PATH={handover.bin}:$PATH" if ours else ""}
-  export TOKEN=$(kubectl create token {ACCOUNT} -n {RELEASE_NAMESPACE} --audience={AUDIENCE})
-  {curl} "$URL/api/v1/opsjobs" -H "Authorization: Bearer $TOKEN"
-  {curl} "$URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $TOKEN"
+  export OPSJOBS_URL={handover.url}{authority}
+  export KUBECONFIG={handover.kubeconfig} PATH={path}
+  export OPSJOBS_TOKEN=$(kubectl create token {ACCOUNT} -n {RELEASE_NAMESPACE} --audience={AUDIENCE})
+
+  opsjobs list
+  opsjobs report {job_id}
+  opsjobs addon --template {TEMPLATE} --node {node} --wait
+
+  {curl} "$OPSJOBS_URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $OPSJOBS_TOKEN"
   argo get {job_id} -n {handover.jobsNamespace}""")
     if ours:
         print(f"  Argo: {handover.argoUrl}\n  make down      removes the cluster")

@@ -15,6 +15,6 @@ def show(stages: Stages, kubectl: Kubectl, handover: Handover, nodes: list[Node]
     job = demo.run(handover, bearer, targets)
     read_back = {node.name: node.execute("cat", demo.WRITTEN)[1].strip() for node in nodes if node.name in targets}
     demo.print_job(job, read_back)
-    demo.how_to_go_on(handover, job["jobId"], ours=bool(nodes))
+    demo.how_to_go_on(handover, job, ours=bool(nodes))
     if job["phase"] != "Succeeded":
         raise StageError(f"the first job ended {job['phase']}")

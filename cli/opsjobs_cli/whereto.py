@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -92,7 +93,7 @@ def _token(asked: Asked, context: Context, environment: Mapping[str, str]) -> Ca
     if asked.token_file:
         return tokens.from_file(asked.token_file)
     if not context and (given := environment.get("OPSJOBS_TOKEN", "").strip()):
-        return lambda: given
+        return partial(tokens.checked, given, "OPSJOBS_TOKEN")
     if not context and (file := environment.get("OPSJOBS_TOKEN_FILE", "")):
         return tokens.from_file(file)
     if command := context.get("tokenCommand"):

@@ -1,7 +1,10 @@
 import json
 from typing import Any
 
-from local_cluster.demo import changes, ran, request
+import pytest
+
+from local_cluster.demo import changes, how_to_go_on, ran, request
+from local_cluster.handover import Handover
 
 
 def job(phase: str, **nodes: str) -> dict[str, Any]:
@@ -37,3 +40,13 @@ def test_what_ran_is_told_per_node_and_template() -> None:
 
 def test_a_job_that_left_no_report_tells_nothing() -> None:
     assert ran({"outputs": []}) == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_it_ends_with_commands_that_go_on(capsys: pytest.CaptureFixture[str], *, ours: bool) -> None:
+    handover = Handover("kubeconfig", "https://127.0.0.1:1", argoUrl="", bin="build/bin", containers={}, ca="ca.crt")
+    how_to_go_on(handover, job("Succeeded", n1="Succeeded") | {"jobId": "first-job-aaaaaa"}, ours=ours)
+    told = capsys.readouterr().out
+    for command in ("opsjobs list", "opsjobs report first-job-aaaaaa", "--node n1 --wait", "curl -s --cacert ca.crt"):
+        assert command in told
+    assert ("PATH=build/bin:$PATH:" in told) is ours

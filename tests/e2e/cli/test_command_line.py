@@ -1,0 +1,84 @@
+"""The command line against the real service, in a real terminal: the way of README.md and docs/cli.md."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.terminal import COMMAND, Terminal
+from tests.cluster_fixtures import ADMIN
+from tests.e2e.live import Api, Cluster
+
+Opsjobs = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(cluster: Cluster) -> dict[str, str]:
+    return {
+        "OPSJOBS_URL": cluster.facts["url"],
+        "OPSJOBS_TOKEN": cluster.token(ADMIN),
+        "OPSJOBS_CA_FILE": cluster.facts["ca"],
+    }
+
+
+@pytest.fixture
+def opsjobs(environment: dict[str, str]) -> Opsjobs:
+    def run(*words: str, **other: str) -> subprocess.CompletedProcess[str]:
+        here = os.environ | environment | other
+        return subprocess.run([COMMAND, *words], env=here, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_job_is_made_watched_and_reported(
+    api: Api, opsjobs: Opsjobs, environment: dict[str, str], addon: Callable[..., str], node: str
+) -> None:
+    template = addon("echo \"it says $((6 * 7))\"; printf '\\033]0;owned\\007'")
+    terminal = Terminal("addon", "-t", template, "--node", node, "--name", "by hand", "--wait", **environment)
+    assert terminal.ended() == 0, terminal.screen
+    found = re.search(r"by-hand-[a-z0-9]{6}", terminal.screen)
+    assert found is not None
+    api.submitted.append(found[0])
+    assert re.search(r"1/1 +1 Succeeded", terminal.screen)
+
+    report = opsjobs("report", found[0])
+    assert report.returncode == 0, report.stderr
+    assert node in report.stdout
+    assert "owned" in report.stdout
+    assert "\x1b" not in report.stdout
+    assert json.loads(opsjobs("get", found[0], "-o", "json").stdout) == api.job(found[0])
+    assert found[0] in opsjobs("list", "--name", "by hand", "-o", "name").stdout.split()
+
+
+def test_ctrl_c_leaves_it_running_and_a_failed_job_is_a_failed_command(
+    api: Api, opsjobs: Opsjobs, environment: dict[str, str], addon: Callable[..., str], node: str
+) -> None:
+    template = addon("exit 3")
+    terminal = Terminal("addon", "-t", template, "--node", node, "--name", "left alone", "--wait", **environment)
+    terminal.until(r"left-alone-[a-z0-9]{6} .*(Pending|Running)")
+    terminal.press("\x03")
+    # It may have ended in that very moment.
+    assert terminal.ended() in (130, 1)
+    found = re.search(r"left-alone-[a-z0-9]{6}", terminal.screen)
+    assert found is not None
+    api.submitted.append(found[0])
+
+    watched = opsjobs("watch", found[0])
+    assert watched.returncode == 1
+    assert f"{node}: Failed" in watched.stdout
+    assert api.job(found[0])["phase"] == "Failed"
+
+
+def test_a_dry_run_a_refusal_and_a_token_of_nobody_end_as_the_page_says(opsjobs: Opsjobs) -> None:
+    shown = opsjobs("reboot", "--cluster", "local", "--dry-run", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    assert set(json.loads(shown.stdout)) == {"plan", "planDigest"}
+    assert opsjobs("reboot", "--node", "no-such-node").returncode == 3
+    assert opsjobs("list", OPSJOBS_TOKEN="two words").returncode == 2
+    refused = opsjobs("list", OPSJOBS_TOKEN="nobodys")
+    assert (refused.returncode, "--audience=opsjobs" in refused.stderr) == (3, True)
+    untrusted = opsjobs("list", OPSJOBS_CA_FILE="", SSL_CERT_FILE="/dev/null", SSL_CERT_DIR="/nowhere")
+    assert (untrusted.returncode, "--ca-file" in untrusted.stderr) == (4, True)
