@@ -12,6 +12,7 @@ from opsjobs_cli import (
     exit_status,
     job_commands,
     output_commands,
+    rollout_commands,
     service_commands,
     versions,
 )
@@ -49,8 +50,10 @@ def tree() -> typer.Typer:
         "list": job_commands.list_jobs,
         "get": job_commands.get,
         "watch": job_commands.watch,
+        "history": job_commands.history,
         "stop": job_commands.stop,
         "delete": job_commands.delete,
+        "retry": rollout_commands.retry,
         "report": output_commands.report,
         "download": output_commands.download,
         "version": service_commands.version,

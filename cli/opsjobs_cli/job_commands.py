@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from opsjobs_cli import flags, job_views, moments
+from opsjobs_cli import flags, job_views, moments, suggestions
 from opsjobs_cli.complaints import RefusedError
 from opsjobs_cli.exit_status import ExitCode
 from opsjobs_cli.neutral_text import neutral
@@ -15,6 +15,8 @@ from opsjobs_cli.submission import wait as wait_for_end
 
 #: What the service answers at most at once.
 _PAGE = 1000
+#: Before there was any.
+_EVER = "1970-01-01T00:00:00Z"
 
 
 def list_jobs(  # noqa: PLR0913  # a command line has as many options as the API has filters
@@ -28,6 +30,9 @@ def list_jobs(  # noqa: PLR0913  # a command line has as many options as the API
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="Only jobs whose name has this in it.")] = None,
     workspace: Annotated[str | None, typer.Option("--workspace", "-w", metavar="ID")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="ID")] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", metavar="NAME", help="Only jobs whose plan has this node.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Made since: 90m, 12h, 7d, or a time (default: 30 days).")
     ] = None,
@@ -48,6 +53,7 @@ def list_jobs(  # noqa: PLR0913  # a command line has as many options as the API
         "jobName": name,
         "workspaceId": workspace,
         "clusterId": cluster,
+        "node": node,
         "since": moments.asked(since) if since else None,
         "until": moments.asked(until) if until else None,
         "sortBy": sort_by,
@@ -77,7 +83,18 @@ def show_list(session: Session, asked: dict[str, Any], offset: int, limit: int) 
     if session.output.is_for_people and left > 0:
         note(f"… and {left} more: --limit, --offset, or a filter")
     if session.output.is_for_people and not items:
-        note("no jobs: none that you may see, of the last 30 days, fits")
+        note("no jobs: none that you may see fits (a list goes back 30 days; --since 90d asks for more)")
+
+
+def history(
+    session: Session,
+    node: Annotated[str, typer.Argument(metavar="NODE", autocompletion=suggestions.nodes)],
+    *,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Since then (default: all there is).")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+) -> None:
+    """Show what happened to a node: the jobs that had it in their plan, the newest first."""
+    show_list(session, {"node": node, "since": moments.asked(since) if since else _EVER}, 0, limit)
 
 
 def get(session: Session, job: flags.JobIds) -> None:

@@ -3,6 +3,7 @@
 import sys
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -46,7 +47,7 @@ def submit(session: Session, body: Body, how: How) -> None:
     if how.wait:
         wait(session, job_id, how.wait_timeout)
         return
-    session.output.show({"jobId": job_id}, name=lambda: [job_id], table=lambda: _accepted(job_id))
+    session.output.show({"jobId": job_id}, name=lambda: [job_id], table=lambda: accepted(job_id))
 
 
 def wait(session: Session, job_id: str, within: float | None) -> None:
@@ -72,17 +73,29 @@ def _confirmed(session: Session, body: Body) -> str:
         Complaint: the person does not want it.
     """
     shown = session.service.post(JOBS, body, {"dryRun": "true"}).json()
-    count = len(shown["plan"]["nodes"])
-    if count > CONFIRMED_ABOVE:
-        if not is_interactive():
-            raise UsageError(
-                f"this works on {count} nodes, and there is no terminal to ask at: give --yes, or look at --dry-run "
-                "first and give its --expected-plan. Nothing was submitted"
-            )
-        job_views.to_be_confirmed(shown["plan"])
-        if not _says_yes(f"Run {neutral(body.get('type', 'this'))} on these {count} nodes?"):
-            raise Complaint("nothing was submitted")
+    otherwise = ", or look at --dry-run first and give its --expected-plan"
+    confirm(shown["plan"], f"Run {neutral(body.get('type', 'this'))}", otherwise=otherwise)
     return str(shown["planDigest"])
+
+
+def confirm(plan: dict[str, Any], what: str, *, otherwise: str = "") -> None:
+    """Let a person say yes to a plan of many nodes; `otherwise` is what can be done where there is none, beside --yes.
+
+    Raises:
+        UsageError: there is no person to ask.
+        Complaint: the person does not want it.
+    """
+    count = len(plan["nodes"])
+    if count <= CONFIRMED_ABOVE:
+        return
+    if not is_interactive():
+        raise UsageError(
+            f"this works on {count} nodes, and there is no terminal to ask at: give --yes{otherwise}. "
+            "Nothing was submitted"
+        )
+    job_views.to_be_confirmed(plan)
+    if not _says_yes(f"{what} on these {count} nodes?"):
+        raise Complaint("nothing was submitted")
 
 
 def _says_yes(question: str) -> bool:
@@ -107,7 +120,7 @@ def _sent(session: Session, body: Body, expected: str) -> str:
     return str(answer.json()["jobId"])
 
 
-def _accepted(job_id: str) -> None:
+def accepted(job_id: str) -> None:
     say(neutral(job_id))
     if sys.stdout.isatty():
         note(f"Follow it: opsjobs watch {neutral(job_id)}")

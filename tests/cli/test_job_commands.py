@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.domain.job import Condition, JobType, Named, Phase
+from service.domain.cluster_objects import Node
+from service.domain.job import Condition, JobType, Named, Phase, Plan, PlannedNode
 from tests.cli.conftest import Opsjobs
 from tests.cli.served import Served
 
@@ -149,3 +150,36 @@ def test_outputs_and_their_absence_are_said(opsjobs: Opsjobs, service: Served) -
     assert "succeeded" in opsjobs("get", "out-aaaaa1").out
     assert opsjobs("report", "out-aaaaa1").code == 3
     assert "only dumplog" in opsjobs("download", "out-aaaaa1").err
+
+
+def test_the_history_of_a_node_is_the_jobs_that_had_it(opsjobs: Opsjobs, service: Served) -> None:
+    mine = Plan((PlannedNode("old-node"),))
+    service.add(job_id="hist-aaaaa1", plan=mine, created=NOW - timedelta(days=80))
+    service.add(job_id="hist-aaaaa2", plan=mine)
+    service.add(job_id="hist-aaaaa3", plan=Plan((PlannedNode("old-node-2"),)))
+    assert opsjobs("history", "old-node", "-o", "name").out.split() == ["hist-aaaaa2", "hist-aaaaa1"]
+    assert opsjobs("history", "old-node", "--since", "7d", "-o", "name").out.split() == ["hist-aaaaa2"]
+    assert opsjobs("list", "--node", "old-node-2", "-o", "name").out.split() == ["hist-aaaaa3"]
+
+
+def test_what_failed_is_retried_once(opsjobs: Opsjobs, service: Served) -> None:
+    old = opsjobs("addon", "-t", "fix", "--node", "n1", "--node", "n2").out.strip()
+    assert "has not ended" in opsjobs("retry", old).err
+    service.end(old, Phase.FAILED, "all of it failed")
+    ended = opsjobs("retry", old, "--which", "failed")
+    assert ended.code == 0, ended.err
+    made = service.job(ended.out.strip())
+    assert made.plan.names == ("n1", "n2")
+    assert opsjobs("retry", old, "--which", "notBegun").code == 3
+    assert opsjobs("retry", old, "--which", "some").code == 2
+
+
+def test_many_nodes_are_not_retried_without_a_word_of_a_person(opsjobs: Opsjobs, service: Served) -> None:
+    service.world.node_list = [Node(f"n{number}") for number in range(11)]
+    old = opsjobs("reboot", "--cluster", "local", "--yes").out.strip()
+    service.end(old, Phase.FAILED, "all of it failed")
+    refused = opsjobs("retry", old)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert service.jobs() == [old]
+    assert opsjobs("retry", old, "--yes").code == 0
