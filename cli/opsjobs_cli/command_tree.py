@@ -56,6 +56,8 @@ def tree() -> typer.Typer:
         "retry": rollout_commands.retry,
         "report": output_commands.report,
         "download": output_commands.download,
+        "templates": service_commands.templates,
+        "whoami": service_commands.whoami,
         "version": service_commands.version,
     }
     for name, command in commands.items():

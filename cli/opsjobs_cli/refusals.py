@@ -18,7 +18,7 @@ _SHOWN = 50
 
 _HINTS = {
     HTTPStatus.UNAUTHORIZED: "Is it a token for this service (kubectl create token … --audience=opsjobs)?",
-    HTTPStatus.FORBIDDEN: "Rights are Kubernetes RBAC on opsjobs.opsjob.io: the chart brings ClusterRoles to bind.",
+    HTTPStatus.FORBIDDEN: "opsjobs whoami shows what you may do; rights are Kubernetes RBAC on opsjobs.opsjob.io.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "A body may have 1 MiB: name fewer nodes outright, or select them by a label.",
 }
 

@@ -205,7 +205,16 @@ RETRIED: dict[int | str, Schema] = {
 
 
 def _schemas() -> Schema:
-    described = (responses.Created, responses.Planned, responses.Listed, responses.Detail, responses.Problem)
+    described = (
+        responses.Created,
+        responses.Planned,
+        responses.Listed,
+        responses.Detail,
+        responses.WhoAmI,
+        responses.AddonTemplates,
+        responses.NodeTemplates,
+        responses.Problem,
+    )
     wanted = [(model, "validation") for model in (*MODELS.values(), request_bodies.RetryRequest, *described)]
     definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
     for kind, model in MODELS.items():

@@ -13,7 +13,7 @@ Time = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?
 
 
 class Exact(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class Created(Exact):
@@ -98,6 +98,45 @@ class Detail(Item):
     image: str = Field("", description="preflight")
     entry_point: str = Field("", description="preflight")
     hostpath: list[str] = Field([], description="preflight")
+
+
+class Right(Exact):
+    """What may be done with jobs of a type: in the whole cluster, or in these workspaces."""
+
+    verb: str
+    type: JobType
+    cluster: bool
+    workspaces: list[str]
+
+
+class WhoAmI(Exact):
+    user_id: str
+    user_name: str
+    groups: list[str]
+    rights: Annotated[list[Right], Field(description="only those that there are")]
+
+
+class AddonTemplateItem(Exact):
+    name: str
+    description: str
+    required: bool
+    gpu_vendor: Annotated[str, Field(description="empty: for every node")]
+    script: Annotated[str | None, Field(description="only for who may get addontemplates in Kubernetes")] = None
+    check: Annotated[str | None, Field(description="as script")] = None
+
+
+class AddonTemplates(Exact):
+    items: list[AddonTemplateItem]
+
+
+class NodeTemplateItem(Exact):
+    name: str
+    description: str
+    addon_templates: Annotated[list[str], Field(description="in the order in which they run")]
+
+
+class NodeTemplates(Exact):
+    items: list[NodeTemplateItem]
 
 
 class ProblemFault(Exact):

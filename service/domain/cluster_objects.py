@@ -46,6 +46,15 @@ class AddonTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeTemplate:
+    """Addon templates by name, in the order in which they run (NodeTemplate, opsjob.io/v1alpha1)."""
+
+    name: str
+    addon_templates: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     """A workspace: the namespace that is labelled with its id, and (through the same label) its nodes."""
 

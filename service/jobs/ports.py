@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.domain.cluster_objects import AddonTemplate, Caller, Node, Pod, Workload, Workspace
+from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.domain.list_query import ListQuery, Page
 
@@ -163,6 +163,14 @@ class Cluster(Protocol):
         """The names of a NodeTemplate's addon templates, in order; None: there is no such NodeTemplate."""
         ...
 
+    async def addon_templates(self) -> Sequence[AddonTemplate]:
+        """All of them, as they were a few seconds ago at most."""
+        ...
+
+    async def node_templates(self) -> Sequence[NodeTemplate]:
+        """All of them, as they were a few seconds ago at most."""
+        ...
+
     async def create_workflow(self, job: Job) -> None:
         """Create the job's Workflow and its files (ConfigMap owned by it); what exists already is success.
 
@@ -267,6 +275,10 @@ class Reviews(Protocol):
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         """The caller's own right to `get` core pods or pods/log in that namespace (contract: dumplog, exportimage)."""
+        ...
+
+    async def may_get_templates(self, caller: Caller) -> bool:
+        """The caller's own right to `get` every AddonTemplate, and so the text of its scripts."""
         ...
 
     async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """AddonTemplate and NodeTemplate: the custom resources that say what an addon is."""
 
-from service.domain.cluster_objects import AddonTemplate
+from service.domain.cluster_objects import AddonTemplate, NodeTemplate
 from service.kube.client import Api, Object
 from workflow_templates.protocol.api_path import api_path, is_object_name
 
@@ -16,6 +16,19 @@ async def node_template(api: Api, name: str) -> list[str] | None:
     """The names of the addon templates it lists, in order."""
     item = await _read(api, "nodetemplates", name)
     return list(item["spec"]["addonTemplates"]) if item else None
+
+
+async def addon_templates(api: Api) -> list[AddonTemplate]:
+    return [addon_template_of(item) async for item in api.list(api_path(_VERSION, "addontemplates"))]
+
+
+async def node_templates(api: Api) -> list[NodeTemplate]:
+    return [node_template_of(item) async for item in api.list(api_path(_VERSION, "nodetemplates"))]
+
+
+def node_template_of(item: Object) -> NodeTemplate:
+    spec = item["spec"]
+    return NodeTemplate(item["metadata"]["name"], tuple(spec["addonTemplates"]), spec.get("description", ""))
 
 
 def addon_template_of(item: Object) -> AddonTemplate:

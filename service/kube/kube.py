@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from datetime import datetime
 from typing import Any
 
-from service.domain.cluster_objects import AddonTemplate, Caller, Node, Pod, Workload, Workspace
+from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.jobs.ports import WorkflowEvent
 from service.kube import (
@@ -30,6 +30,8 @@ from workflow_templates.protocol import labels
 
 #: Until a new workspace is known to those who ask for their rights, and a list of its jobs shows them.
 WORKSPACES_SECONDS = 3.0
+#: The same for a new template in a list of them; a job that runs one reads it as it is.
+TEMPLATES_SECONDS = 3.0
 
 
 class Kube:
@@ -44,6 +46,8 @@ class Kube:
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
         self._workspaces: BriefCache[Mapping[str, Workspace]] = BriefCache(WORKSPACES_SECONDS, 1)
+        self._addon_templates: BriefCache[Sequence[AddonTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
+        self._node_templates: BriefCache[Sequence[NodeTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
 
     def now(self) -> datetime:
         return self._api.now()
@@ -74,6 +78,12 @@ class Kube:
 
     async def node_template(self, name: str) -> Sequence[str] | None:
         return await addon_templates.node_template(self._api, name)
+
+    async def addon_templates(self) -> Sequence[AddonTemplate]:
+        return await self._addon_templates.get("all", lambda: addon_templates.addon_templates(self._api))
+
+    async def node_templates(self) -> Sequence[NodeTemplate]:
+        return await self._node_templates.get("all", lambda: addon_templates.node_templates(self._api))
 
     async def create_workflow(self, job: Job) -> None:
         await self._workflows.create(job)
@@ -145,6 +155,9 @@ class Kube:
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         return await self._reviews.may_get(caller, namespace, resource)
+
+    async def may_get_templates(self, caller: Caller) -> bool:
+        return await self._reviews.may_get_templates(caller)
 
     async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
         return await self._reviews.readable_nodes(caller, nodes)

@@ -151,6 +151,10 @@ class KubeReviews:
         attributes = {"verb": "get", "resource": name, "subresource": subresource, "namespace": namespace}
         return await self._may(caller, {key: value for key, value in attributes.items() if value})
 
+    async def may_get_templates(self, caller: Caller) -> bool:
+        """As service.jobs.ports.Reviews says. A right to one of them by name is not asked for."""
+        return await self._may(caller, {"verb": "get", "group": "opsjob.io", "resource": "addontemplates"})
+
     async def readable_nodes(self, caller: Caller, nodes: Iterable[str]) -> frozenset[str]:
         """As service.jobs.ports.Reviews says: by a right to all nodes, or else by one to the node of that name."""
         names = tuple(nodes)

@@ -9,6 +9,7 @@ import pytest
 from opsjobs_cli import entry
 from structlog.testing import capture_logs
 
+from service.domain.cluster_objects import AddonTemplate, NodeTemplate
 from service.domain.job import JobType
 from tests.cli.served import Served
 from tests.unit.api.world import World
@@ -45,11 +46,22 @@ class Opsjobs:
 class Grantor(World):
     """Everybody may do everything, and every Workflow does as it is told."""
 
+    reads_templates = True
+
     async def may(self, *_asked: object) -> bool:
         return True
 
     async def granted(self, *_asked: object) -> frozenset[tuple[str, str | None]]:
         return frozenset((kind.value, None) for kind in JobType)
+
+    async def may_get_templates(self, _who: object) -> bool:
+        return self.reads_templates
+
+    async def addon_templates(self) -> list[AddonTemplate]:
+        return [AddonTemplate("fix", "echo \x1b]0;owned\x07\necho two", "fixes \x1b[31mit", check="test -e x")]
+
+    async def node_templates(self) -> list[NodeTemplate]:
+        return [NodeTemplate("all", ("fix",), "all of it")]
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.cluster_objects import AddonTemplate
-from service.kube.addon_templates import addon_template, node_template
+from service.domain.cluster_objects import AddonTemplate, NodeTemplate
+from service.kube.addon_templates import addon_template, addon_templates, node_template, node_templates
 from service.kube.client import Api
 from tests.e2e.live import Cluster
 
@@ -63,6 +63,14 @@ async def test_an_addon_template_with_defaults(api: Api) -> None:
 
 async def test_a_node_template_keeps_its_order(api: Api) -> None:
     assert await node_template(api, "kubetest-node") == ["kubetest-least", "kubetest-full"]
+
+
+async def test_lists_hold_what_the_single_ones_are(api: Api) -> None:
+    addons = {one.name: one for one in await addon_templates(api)}
+    for name in ("kubetest-full", "kubetest-least"):
+        assert addons[name] == await addon_template(api, name)
+    (node,) = [one for one in await node_templates(api) if one.name == "kubetest-node"]
+    assert node == NodeTemplate("kubetest-node", ("kubetest-least", "kubetest-full"), "Two in order")
 
 
 @pytest.mark.parametrize("name", ["never", "", "../nodetemplates/kubetest-node", "kubetest-least?watch=true"])

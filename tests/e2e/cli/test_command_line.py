@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import Callable
 
@@ -82,3 +83,31 @@ def test_a_dry_run_a_refusal_and_a_token_of_nobody_end_as_the_page_says(opsjobs:
     assert (refused.returncode, "--audience=opsjobs" in refused.stderr) == (3, True)
     untrusted = opsjobs("list", OPSJOBS_CA_FILE="", SSL_CERT_FILE="/dev/null", SSL_CERT_DIR="/nowhere")
     assert (untrusted.returncode, "--ca-file" in untrusted.stderr) == (4, True)
+
+
+def test_a_viewer_sees_what_they_may_and_templates_are_for_who_may_run_them(cluster: Cluster, opsjobs: Opsjobs) -> None:
+    namespace, name = cluster.facts["namespace"], f"e2e-{secrets.token_hex(3)}"
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "opsjobs-viewer"}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": role,
+            "subjects": [subject],
+        },
+    )
+    try:
+        token = cluster.token(name)
+        found = json.loads(opsjobs("whoami", "-o", "json", OPSJOBS_TOKEN=token).stdout)
+        assert found["userName"] == f"system:serviceaccount:{namespace}:{name}"
+        assert {right["verb"] for right in found["rights"]} == {"get", "list"}
+        assert opsjobs("templates", OPSJOBS_TOKEN=token).returncode == 3
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding", name)
+        cluster.kubectl("delete", "serviceaccount", name, "-n", namespace)
+    shown = opsjobs("templates", "disable-os-upgrade", "-o", "json")
+    assert json.loads(shown.stdout)["addonTemplates"][0]["script"]
+    assert "delete" in {right["verb"] for right in json.loads(opsjobs("whoami", "-o", "json").stdout)["rights"]}

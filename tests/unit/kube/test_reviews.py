@@ -159,6 +159,17 @@ async def test_logs_of_nodes_are_read_by_a_right_to_all_or_to_the_one(
     assert {(a["verb"], a["resource"], a["subresource"]) for a in reviewer.asked} == {("get", "nodes", "log")}
 
 
+async def test_the_text_of_templates_is_for_who_may_get_all_of_them(served: Served) -> None:
+    reviewer = Reviewer()
+    async with served(reviewer) as api:
+        assert await reviews(api).may_get_templates(Caller("u", "alice"))
+    assert reviewer.asked[0]["resourceAttributes"] == {
+        "verb": "get",
+        "group": "opsjob.io",
+        "resource": "addontemplates",
+    }
+
+
 async def test_the_same_name_in_another_group_is_another_caller(served: Served) -> None:
     reviewer = Reviewer()
     async with served(reviewer) as api:
