@@ -23,6 +23,8 @@ def watch(following: Following, output: Output) -> Job:
     """Show the job until it has ended; returns it as it is then."""
     if sys.stdout.isatty():
         return _on_a_terminal(following, output)
+    # Before anything else: whatever becomes of this command, the job can be asked for.
+    say(neutral(following.job_id))
     seen: dict[str, str] = {}
     last: Job = {}
     with following.leaving():

@@ -87,7 +87,8 @@ def test_a_wait_ends_as_the_job(opsjobs: Opsjobs, service: Served, phase: Phase,
     end.join()
     assert ended.code == code
     lines = ended.out.splitlines()
-    assert "job created" in lines[0] or "Pending" in lines[0]
+    assert lines[0] == job_id
+    assert "Pending (Created)" in lines[1]
     assert any("n1: Running" in line for line in lines)
     assert any("the end of it" in line for line in lines)
     assert len(lines) == len(set(lines))
