@@ -28,6 +28,14 @@ def set_context(  # noqa: PLR0913, PLR0917  # what a context can hold
         typer.Option("--exec", metavar="COMMAND", help="A program that prints a token or an ExecCredential."),
     ] = None,
     plain_http: Annotated[bool, typer.Option("--plain-http", help="Send the token over http://, too.")] = False,
+    service_account: Annotated[
+        str | None, typer.Option("--service-account", help="Reach it through kubectl, with a token of this account.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="With it: the service's (opsjobs).")
+    ] = None,
+    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="With it: else kubectl's own.")] = None,
+    kube_context: Annotated[str | None, typer.Option("--kube-context", help="With it: else the current one.")] = None,
 ) -> None:
     """Make or change a context; the first one becomes the current one."""
     file = ContextFile()
@@ -40,13 +48,15 @@ def set_context(  # noqa: PLR0913, PLR0917  # what a context can hold
     if sum(value is not None for value in sources.values()) > 1:
         raise UsageError("a context has one source of its token: --token-file, --token-stdin or --exec")
     changed = {"url": url, "caFile": ca_file, **sources, "plainHttp": plain_http or None}
+    changed |= {"serviceAccount": service_account, "namespace": namespace}
+    changed |= {"kubeconfig": kubeconfig, "kubeContext": kube_context}
     # A token belongs to the URL that it was given for, and one source replaces another.
     if url not in (None, context.get("url")) or any(sources.values()):
         for source in sources:
             context.pop(source, None)
     context |= {field: value for field, value in changed.items() if value is not None}
-    if not context.get("url"):
-        raise UsageError(f"where is it? opsjobs context set {neutral(name)} --url https://…")
+    if bool(context.get("url")) is bool(context.get("serviceAccount")):
+        raise UsageError(f"where is it? opsjobs context set {neutral(name)} with --url, or with --service-account")
     file.contexts[name] = context
     file.current = file.current or name
     file.write()
@@ -66,7 +76,7 @@ def list_contexts() -> None:
     """List the contexts; no token is shown."""
     file = ContextFile()
     lines = (
-        ("*" if name == file.current else "", name, context.get("url", ""), _source(context))
+        ("*" if name == file.current else "", name, context.get("url", "through kubectl"), _source(context))
         for name, context in sorted(file.contexts.items())
     )
     rows(("", "NAME", "URL", "TOKEN"), lines)
@@ -87,4 +97,6 @@ def _source(context: dict[str, object]) -> str:
         return "kept here"
     if "tokenFile" in context:
         return str(context["tokenFile"])
+    if "serviceAccount" in context:
+        return f"of {context['serviceAccount']}, by kubectl"
     return "by a program" if "tokenCommand" in context else "none"

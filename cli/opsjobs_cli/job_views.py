@@ -11,8 +11,12 @@ Job = dict[str, Any]
 
 #: Nodes that a plan shows before it only counts, unless it is wide.
 SHOWN_NODES = 40
+#: What stands before the name of every ServiceAccount; a list without it fits on more screens.
+_ACCOUNT = "system:serviceaccount:"
 _LIST = ("JOB", "TYPE", "PHASE", "NAME", "USER", "CREATED", "TOOK")
-_WIDE_LIST = (*_LIST, "WORKSPACE", "CLUSTER", "STARTED", "ENDED", "DELETED")
+_WIDE  #: What stands before the name of every ServiceAccount; a list without it fits on more screens.
+_ACCOUNT = "system:serviceaccount:"
+_LIST = (*_LIST, "WORKSPACE", "CLUSTER", "STARTED", "ENDED", "DELETED")
 
 
 def listed(jobs: Iterable[Job], output: Output) -> None:
@@ -25,7 +29,7 @@ def _line(job: Job, output: Output) -> list[object]:
         job["type"],
         job["phase"],
         job["jobName"],
-        job["userName"],
+        job["userName"] if output.is_wide else job["userName"].removeprefix(_ACCOUNT),
         output.time(job["creationTime"]),
         moments.took(job["startTime"], job["endTime"]),
     ]

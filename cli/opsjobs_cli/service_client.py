@@ -92,6 +92,8 @@ class Service:
             try:
                 answer = self._send(method, path, **what)
             except httpx().TransportError as error:
+                if not _is_no_use(error):
+                    self.whereto.reconnect()
                 if not left or _is_no_use(error):
                     raise self._unreachable(error) from error
                 why, wait = refusals.spoken(error), pause

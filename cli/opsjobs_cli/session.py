@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opsjobs_cli import suggestions
 from opsjobs_cli.printing import Format, Output, note
-from opsjobs_cli.whereto import Asked, Whereto, direct
+from opsjobs_cli.whereto import Asked, Whereto, chosen, direct
 
 if TYPE_CHECKING:
     from opsjobs_cli.service_client import Service
@@ -25,7 +26,9 @@ def _options(  # noqa: PLR0913, PLR0917  # what can be said about a connection
     utc: Annotated[bool, typer.Option("--utc", help="Times in UTC, not in this machine's zone.")] = False,
     context: Annotated[
         str | None,
-        typer.Option(help="A context of opsjobs context; with --kubeconfig, one of that.", autocompletion=None),
+        typer.Option(
+            help="A context of opsjobs context; with --kubeconfig, one of that.", autocompletion=suggestions.contexts
+        ),
     ] = None,
     url: Annotated[str | None, typer.Option(help="The service. Else OPSJOBS_URL, else the current context.")] = None,
     ca_file: Annotated[
@@ -35,6 +38,15 @@ def _options(  # noqa: PLR0913, PLR0917  # what can be said about a connection
         str | None, typer.Option("--token-file", help="Holds the token. Else OPSJOBS_TOKEN, else the context's.")
     ] = None,
     plain_http: Annotated[bool, typer.Option("--plain-http", help="Send the token over http://, too.")] = False,
+    kubeconfig: Annotated[
+        str | None, typer.Option("--kubeconfig", metavar="FILE", help="Reach the service through kubectl port-forward.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="With --kubeconfig: the service's (opsjobs).")
+    ] = None,
+    service_account: Annotated[
+        str | None, typer.Option("--service-account", metavar="NAME", help="With --kubeconfig: kubectl gets its token.")
+    ] = None,
 ) -> None:
     """Only its parameters are used."""
 
@@ -55,7 +67,14 @@ class Session:
 
     @functools.cached_property
     def whereto(self) -> Whereto:
-        return direct(self.asked)
+        context = {} if self.asked.kubeconfig else chosen(self.asked)[1]
+        if not self.asked.kubeconfig and not context.get("serviceAccount"):
+            return direct(self.asked)
+        from opsjobs_cli.through_kubectl import reach
+
+        found, forwarded = reach(self.asked, context)
+        self._open.callback(forwarded.close)
+        return found
 
     def close(self) -> None:
         self._open.close()

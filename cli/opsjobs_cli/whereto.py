@@ -25,6 +25,8 @@ class Whereto:
     ca_file: str = ""
     #: Where the connection goes to another name than the certificate's: that name.
     server_name: str = ""
+    #: After a connection broke, before the next: what leads there may have to be made anew.
+    reconnect: Callable[[], None] = lambda: None
 
     @property
     def is_here(self) -> bool:
@@ -45,6 +47,26 @@ class Asked:
     plain_http: bool = False
 
 
+def chosen(asked: Asked, environment: Mapping[str, str] = os.environ) -> tuple[str, Context]:
+    """The URL and the context that hold; one of them may be empty.
+
+    Raises:
+        UsageError: nothing says which service.
+    """
+    url = asked.url or ("" if asked.context else environment.get("OPSJOBS_URL", ""))
+    if url:
+        return url, {}
+    file = ContextFile()
+    name = asked.context or file.current
+    if not name:
+        raise UsageError(
+            "which service? Set OPSJOBS_URL and OPSJOBS_TOKEN, or make a context (opsjobs context set --help), "
+            "or give --kubeconfig to reach it through kubectl"
+        )
+    context = file.context(name)
+    return context.get("url", ""), context
+
+
 def direct(asked: Asked, environment: Mapping[str, str] = os.environ) -> Whereto:
     """The service at a URL.
 
@@ -53,18 +75,7 @@ def direct(asked: Asked, environment: Mapping[str, str] = os.environ) -> Whereto
     Raises:
         UsageError: nothing says where the service is, or with which token; or the token would travel unencrypted.
     """
-    url = asked.url or ("" if asked.context else environment.get("OPSJOBS_URL", ""))
-    context: Context = {}
-    if not url:
-        file = ContextFile()
-        name = asked.context or file.current
-        if not name:
-            raise UsageError(
-                "which service? Set OPSJOBS_URL and OPSJOBS_TOKEN, or make a context (opsjobs context set --help), "
-                "or give --kubeconfig to reach it through kubectl"
-            )
-        context = file.context(name)
-        url = context.get("url", "")
+    url, context = chosen(asked, environment)
     checked = _checked(url, plain=asked.plain_http or bool(context.get("plainHttp")))
     ca_file = asked.ca_file or context.get("caFile", "") or environment.get("OPSJOBS_CA_FILE", "")
     return Whereto(checked, _token(asked, context, environment), _existing(ca_file))

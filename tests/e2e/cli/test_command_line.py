@@ -111,3 +111,12 @@ def test_a_viewer_sees_what_they_may_and_templates_are_for_who_may_run_them(clus
     shown = opsjobs("templates", "disable-os-upgrade", "-o", "json")
     assert json.loads(shown.stdout)["addonTemplates"][0]["script"]
     assert "delete" in {right["verb"] for right in json.loads(opsjobs("whoami", "-o", "json").stdout)["rights"]}
+
+
+def test_a_person_with_a_kubeconfig_needs_no_address(cluster: Cluster, opsjobs: Opsjobs) -> None:
+    """The port of 127.0.0.1 that kubectl forwards shows the Service's certificate, by the Service's name."""
+    path = f"{cluster.facts['bin']}:{os.environ['PATH']}"
+    words = ("--kubeconfig", cluster.facts["kubeconfig"], "--service-account", ADMIN, "-n", cluster.facts["namespace"])
+    found = opsjobs("whoami", "-o", "name", *words, "--ca-file", cluster.facts["ca"], PATH=path, OPSJOBS_TOKEN="")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == f"system:serviceaccount:{cluster.facts['namespace']}:{ADMIN}"
