@@ -35,7 +35,7 @@ down: setup ## Remove all that `make up` made (the cache of built binaries stays
 	@$(RUN) python -m local_cluster down
 
 unit: setup ## The quick loop: pure logic and the embedded store, no cluster, under a minute
-	@$(RUN) pytest tests/unit tests/golden tests/cli -n 2 -m 'not e2e and not slow and not programs' --hypothesis-profile quick $(SELECT)
+	@$(RUN) pytest tests/unit tests/golden -n 2 -m 'not e2e and not slow and not programs' --hypothesis-profile quick $(SELECT)
 
 test: setup ## Everything, on the real cluster (K=addon: only tests whose names match)
 	@$(RUN) python -m tests.run $(SELECT) $(if $(DURATIONS),--durations $(DURATIONS),)

@@ -14,9 +14,7 @@ SHOWN_NODES = 40
 #: What stands before the name of every ServiceAccount; a list without it fits on more screens.
 _ACCOUNT = "system:serviceaccount:"
 _LIST = ("JOB", "TYPE", "PHASE", "NAME", "USER", "CREATED", "TOOK")
-_WIDE  #: What stands before the name of every ServiceAccount; a list without it fits on more screens.
-_ACCOUNT = "system:serviceaccount:"
-_LIST = (*_LIST, "WORKSPACE", "CLUSTER", "STARTED", "ENDED", "DELETED")
+_WIDE_LIST = (*_LIST, "WORKSPACE", "CLUSTER", "STARTED", "ENDED", "DELETED")
 
 
 def listed(jobs: Iterable[Job], output: Output) -> None:
