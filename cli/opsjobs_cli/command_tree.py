@@ -14,6 +14,7 @@ from opsjobs_cli import (
     output_commands,
     rollout_commands,
     service_commands,
+    support_bundle,
     versions,
 )
 from opsjobs_cli.session import with_session
@@ -59,6 +60,7 @@ def tree() -> typer.Typer:
         "templates": service_commands.templates,
         "whoami": service_commands.whoami,
         "version": service_commands.version,
+        "support-bundle": support_bundle.support_bundle,
     }
     for name, command in commands.items():
         app.command(name, epilog=exit_status.HELP)(with_session(command))
