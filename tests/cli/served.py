@@ -44,7 +44,7 @@ class Served:
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self._up.wait(30)
+        assert self._up.wait(300)
 
     def begin(self, world: World) -> None:
         """Forget what was, but for the records, and stand over another cluster."""
@@ -59,7 +59,7 @@ class Served:
 
     def close(self) -> None:
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(300)
         self.listener.close()
 
     def job(self, job_id: str) -> Job:
@@ -135,7 +135,7 @@ class Served:
         return thread
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(300)
 
     def _run(self) -> None:
         self._server.run(sockets=[self.listener])

@@ -59,7 +59,7 @@ def test_ctrl_c_leaves_it_running_and_a_failed_job_is_a_failed_command(
 ) -> None:
     template = addon("exit 3")
     terminal = Terminal("addon", "-t", template, "--node", node, "--name", "left alone", "--wait", **environment)
-    terminal.until(r"left-alone-[a-z0-9]{6} .*(Pending|Running)")
+    terminal.until(r"left-alone-[a-z0-9]{6} .*(Pending|Running|Failed)")
     terminal.press("\x03")
     # It may have ended in that very moment.
     assert terminal.ended() in (130, 1)
