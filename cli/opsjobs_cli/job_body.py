@@ -41,7 +41,7 @@ def body(kind: str, name: str | None, given: Mapping[str, Any], fields: Mapping[
 
 def _name(kind: str, inputs: list[dict[str, str]]) -> str:
     """For a person who gave none: what it does, and to what, like "reboot gpu-node-001"."""
-    words = [item["value"] for item in inputs]
+    words = [item["value"] for item in inputs if item["name"] == inputs[0]["name"]]
     longest = 60
     more = f" and {len(words) - 1} more" if len(words) > 1 else ""
     return f"{kind} {words[0][:longest]}{more}" if words else kind

@@ -5,7 +5,7 @@ from typing import Any
 
 from opsjobs_cli import moments
 from opsjobs_cli.neutral_text import neutral
-from opsjobs_cli.printing import Output, cell, console, rows
+from opsjobs_cli.printing import Output, cell, console, rows, say
 
 Job = dict[str, Any]
 
@@ -81,10 +81,12 @@ def _facts(job: Job, output: Output) -> Iterable[tuple[str, object]]:
 
 def dry_run(answer: dict[str, Any], output: Output) -> None:
     """A plan that was not run."""
-    nodes = answer["plan"]["nodes"]
-    console().print(f"It would work on {len(nodes)} nodes; nothing was created.", style="bold")
-    _planned(answer["plan"], output, wide=output.is_wide)
-    console().print(f"\nTo run exactly this: --expected-plan {neutral(answer['planDigest'])}")
+    nodes, excluded = answer["plan"]["nodes"], answer["plan"]["excluded"]
+    screen = console()
+    screen.print(f"It would work on {len(nodes)} nodes; nothing was created.", style="bold")
+    screen.print(cell("  ".join(node["name"] for node in nodes)))
+    _left_out(excluded, wide=output.is_wide)
+    say(f"\nTo run exactly this: --expected-plan {neutral(answer['planDigest'])}")
 
 
 def to_be_confirmed(plan: dict[str, Any]) -> None:
@@ -106,8 +108,12 @@ def _planned(plan: dict[str, Any], output: Output, *, wide: bool) -> None:
         screen.print("\nNodes", style="bold")
         rows(("NODE", "PHASE", "STARTED", "TOOK", "MESSAGE"), (_node(node, output) for node in first))
         _more(len(nodes) - len(first))
+    _left_out(excluded, wide=wide)
+
+
+def _left_out(excluded: list[dict[str, Any]], *, wide: bool) -> None:
     if excluded:
-        screen.print("\nLeft out", style="bold")
+        console().print("\nLeft out", style="bold")
         first = excluded if wide else excluded[:SHOWN_NODES]
         rows(("NODE", "REASON"), ((node["name"], node["reason"]) for node in first))
         _more(len(excluded) - len(first))

@@ -88,8 +88,9 @@ def rows(columns: Sequence[str], lines: Iterable[Sequence[object]], *, styled: s
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=False)
+    for number, column in enumerate(columns):
+        # The first is what one copies: it is folded only where the screen has no room for it alone.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     at = columns.index(styled) if styled in columns else -1
     for line in lines:
         table.add_row(*(cell(value, phase=index == at) for index, value in enumerate(line)))
