@@ -99,7 +99,7 @@ class BodyMemory:
         """Cut off one body that dawdles, of the caller who takes most, where that one takes no less than this one."""
         wanted = self._taken[user_id] + size
         if wanted > self._each:
-            return  # it waits for nobody else's
+            return  # it waits for no other caller's
         slow = [
             place
             for place in self._places
