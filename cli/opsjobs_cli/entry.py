@@ -1,7 +1,9 @@
 """Where `opsjobs` begins and ends: every way it can end has an exit status and a sentence."""
 
 import os
+import signal
 import sys
+from typing import NoReturn
 
 from opsjobs_cli.complaints import Complaint
 from opsjobs_cli.exit_status import ExitCode
@@ -13,6 +15,10 @@ def main() -> None:
         # A terminal that cannot say a letter gets it written out; the command does not end for that.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):
+        # As Ctrl-C does: what was begun (kubectl, a file) is ended before the command ends.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     sys.exit(run())
 
 
@@ -29,3 +35,8 @@ def run() -> int:
         note(f"opsjobs: {complaint}")
         return int(complaint.exit_code)
     return int(ExitCode.SUCCEEDED)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    # As a shell says of a program that a signal ended.
+    sys.exit(128 + number)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Opsjobs
 from tests.cli.served import Served
+from tests.cli.terminal import COMMAND
 
 #: Writes down what it is called with, and forwards connections to the port in TO.
 KUBECTL = """#!{python}
@@ -91,6 +94,17 @@ def test_a_forwarding_that_ends_is_begun_again_at_the_same_port(
     assert "trying again" in ended.err
     assert len([words for words in called(kubectl) if "port-forward" in words]) == 2
     assert service.seen
+    assert_gone(kubectl)
+
+
+def test_a_command_that_is_ended_ends_kubectl(service: Served, kubectl: Path) -> None:
+    service.add(job_id="ended-aaaaaa")
+    words = ("watch", "ended-aaaaaa", "--kubeconfig", "x", "--service-account", "ops")
+    with subprocess.Popen([COMMAND, *words], stdout=subprocess.PIPE, env=os.environ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == b"ended-aaaaaa\n"
+        service.when_asked(1, command.terminate).join()
+        assert command.wait(300) == 128 + signal.SIGTERM
     assert_gone(kubectl)
 
 
