@@ -21,6 +21,7 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 #: An apiserver that starts answers these to every client until it has read the cluster's rights (kubernetes#121635).
 _PERHAPS_PASSING = frozenset({401, 403})
 _PAGE = 500
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #: The apiserver itself gives a kubelet 30 s to be reached, and then says which one was not.
 _STREAMED = httpx.Timeout(60, connect=5)
 
@@ -72,6 +73,10 @@ class Cluster:
     def get(self, path: str, **query: str) -> Object | None:
         """The object, None where there is none."""
         return self._call("GET", path, params=query)
+
+    def get_metadata(self, path: str) -> Object | None:
+        """Only the object's metadata, None where there is none."""
+        return self._call("GET", path, headers={"Accept": _METADATA})
 
     def list(self, path: str, **selectors: str) -> Iterator[Object]:
         """Every object that the selectors (labelSelector, fieldSelector) take, page by page."""

@@ -54,8 +54,12 @@ def release(cluster: Cluster, name: str, job: str, kind: str = NODE) -> None:
     _release(cluster, f"{kind}-{name}", job)
 
 
-def release_control_plane(cluster: Cluster, job: str) -> None:
-    """Let another job reboot a node of the control plane, if it was this job's turn."""
+def release_control_plane(cluster: Cluster, job: str, node: str = "") -> None:
+    """Let another node of the control plane be rebooted, if it was this job's turn, and of `node` where it is given."""
+    if node:
+        lease = cluster.get(f"{_folder(cluster)}/{node_lock.CONTROL_PLANE}")
+        if lease is None or node_state.annotations(lease).get(labels.NODE) != node:
+            return
     _release(cluster, node_lock.CONTROL_PLANE, job)
 
 
@@ -172,6 +176,11 @@ def _take_control_plane(cluster: Cluster, node: str, job: str) -> None:
         raise HeldError(
             f"node {node} belongs to the control plane, of which one node at a time is rebooted, "
             f"and job {holder} is at node {theirs}"
+        )
+    if holder == job and theirs not in ("", node) and own(cluster, theirs, job):
+        raise HeldError(
+            f"node {node} belongs to the control plane, of which one node at a time is rebooted, and this job is at "
+            f"node {theirs}"
         )
     change = node_lock.taking_over(lease, job, cluster.now())
     change["metadata"]["annotations"][labels.NODE] = node

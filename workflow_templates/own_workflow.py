@@ -17,6 +17,18 @@ def read(cluster: Cluster, job: str, *, cached: bool = False) -> Object | None:
     return cluster.get(path, **({"resourceVersion": "0"} if cached else {}))
 
 
+def read_metadata(cluster: Cluster, job: str) -> Object | None:
+    """Only the metadata of the Workflow object, which is small; None: it is gone."""
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.namespace}/workflows/{job}"
+    return cluster.get_metadata(path)
+
+
+def owner(workflow: Object) -> Object:
+    """What makes Kubernetes delete an object with the job's Workflow."""
+    metadata = workflow["metadata"]
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": metadata["name"], "uid": metadata["uid"]}
+
+
 def planned(workflow: Object) -> list[str]:
     """The names of the nodes that the job is for, from its parameter `nodes`."""
     names: list[str] = json.loads(parameters(workflow["spec"].get("arguments") or {}).get("nodes") or "[]")

@@ -46,7 +46,7 @@ def restore(cluster: Cluster, job: str) -> None:
     refused = []
     for node, lock in locks.held(cluster, job).items():
         try:
-            _give_back(cluster, node, lock, job)
+            give_back(cluster, node, lock, job)
         except UnavailableError:
             raise
         except ClusterError as fault:
@@ -56,7 +56,8 @@ def restore(cluster: Cluster, job: str) -> None:
         raise ClusterError("; ".join(refused))
 
 
-def _give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
+def give_back(cluster: Cluster, node: str, lock: Object, job: str) -> None:
+    """Put one node's cordon back and free its lock, unless the job's work there goes on, or a reboot is pending."""
     if why := _unfinished(cluster, node, lock):
         step_output.log(f"node {node} stays locked by job {job} beyond its end: {why}")
         locks.note_over(cluster, node, job)

@@ -15,6 +15,7 @@ from workflow_templates.dumplog import template_with_nodes as dumplog_with_nodes
 from workflow_templates.exportimage import template as exportimage
 from workflow_templates.preflight import template as preflight
 from workflow_templates.protocol import labels
+from workflow_templates.reboot import lanes_template as reboot_rollout
 from workflow_templates.reboot import template as reboot
 from workflow_templates.template_parts import IMAGE, PULL_POLICY
 
@@ -27,6 +28,7 @@ TEMPLATES = {
     "exportimage": exportimage,
     "preflight": preflight,
     "reboot": reboot,
+    "reboot-rollout": reboot_rollout,
 }
 
 

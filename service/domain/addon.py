@@ -8,12 +8,10 @@ from typing import Any
 from service.domain import required_nodes
 from service.domain.cluster_objects import AddonTemplate
 from service.domain.job import Job, Plan
+from workflow_templates.protocol.rollout import Rollout
 
 #: The file of the snapshot that its pods read.
 SNAPSHOT = "addons.json"
-#: Argo works through every entry of a loop that is not at its end, at each of its turns, and through those of no group
-#: whose nodes have all ended or are not yet begun (docs/decisions/0029).
-_GROUP_NODES = 50
 
 
 def required(plan: Plan, options: Mapping[str, Any]) -> int:
@@ -30,19 +28,13 @@ def must_succeed(job: Job) -> int:
 def parameters(plan: Plan, options: Mapping[str, Any]) -> dict[str, str]:
     """The Workflow's parameters; `options` are the request's, by their API names."""
     return {
-        "nodes": json.dumps(plan.names),
-        "groups": json.dumps(groups(len(plan.nodes))),
+        **Rollout.plain(tuple(plan.names)).parameters,
         "security-upgrade": "true" if options.get("securityUpgrade") else "false",
         "batch-count": str(max(1, options.get("batchCount") or 1)),
         "tolerate-all": "true" if options.get("isTolerateAll") else "false",
         "required": str(required(plan, options)),
         "planned": str(len(plan.nodes)),
     }
-
-
-def groups(planned: int) -> list[str]:
-    """Which nodes of the plan each group has, as people read it: "1 to 50". Nothing that a node may be called."""
-    return [f"{first} to {min(first + _GROUP_NODES - 1, planned)}" for first in range(1, planned + 1, _GROUP_NODES)]
 
 
 def snapshot(templates: Sequence[AddonTemplate]) -> str:

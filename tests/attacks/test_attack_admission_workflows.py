@@ -12,6 +12,7 @@ import pytest
 
 from tests.attacks.impersonation import Thief, User, admitted, refused
 from tests.e2e.live import Cluster
+from workflow_templates.protocol import labels
 
 COMPLETED = "workflows.argoproj.io/completed"
 
@@ -19,13 +20,13 @@ COMPLETED = "workflows.argoproj.io/completed"
 def made(cluster: Cluster, phase: str, completed: str) -> Iterator[str]:
     """The path of a Workflow that Argo and the service leave alone."""
     name = f"e2e-wf-{secrets.token_hex(3)}"
-    labels = {"workflows.argoproj.io/controller-instanceid": "nobody", COMPLETED: completed}
+    marks = {"workflows.argoproj.io/controller-instanceid": "nobody", COMPLETED: completed}
     node = {"id": name, "name": name, "displayName": name, "type": "Suspend", "phase": "Running"}
     cluster.apply(
         {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
-            "metadata": {"name": name, "namespace": cluster.jobs, "labels": labels},
+            "metadata": {"name": name, "namespace": cluster.jobs, "labels": marks},
             "spec": {"workflowTemplateRef": {"name": "opsjob-addon-00000000"}},
             "status": {"phase": phase, "nodes": {name: node}},
         }
@@ -74,8 +75,11 @@ def test_what_has_finished_is_not_run_again_by_anybody(
 
 def test_what_has_finished_can_be_labelled_and_lose_its_finalizer(thief: Thief, finished: str) -> None:
     """Argo's archive labels it, the service removes its finalizer."""
-    argo, labels = thief.with_token_of("argo", "argo"), {"workflows.argoproj.io/workflow-archiving-status": "Archived"}
-    assert admitted(argo.patch(finished, {"metadata": {"labels": labels}}))
+    argo, archived = (
+        thief.with_token_of("argo", "argo"),
+        {"workflows.argoproj.io/workflow-archiving-status": "Archived"},
+    )
+    assert admitted(argo.patch(finished, {"metadata": {"labels": archived}}))
     assert admitted(thief.as_administrator().patch(finished, {"metadata": {"finalizers": None}}))
 
 
@@ -87,3 +91,22 @@ def test_what_runs_is_not_resumed_past_argos_controller(cluster: Cluster, thief:
     assert refused(service.patch(running, resumed), "only Argo's controller writes the status")
     assert admitted(thief.with_token_of("argo", "argo").patch(running, resumed))
     assert admitted(thief.with_token_of("argo", "argo").patch(running, {"status": {"phase": "Failed"}}))
+
+
+@pytest.mark.parametrize("key", [labels.PAUSED, labels.ADVANCED, labels.TOLERATED])
+def test_what_persons_say_of_a_rollout_is_written_by_the_service_alone(
+    cluster: Cluster, thief: Thief, running: str, key: str
+) -> None:
+    """Else whoever may change Workflows would end a gate, or have a job go on, without a right and unaudited."""
+    said = {"metadata": {"annotations": {key: "2"}}}
+    assert refused(
+        thief.with_token_of("argo", "argo").patch(running, said), "paused, resumed and advanced with OpsJobs"
+    )
+    service = thief.with_token_of("opsjobs", cluster.facts["namespace"])
+    assert admitted(service.patch(running, said))
+
+
+def test_who_resumes_in_argo_is_told_of_advance(cluster: Cluster, thief: Thief, running: str) -> None:
+    (name,) = (running.rpartition("/")[2],)
+    service = thief.with_token_of("opsjobs", cluster.facts["namespace"])
+    assert refused(service.patch(running, {"status": {"nodes": {name: {"phase": "Succeeded"}}}}), "/advance")

@@ -242,7 +242,7 @@ def test_user_text_is_spliced_into_nothing() -> None:
     spec = committed("addon")["spec"]
     names = {parameter["name"] for parameter in spec["arguments"]["parameters"]}
     numbers, words = {"planned", "required", "batch-count"}, {"security-upgrade", "tolerate-all", "system-namespaces"}
-    assert names == {"nodes", "groups", *numbers, *words}
+    assert names == {"nodes", "phases", "plan", *numbers, *words}
     assert spec["volumes"][0] == {"name": "files", "configMap": {"name": "{{workflow.name}}"}}
     assert all("script" not in entry for entry in spec["templates"])
 
@@ -319,9 +319,56 @@ def test_argo_lint_is_content(job_type: str) -> None:
 def test_a_job_loops_over_its_nodes_group_by_group() -> None:
     ((over_groups,),) = template("addon", "nodes")["steps"]
     ((over_nodes,),) = template("addon", "group")["steps"]
-    assert (over_groups["template"], over_groups["withParam"]) == ("group", "{{workflow.parameters.groups}}")
+    of_the_phase = "{{=toJSON(fromJSON(workflow.parameters.plan)[int(inputs.parameters.phase) - 1].groups)}}"
+    assert (over_groups["template"], over_groups["withParam"]) == ("group", of_the_phase)
     bounds = [f"int(split(inputs.parameters.group, ' to ')[{end}])" for end in (0, 1)]
     of_the_group = f"{{{{=toJSON(fromJSON(workflow.parameters.nodes)[{bounds[0]} - 1:{bounds[1]}])}}}}"
     assert (over_nodes["template"], over_nodes["withParam"]) == ("node", of_the_group)
     # A limit of a group's own would leave slots empty that nodes of other groups wait for.
-    assert all("parallelism" not in entry for entry in committed("addon")["spec"]["templates"])
+    limited = [entry["name"] for entry in committed("addon")["spec"]["templates"] if "parallelism" in entry]
+    assert limited == ["addon"], "one phase at a time"
+
+
+def test_phases_follow_one_another_until_one_fails() -> None:
+    loop = template("addon", "addon")
+    assert (loop["parallelism"], loop["failFast"]) == (1, True)
+    steps = [[step["name"] for step in group] for group in template("addon", "phase")["steps"]]
+    assert steps == [["nodes"], ["settle", "evaluate"], ["soak"], ["gate"]]
+
+
+@pytest.mark.parametrize("name", ["soak", "gate"])
+def test_what_a_phase_waits_for_ends_without_a_write_to_the_status(name: str) -> None:
+    """Argo fills the annotation in at each of its turns, and a duration that has passed ends a suspended step."""
+    advanced = "int(inputs.parameters.advanced) >= int(inputs.parameters.phase)"
+    expression = f"{{{{={advanced} ? '1' : inputs.parameters.seconds}}}}"
+    assert template("addon", name)["suspend"] == {"duration": expression}
+    (step,) = (step for group in template("addon", "phase")["steps"] for step in group if step["name"] == name)
+    given = {parameter["name"]: parameter["value"] for parameter in step["arguments"]["parameters"]}
+    assert given["advanced"] == "{{=fromJSON(workflow.annotations.json)['opsjob.io/advanced'] ?? '0'}}"
+
+
+def test_a_rollout_of_reboots_has_three_pods_a_node_and_only_the_one_on_the_host_is_never_repeated() -> None:
+    tasks = template("reboot-rollout", "node")["dag"]["tasks"]
+    assert [(task["name"], task["template"], task.get("depends", "")) for task in tasks] == [
+        ("begin", "begin", ""),
+        ("reboot", "reboot", "begin.Succeeded"),
+        ("end", "end", "reboot.Succeeded || reboot.Failed || reboot.Errored"),
+    ]
+    assert template("reboot-rollout", "reboot") == template("reboot", "reboot")
+    for name in ("begin", "end"):
+        retry = template("reboot-rollout", name)["retryStrategy"]
+        assert retry["retryPolicy"] == "Always"
+        assert retry["expression"].startswith("lastRetry.exitCode != '1' && lastRetry.exitCode != '2'")
+    assert "lastRetry.exitCode != '76'" in template("reboot-rollout", "begin")["retryStrategy"]["expression"]
+    assert template("reboot-rollout", "clean-up") == template("reboot", "clean-up")
+
+
+def test_a_lane_reboots_one_node_after_another_and_ends_at_a_failure_where_none_is_tolerated() -> None:
+    lanes = {name: template("reboot-rollout", name) for name in ("lane", "tolerant-lane")}
+    assert {name: (lane["parallelism"], lane["failFast"]) for name, lane in lanes.items()} == {
+        "lane": (1, True),
+        "tolerant-lane": (1, False),
+    }
+    ((over_lanes, over_tolerant),) = template("reboot-rollout", "nodes")["steps"]
+    assert over_lanes["withParam"].endswith("['lanes'])}}")
+    assert over_tolerant["withParam"].endswith("['tolerant-lanes'])}}")

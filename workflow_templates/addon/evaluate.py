@@ -1,15 +1,17 @@
-"""The verdict of the ratio rule without the service: fails if fewer nodes succeeded than must."""
+"""The verdict without the service: fails if fewer nodes succeeded than must, or the rollout's limit was passed."""
 
 import argparse
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from workflow_templates import own_workflow, step_output
+from workflow_templates import job_ledger, own_workflow, step_output
+from workflow_templates.addon import ends
 from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import exit_codes
+from workflow_templates.protocol.rollout import FILE
 
-_FINAL = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 #: Argo writes the Workflow after it starts this pod: its last entries may not be there at once.
 _SETTLE_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
@@ -41,13 +43,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True)
     parser.add_argument("--required", type=int, required=True)
+    parser.add_argument("--rollout", type=Path, default=Path("/etc/opsjob") / FILE)
     arguments = parser.parse_args()
+    rollout = job_ledger.read_rollout(arguments.rollout)
+    cluster = Cluster.in_pod()
     try:
-        verdict = evaluate(Cluster.in_pod(), arguments.job, arguments.required)
+        if rollout:
+            verdict = job_ledger.JobLedger(cluster, arguments.job, rollout).verdict()
+        else:
+            verdict = evaluate(cluster, arguments.job, arguments.required)
     except UnavailableError as fault:
         step_output.write_termination_message(f"the nodes of job {arguments.job} are counted later: {fault}")
         return exit_codes.WAITING
-    except ClusterError as fault:
+    except (ClusterError, LookupError) as fault:
         verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
     step_output.write_termination_message(verdict or "enough nodes succeeded")
     return 1 if verdict else 0
@@ -68,11 +76,7 @@ def evaluate(cluster: Cluster, job: str, required: int) -> str:
 
 def tally(found: Object) -> Tally:
     """Count the entries that stand for whole nodes: Argo's Retry entries, one per item of the loop."""
-    ended = {
-        str(own_workflow.parameters(step.get("inputs") or {}).get("node")): step.get("phase")
-        for step in own_workflow.steps(found)
-        if step.get("type") == "Retry" and step.get("templateName") == "node" and step.get("phase") in _FINAL
-    }
+    ended = ends.entries(found)
     succeeded = frozenset(node for node, phase in ended.items() if phase == "Succeeded")
     return Tally(len(own_workflow.planned(found)), succeeded, frozenset(ended) - succeeded)
 

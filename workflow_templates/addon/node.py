@@ -1,4 +1,4 @@
-"""One node's work: ratio, node lock, (idle, cordon), addon templates, and the node back as it was."""
+"""One node's work: limits, node lock, (idle, cordon), addon templates, and the node back as it was."""
 
 import argparse
 import sys
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from workflow_templates import busy_pods, cordon, locks, sigterm, step_output
-from workflow_templates.addon import failure_limit, run_addons
+from workflow_templates.addon import run_addons
+from workflow_templates.addon.limits import Limits, NotBegunError
 from workflow_templates.addon.node_outcome import Outcome
 from workflow_templates.host import Host
 from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
-from workflow_templates.protocol import exit_codes, labels, node_lock, node_state
+from workflow_templates.protocol import exit_codes, labels, node_lock, node_state, rollout
+from workflow_templates.protocol.ledger import State
 
 #: The scheduler may have bound a pod in the moment before it saw our cordon.
 _SETTLE_SECONDS = 2.0
@@ -23,10 +25,6 @@ _STOPPED_PATIENCE_SECONDS = 15.0
 
 class WaitError(Exception):
     """Not now: nothing was touched but our own lock and cordon, and the node is tried again later."""
-
-
-class NotBegunError(Exception):
-    """Not at all: the job can no longer succeed, or the node is not fit for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,8 @@ class Step:
     tolerate_all: bool
     system_namespaces: frozenset[str]
     snapshot: Path
+    #: The job's rollout; a job without one has no such file.
+    rollout: Path
     outcome: Path
 
 
@@ -75,32 +75,31 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
 
 def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     """Raises WaitError, HeldError, UnavailableError before anything ran; StoppedError at any time."""
+    limits = Limits(cluster, step.job, step.node, step.planned, step.required, step.rollout)
     with sigterm.raising():
         try:
-            before = failure_limit.failed_before(cluster, step.job)
-            _refuse_if_hopeless(step, cluster, before)
+            limits.begin()
             locks.take(cluster, step.node, step.job)
             _refuse_if_unfit(step, cluster)
             if step.security_upgrade:
                 _make_idle(step, cluster)
             node = _node(step, cluster)
-            _refuse_if_hopeless(step, cluster, before)  # others went on meanwhile
+            limits.ask_again()
             _note_begun(step, cluster, node)
             run_addons.run_all(run_addons.read(step.snapshot), host, node, outcome)
-        except (WaitError, locks.HeldError, locks.LostError, UnavailableError):
-            raise  # what is locked stays locked until the node is tried again
+        except UnavailableError:
+            raise  # what is locked stays locked, and what has begun goes on, when the node is tried again
+        except (WaitError, locks.HeldError, locks.LostError):
+            limits.note(State.NOT_BEGUN)  # its place is another node's meanwhile
+            raise
         except BaseException as reason:
             if isinstance(reason, sigterm.StoppedError):
                 cluster.patience = _STOPPED_PATIENCE_SECONDS
             _give_back(step, cluster, host)
+            limits.note(State.SKIPPED if isinstance(reason, NotBegunError) else State.FAILED)
             raise
         _give_back(step, cluster, host)
-
-
-def _refuse_if_hopeless(step: Step, cluster: Cluster, before: set[str]) -> None:
-    failed = failure_limit.failed_so_far(cluster, step.job) | before
-    if failure_limit.out_of_reach(step.planned, len(failed), step.required):
-        raise NotBegunError(f"{len(failed)} of {step.planned} nodes failed and {step.required} must succeed")
+        limits.note(State.FAILED if outcome.result == "failed" else State.SUCCEEDED)
 
 
 def _refuse_if_unfit(step: Step, cluster: Cluster) -> None:
@@ -200,6 +199,7 @@ def _step(arguments: list[str]) -> Step:
     parser.add_argument("--tolerate-all", choices=("true", "false"), default="false")
     parser.add_argument("--system-namespaces", type=lambda text: frozenset(text.split(",")), default=frozenset())
     parser.add_argument("--snapshot", type=Path, default=Path("/etc/opsjob/addons.json"))
+    parser.add_argument("--rollout", type=Path, default=Path("/etc/opsjob") / rollout.FILE)
     parser.add_argument("--outcome", type=Path, default=Path("/tmp/outcome.json"))  # noqa: S108 - the pod's own
     parsed = parser.parse_args(arguments)
     flags = {name: getattr(parsed, name) == "true" for name in ("security_upgrade", "tolerate_all")}

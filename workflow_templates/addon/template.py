@@ -2,6 +2,7 @@
 
 from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, models
 
+from workflow_templates import rollout_steps
 from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.template_parts import (
     ON_HOST,
@@ -23,16 +24,19 @@ _KEEP_PODS = models.PodGC(
     strategy="OnWorkflowCompletion", label_selector=models.LabelSelector(match_labels={labels.COLLECT: "yes"})
 )
 
+#: What there is to a phase, by its number.
+_PHASE = "fromJSON(workflow.parameters.plan)[int(inputs.parameters.phase) - 1]"
+
 #: A group is called "51 to 100".
 _FIRST, _LAST = (f"int(split(inputs.parameters.group, ' to ')[{end}])" for end in (0, 1))
 _NODES_OF_GROUP = f"{{{{=toJSON(fromJSON(workflow.parameters.nodes)[{_FIRST} - 1:{_LAST}])}}}}"
 
 
 def build() -> WorkflowTemplate:
-    """A step loop over the planned nodes, one pod per node; `spec.parallelism` (set at submission) is batchCount.
+    """A loop over phases, in each a loop over its nodes, one pod per node; `spec.parallelism` is how many at a time.
 
-    The loop goes over groups of nodes, which have a place in the tree and no other meaning: a free slot is the next
-    node's, whatever group it is in (docs/decisions/0029).
+    The inner loop goes over groups of nodes, which have a place in the tree and no other meaning: a free slot is the
+    next node's, whatever group it is in (docs/decisions/0029). A job without a rollout has one phase.
     """
     with WorkflowTemplate(
         name="opsjob-addon",
@@ -41,7 +45,8 @@ def build() -> WorkflowTemplate:
         service_account_name="opsjob-addon",
         arguments=[
             Parameter(name="nodes"),
-            Parameter(name="groups"),
+            Parameter(name="phases"),
+            Parameter(name="plan"),
             Parameter(name="required"),
             Parameter(name="planned"),
             Parameter(name="security-upgrade"),
@@ -72,18 +77,14 @@ def build() -> WorkflowTemplate:
                 arguments=[Parameter(name="node", value="{{item}}")],
                 with_param=_NODES_OF_GROUP,
             )
-        with Steps(name="nodes") as nodes:
+        with Steps(name="nodes", inputs=[Parameter(name="phase")]) as nodes:
             Step(
                 name="group",
                 template=group,
                 arguments=[Parameter(name="group", value="{{item}}")],
-                with_param="{{workflow.parameters.groups}}",
+                with_param=f"{{{{=toJSON({_PHASE}.groups)}}}}",
             )
-        with Steps(name="addon"):
-            # A loop has no status of its own, and with continueOn it would always be Succeeded. The steps around it
-            # have one, so that a job without a failure pays for no pod that counts them.
-            Step(name="nodes", template=nodes, continue_on=models.ContinueOn(failed=True, error=True))
-            Step(name="evaluate", template=evaluate, when="{{steps.nodes.status}} != Succeeded")
+        rollout_steps.loop("addon", rollout_steps.phase(nodes, evaluate))
         finish(restore)
     return template
 
@@ -105,7 +106,7 @@ def _node() -> Container:
         ],
         outputs=[Parameter(name="outcome", value_from=models.ValueFrom(path="/tmp/outcome.json", default=""))],  # noqa: S108
         labels={labels.STEP: labels.STEP_NODE},
-        volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
+        volume_mounts=[rollout_steps.FILES, scratch()],
         # Busy or locked by another job: nothing was started, so it is taken up again, and its slot is free meanwhile.
         retry_strategy=models.RetryStrategy(
             limit=1_000_000,
@@ -119,10 +120,5 @@ def _node() -> Container:
 
 
 def _evaluate() -> Container:
-    return container(
-        name="evaluate",
-        command=["python3", "-m", "workflow_templates.addon.evaluate"],
-        args=["--job", job_id(), "--required", "{{workflow.parameters.required}}"],
-        retry_strategy=retry_strategy(60),
-        **RESTRICTED,
-    )
+    module = "workflow_templates.addon.evaluate"
+    return rollout_steps.reader("evaluate", module, "--required", "{{workflow.parameters.required}}")

@@ -9,6 +9,9 @@ from workflow_templates.protocol import labels
 from workflow_templates.protocol.ledger import Ledger, State
 from workflow_templates.protocol.rollout import Rollout
 
+#: Longer lists of nodes do not help in one sentence.
+_NAMED = 10
+
 
 class Hold(Enum):
     """Why a node does not begin: the code that goes with the sentence."""
@@ -78,6 +81,22 @@ def held_by_failures(ledger: Ledger, control: Control, seen: Seen) -> Held | Non
     if rollout.on_failure == "pause":
         return Held(Hold.PAUSED_BY_FAILURES, f"the job is paused: {sentence}")
     return Held(Hold.TOO_MANY_FAILED, sentence)
+
+
+def verdict(ledger: Ledger, control: Control) -> str:
+    """Why a job whose nodes have all ended did not succeed; empty: it did (contract: Rollouts, failureLimit).
+
+    A node that is still at work by the ledger had a pod that was lost before it could note its end.
+    """
+    rollout = ledger.rollout
+    failed = ledger.in_state(State.FAILED, State.WORKING)
+    if too_many_failed(rollout, len(failed), control):
+        may = rollout.failure_limit + control.tolerated
+        return f"{len(failed)} of {len(rollout.nodes)} nodes failed and {may} may: {_some(failed, _NAMED)}"
+    unbegun = ledger.in_state(State.NOT_BEGUN, State.SKIPPED)
+    if not unbegun:
+        return ""
+    return f"{len(unbegun)} of {len(rollout.nodes)} nodes were not begun: {_some(unbegun, _NAMED)}"
 
 
 def held(node: str, ledger: Ledger, control: Control, seen: Seen) -> Held | None:

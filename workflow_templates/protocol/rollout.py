@@ -66,20 +66,31 @@ class Rollout:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Of an addon's Workflow: its nodes in their order, the phases' numbers, and what there is to each phase."""
+        """Of its Workflow: its nodes in their order, the phases' numbers, and what there is to each phase.
+
+        An addon goes over groups of nodes, a reboot over lanes: `lanes` where the first failure ends the job.
+        """
         ends = list(accumulate(len(phase.nodes) for phase in self.phases))
-        plan = [
-            {
-                "groups": groups(end - len(phase.nodes) + 1, end),
-                # Seconds; after the last phase there is nothing to wait for.
-                "soak": str(0 if end == ends[-1] else phase.soak_seconds),
-                "gate": str(_FOR_EVER if phase.advance == "manual" and end != ends[-1] else 0),
-                "last": "yes" if end == ends[-1] else "no",
-            }
-            for phase, end in zip(self.phases, ends, strict=True)
-        ]
-        numbers = [str(number) for number in range(1, len(plan) + 1)]
+        numbers = [str(number) for number in range(1, len(ends) + 1)]
+        plan = [self._phase(phase, end, last=end == ends[-1]) for phase, end in zip(self.phases, ends, strict=True)]
         return {"nodes": json.dumps(self.nodes), "phases": json.dumps(numbers), "plan": json.dumps(plan)}
+
+    def _phase(self, phase: Phase, end: int, *, last: bool) -> dict[str, Any]:
+        first = end - len(phase.nodes)
+        places = min(self.at_once, len(phase.nodes))
+        lanes = [f"{number} of {places}" for number in range(1, places + 1)]
+        ends_at_once = self.failure_limit == 0 and self.on_failure == "stop"
+        return {
+            "first": first,
+            "nodes": len(phase.nodes),
+            "groups": groups(first + 1, end),
+            "lanes": lanes if ends_at_once else [],
+            "tolerant-lanes": [] if ends_at_once else lanes,
+            # Seconds; after the last phase there is nothing to wait for.
+            "soak": str(0 if last else phase.soak_seconds),
+            "gate": str(_FOR_EVER if phase.advance == "manual" and not last else 0),
+            "last": "yes" if last else "no",
+        }
 
     def text(self) -> str:
         """As the job's file holds it."""

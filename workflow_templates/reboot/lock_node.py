@@ -21,7 +21,7 @@ def take(cluster: Cluster, node: str, job: str) -> str:
     if node_state.is_control_plane(stage.read(cluster, node)):
         locks.take_control_plane(cluster, node, job)
         if why := stage.control_plane_unfit(cluster, node):
-            locks.release_control_plane(cluster, job)  # the other may need a reboot to become Ready
+            locks.release_control_plane(cluster, job, node)  # the other may need a reboot to become Ready
             raise stage.WaitError(why)
     return f"node {node} is locked by job {job}"
 

@@ -21,10 +21,19 @@ from workflow_templates.template_parts import (
 DESCRIPTION = "Drains and reboots the planned nodes one after another, and ends at one that does not come back."
 
 _NODE = "{{inputs.parameters.node}}"
-_COME_BACK_SECONDS = "{{workflow.parameters.come-back-seconds}}"
+COME_BACK_SECONDS = "{{workflow.parameters.come-back-seconds}}"
 _BOOT_ID = "{{steps.note-boot-id.outputs.parameters.boot-id}}"
 
-_WHO_MUST_GO = (
+PARAMETERS = (
+    "nodes",
+    "evict-seconds",
+    "evict-unmanaged",
+    "delete-emptydir-data",
+    "kept-namespaces",
+    "come-back-seconds",
+)
+
+WHO_MUST_GO = (
     "--unmanaged={{workflow.parameters.evict-unmanaged}}",
     "--empty-dir={{workflow.parameters.delete-emptydir-data}}",
     "--kept={{workflow.parameters.kept-namespaces}}",
@@ -56,11 +65,13 @@ _MODULES = {
     "cordon": "cordon_node",
     "wait": "wait_for_boot",
     "restore": "restore_cordon",
+    "begin": "begin_reboot",
+    "end": "end_reboot",
     "release": "release_node",
 }
 
 #: The clean-up waits for the end of pods that carry it.
-_LABELS = {labels.STEP: labels.STEP_NODE}
+LABELS = {labels.STEP: labels.STEP_NODE}
 
 
 def build() -> WorkflowTemplate:
@@ -70,14 +81,7 @@ def build() -> WorkflowTemplate:
         entrypoint="one-after-another",
         on_exit="finish",
         service_account_name="opsjob-reboot",
-        arguments=[
-            Parameter(name="nodes"),
-            Parameter(name="evict-seconds"),
-            Parameter(name="evict-unmanaged"),
-            Parameter(name="delete-emptydir-data"),
-            Parameter(name="kept-namespaces"),
-            Parameter(name="come-back-seconds"),
-        ],
+        arguments=[Parameter(name=name) for name in PARAMETERS],
         volumes=[
             models.Volume(name="files", config_map=models.ConfigMapVolumeSource(name=job_id())),
             scratch_volume(),
@@ -93,27 +97,31 @@ def build() -> WorkflowTemplate:
                 arguments=[Parameter(name="node", value="{{item}}")],
                 with_param="{{workflow.parameters.nodes}}",
             )
-        clean_up = container(
-            name="clean-up",
-            command=["python3", "-m", "workflow_templates.reboot.reboot_clean_up"],
-            args=["--job", job_id(), f"--come-back-seconds={_COME_BACK_SECONDS}"],
-            retry_strategy=retry_strategy(60),
-            **RESTRICTED,
-        )
-        finish(clean_up)
+        finish(clean_up())
     return template
+
+
+def clean_up() -> Container:
+    """The last step, whatever ended the job."""
+    return container(
+        name="clean-up",
+        command=["python3", "-m", "workflow_templates.reboot.reboot_clean_up"],
+        args=["--job", job_id(), f"--come-back-seconds={COME_BACK_SECONDS}"],
+        retry_strategy=retry_strategy(60),
+        **RESTRICTED,
+    )
 
 
 def _node() -> Steps:
     stages = [
-        _stage("lease", cap_seconds=60),
-        _stage("cordon"),
+        stage_elsewhere("lease", cap_seconds=60),
+        stage_elsewhere("cordon"),
         _evict(),
-        _stage("note-boot-id", outputs=[_noted("boot-id")]),
-        _reboot(),
+        stage_elsewhere("note-boot-id", outputs=[noted("boot-id")]),
+        stage_on_host(),
         _wait(),
-        _stage("restore"),
-        _stage("release"),
+        stage_elsewhere("restore"),
+        stage_elsewhere("release"),
     ]
     with Steps(name="node", inputs=[Parameter(name="node")]) as node:
         for stage in stages:
@@ -130,31 +138,32 @@ def _given(stage: Container) -> list[Parameter]:
     return [Parameter(name="boot-id", value=_BOOT_ID)] if "boot-id" in asked else []
 
 
-def _stage(name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: int = 30, **fields: Any) -> Container:
+def stage_elsewhere(
+    name: str, *arguments: str, asks: tuple[str, ...] = (), cap_seconds: int = 30, **fields: Any
+) -> Container:
     """A stage that only speaks to the Kubernetes API, elsewhere."""
     return container(
         name=name,
         inputs=[Parameter(name="node"), *(Parameter(name=asked) for asked in asks)],
         command=["python3", "-m", f"workflow_templates.reboot.{_MODULES.get(name, name.replace('-', '_'))}"],
         args=[f"--job={job_id()}", f"--node={_NODE}", *arguments],
-        labels=_LABELS,
+        labels=LABELS,
         affinity=_ELSEWHERE,
         retry_strategy=retry_strategy(cap_seconds),
-        **RESTRICTED,
-        **fields,
+        **RESTRICTED | fields,
     )
 
 
 def _evict() -> Container:
-    return _stage(
+    return stage_elsewhere(
         "evict",
         "--seconds={{workflow.parameters.evict-seconds}}",
-        *_WHO_MUST_GO,
-        outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
+        *WHO_MUST_GO,
+        outputs=[output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
     )
 
 
-def _reboot() -> Container:
+def stage_on_host() -> Container:
     """The one stage on the node itself, and the one that is never repeated."""
     return container(
         name="reboot",
@@ -164,31 +173,31 @@ def _reboot() -> Container:
             f"--job={job_id()}",
             f"--node={_NODE}",
             "--boot-id={{inputs.parameters.boot-id}}",
-            f"--come-back-seconds={_COME_BACK_SECONDS}",
-            *_WHO_MUST_GO,
+            f"--come-back-seconds={COME_BACK_SECONDS}",
+            *WHO_MUST_GO,
         ],
-        outputs=[_output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
+        outputs=[output("evicted", "/tmp/evicted.json")],  # noqa: S108 - the pod's own
         active_deadline_seconds=_TELLING_SECONDS,
-        labels=_LABELS,
+        labels=LABELS,
         volume_mounts=[models.VolumeMount(name="files", mount_path="/etc/opsjob", read_only=True), scratch()],
         **ON_HOST | {"pod_spec_patch": _IN_THE_HOSTS_NETWORK},
     )
 
 
 def _wait() -> Container:
-    return _stage(
+    return stage_elsewhere(
         "wait",
         "--boot-id={{inputs.parameters.boot-id}}",
-        f"--come-back-seconds={_COME_BACK_SECONDS}",
+        f"--come-back-seconds={COME_BACK_SECONDS}",
         asks=("boot-id",),
-        outputs=[_output("outcome", "/tmp/outcome.json")],  # noqa: S108 - the pod's own
+        outputs=[output("outcome", "/tmp/outcome.json")],  # noqa: S108 - the pod's own
     )
 
 
-def _noted(name: str) -> Parameter:
+def noted(name: str) -> Parameter:
     """What a later stage needs: without it the stage that was to note it has failed."""
     return Parameter(name=name, value_from=models.ValueFrom(path=f"/tmp/{name}"))  # noqa: S108 - the pod's own
 
 
-def _output(name: str, path: str) -> Parameter:
+def output(name: str, path: str) -> Parameter:
     return Parameter(name=name, value_from=models.ValueFrom(path=path, default=""))

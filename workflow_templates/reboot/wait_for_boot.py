@@ -66,14 +66,15 @@ class Watch:
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     cluster = Cluster.in_pod()
+    return stage.run(cluster, arguments, lambda: wait(cluster, arguments))
 
-    def wait() -> str:
-        watch = begin(cluster, arguments.job, arguments.node, arguments.boot_id, arguments.come_back_seconds)
-        return come_back(watch, arguments.output) if watch else _rebooted_untold(cluster, arguments)
 
-    return stage.run(cluster, arguments, wait)
+def wait(cluster: Cluster, arguments: argparse.Namespace) -> str:
+    """See the node of the step's arguments back. Raises FailedError: it was not told, or did not come back."""
+    watch = begin(cluster, arguments.job, arguments.node, arguments.boot_id, arguments.come_back_seconds)
+    return come_back(watch, arguments.output) if watch else _rebooted_untold(cluster, arguments)
 
 
 def begin(cluster: Cluster, job: str, node: str, boot_id: str, come_back_seconds: float) -> Watch | None:
@@ -192,12 +193,13 @@ def _record(cluster: Cluster, node: str, job: str, sentence: str) -> str:
     return f"node {node} {sentence}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = stage.parser(__doc__)
-    parser.add_argument("--boot-id", type=stage.noted_boot_id, required=True)
-    parser.add_argument("--come-back-seconds", type=float, required=True)
-    parser.add_argument("--output", type=Path, default=Path("/tmp/outcome.json"))  # noqa: S108 - the pod's own
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The step's arguments."""
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--boot-id", type=stage.noted_boot_id, required=True)
+    arguments.add_argument("--come-back-seconds", type=float, required=True)
+    arguments.add_argument("--output", type=Path, default=Path("/tmp/outcome.json"))  # noqa: S108 - the pod's own
+    return arguments
 
 
 if __name__ == "__main__":

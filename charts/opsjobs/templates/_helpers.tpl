@@ -102,14 +102,16 @@ capabilities:
 {{- if and $store $registry $chosen }}yes{{ end -}}
 {{- end -}}
 
-{{/* Job type → name of its WorkflowTemplate, as JSON. The names are read out of the rendered files. */}}
+{{/* Job type → name of its WorkflowTemplate, as JSON; of a type with another one for rollouts, that too, as <type>-rollout. The names
+are read out of the rendered files. */}}
 {{- define "opsjobs.templates" -}}
 {{- $names := dict -}}
 {{- range $path, $_ := .Files.Glob "files/workflowtemplates/*.yaml" -}}
 {{- $text := $.Files.Get $path -}}
 {{- if include "opsjobs.canRun" (dict "root" $ "path" $path "text" $text) -}}
 {{- $metadata := ($text | fromYaml).metadata -}}
-{{- $_ := set $names (get $metadata.labels "opsjob.io/type") $metadata.name -}}
+{{- $type := get $metadata.labels "opsjob.io/type" -}}
+{{- $_ := set $names (ternary (printf "%s-rollout" $type) $type (hasSuffix "-rollout.yaml" $path)) $metadata.name -}}
 {{- end -}}
 {{- end -}}
 {{- $names | toJson -}}

@@ -19,21 +19,6 @@ def test_parameters_carry_the_nodes_in_the_plans_order() -> None:
     assert json.loads(addon.parameters(plan(3), {})["nodes"]) == ["n0", "n1", "n2"]
 
 
-@given(st.integers(min_value=0, max_value=2_000))
-def test_every_node_is_in_one_group_in_the_plans_order(planned: int) -> None:
-    names = plan(planned).names
-    groups = [group.split(" to ") for group in addon.groups(planned)]
-    # As the template takes them: counted from 1, the last one included.
-    assert [name for first, last in groups for name in names[int(first) - 1 : int(last)]] == list(names)
-    assert all(0 <= int(last) - int(first) < 50 for first, last in groups)
-
-
-@given(st.integers(min_value=1, max_value=2_000))
-def test_a_group_has_no_name_that_a_node_may_have(planned: int) -> None:
-    """Steps are found by the node's name in their input or their item."""
-    assert all(" " in group for group in addon.groups(planned))
-
-
 @pytest.mark.parametrize(
     ("options", "expected"), [({}, "false"), ({"securityUpgrade": False}, "false"), ({"securityUpgrade": True}, "true")]
 )

@@ -1,6 +1,7 @@
 """What a rollout hands to the job's Workflow."""
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +44,18 @@ def test_nothing_is_waited_for_after_the_last_phase() -> None:
 
 def test_a_job_without_a_rollout_has_one_phase() -> None:
     plain = Rollout.plain(names(60))
-    assert json.loads(plain.parameters["plan"]) == [
-        {"groups": ["1 to 50", "51 to 60"], "soak": "0", "gate": "0", "last": "yes"}
-    ]
+    (phase,) = json.loads(plain.parameters["plan"])
+    assert phase["groups"] == ["1 to 50", "51 to 60"]
+    assert (phase["soak"], phase["gate"], phase["last"]) == ("0", "0", "yes")
     assert plain.nodes == names(60)
+
+
+def test_lanes_end_at_a_failure_only_where_none_is_tolerated() -> None:
+    def lanes(**fields: Any) -> tuple[list[str], list[str]]:
+        rollout = Rollout(phases=(Phase(names(5)),), at_once=2, **fields)
+        (phase,) = json.loads(rollout.parameters["plan"])
+        return phase["lanes"], phase["tolerant-lanes"]
+
+    both = ["1 of 2", "2 of 2"]
+    assert lanes() == (both, [])
+    assert lanes(failure_limit=1) == lanes(on_failure="pause") == ([], both)

@@ -53,6 +53,7 @@ class Pod:
             tolerate_all=False,
             system_namespaces=frozenset({"kube-system"}),
             snapshot=folder / "addons.json",
+            rollout=folder / "rollout.json",
             outcome=folder / "outcome.json",
         )
 
