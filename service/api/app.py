@@ -13,7 +13,7 @@ from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import audit, health, problems, routes, template_list, whoami
+from service.api import audit, health, problems, routes, steering, template_list, whoami
 from service.api.origins import own_site
 
 log = structlog.get_logger()
@@ -46,7 +46,14 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         redirect_slashes=False,
         dependencies=[Depends(own_site)],
     )
-    routers = (routes.router, whoami.router, template_list.router, health.router, health.guarded)
+    routers = (
+        routes.router,
+        steering.router,
+        whoami.router,
+        template_list.router,
+        health.router,
+        health.guarded,
+    )
     for router in routers:
         app.include_router(router)
     problems.install(app, [route for router in routers for route in router.routes])

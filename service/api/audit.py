@@ -16,7 +16,15 @@ from service.domain.job import Job
 from service.domain.request_faults import cut
 
 #: Name of a route's function → what it does.
-_ACTIONS = {"create": "create", "stop_job": "stop", "delete_job": "delete", "retry_job": "retry"}
+_ACTIONS = {
+    "create": "create",
+    "stop_job": "stop",
+    "delete_job": "delete",
+    "retry_job": "retry",
+    "pause_job": "pause",
+    "resume_job": "resume",
+    "advance_job": "advance",
+}
 
 #: A directory may have its members in hundreds of groups.
 MAX_GROUPS = 20

@@ -13,7 +13,9 @@ from service.api.caller import create_reach, require_create, require_create_anyt
 from service.api.dependencies import Dependencies
 from service.api.problems import Problem, refused
 from service.api.write_parameters import Creation, creation
+from service.domain import rollout_answer
 from service.domain.cluster_objects import Caller
+from service.domain.job_representation import plan_representation
 from service.domain.request_faults import Fault, NotPermittedError, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
@@ -31,6 +33,13 @@ class Created:
 
     job_id: str = ""
     shown: Resolved | None = None
+
+
+def dry_run_answer(resolved: Resolved) -> dict[str, Any]:
+    """What a dry run answers: the plan, its digest, and how a rollout goes over its nodes, where there is one."""
+    plan, rollout = resolved.selection.plan, resolved.work.rollout
+    shown = {"rollout": rollout_answer.planned(rollout, resolved.wanted_rollout)} if rollout else {}
+    return {"plan": plan_representation(plan), "planDigest": plan_digest(resolved), **shown}
 
 
 @dataclass(frozen=True, slots=True)

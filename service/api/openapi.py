@@ -8,10 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import request_bodies, responses
+from service.api import responses
 from service.api.examples import EXAMPLES
 from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET
-from service.api.request_bodies import MODELS
+from service.api.request_bodies import MODELS, AdvanceRequest, PauseRequest, ResumeRequest, RetryRequest
 from service.api.write_parameters import FALSE, TRUE
 from service.domain.job import JobType, Phase
 from service.domain.list_query import SortField
@@ -103,6 +103,10 @@ def _choice(values: Any) -> Schema:
     return {"type": "string", "enum": [str(value) for value in values]}
 
 
+def optional_body(model: type[BaseModel]) -> Schema:
+    return {"requestBody": {"required": False, "content": {"application/json": {"schema": _ref(model)}}}}
+
+
 _TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
 _WHEN: Schema = {"type": "string", "format": "date-time"}
 _BOOLEAN: Schema = {"type": "string", "enum": [*TRUE, *FALSE]}
@@ -157,7 +161,7 @@ CREATE: Schema = {
 
 RETRY: Schema = {
     "parameters": [_KEY],
-    "requestBody": {"required": False, "content": {"application/json": {"schema": _ref(request_bodies.RetryRequest)}}},
+    **optional_body(RetryRequest),
 }
 
 VERBOSE: Schema = {
@@ -205,6 +209,7 @@ RETRIED: dict[int | str, Schema] = {
 
 
 def _schemas() -> Schema:
+    bodies = (RetryRequest, PauseRequest, ResumeRequest, AdvanceRequest)
     described = (
         responses.Created,
         responses.Planned,
@@ -215,7 +220,7 @@ def _schemas() -> Schema:
         responses.NodeTemplates,
         responses.Problem,
     )
-    wanted = [(model, "validation") for model in (*MODELS.values(), request_bodies.RetryRequest, *described)]
+    wanted = [(model, "validation") for model in (*MODELS.values(), *bodies, *described)]
     definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
     for kind, model in MODELS.items():
         definitions[model.__name__]["properties"]["type"] = {"const": kind.value}

@@ -6,6 +6,7 @@ A message of a validator does not name the value: service/api/parse_order.py add
 import posixpath
 import re
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,8 +26,10 @@ from pydantic import (
 from service.domain import label_selector
 from service.domain.job import JobType
 from service.domain.quantities import quantity_fault
+from service.domain.rollout_plan import REST
 from service.domain.secret_values import MASK
 from service.domain.selection import SELECTOR
+from service.domain.share import Share
 from service.jobs.retry import Which
 
 SCOPES = ("node", "workload", "workspace", "cluster", SELECTOR)
@@ -37,6 +40,8 @@ INT32 = 2**31 - 1
 MAX_VARIABLES = 1_000
 MAX_VARIABLE_NAME = 253
 MAX_VARIABLE_BYTES = 128 * 1024 - 256
+#: Each is a turn of the Workflow's outer loop.
+MAX_PHASES = 50
 
 #: Shells drop other names: the check would never see the variable (contract: preflight needs).
 _ENV_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
@@ -159,11 +164,88 @@ class JobRequest(Strict):
     is_tolerate_all: StrictBool | None = Field(None, alias="isTolerateAll")
 
 
+def _share(least: int, value: Any) -> Any:
+    if value is not None:
+        Share.of(value, least=least)
+    return value
+
+
+def _described(least: int, *words: str) -> WithJsonSchema:
+    percent = {"type": "string", "pattern": f"^({min(least, 1)}|[1-9]|[1-9][0-9]|100)%$"}
+    either = [{"type": "integer", "minimum": least, "maximum": INT32}, percent]
+    return WithJsonSchema({"anyOf": [*either, {"enum": list(words)}] if words else either})
+
+
+def _phase_nodes(value: Any) -> Any:
+    if value in (None, REST):
+        return value
+    try:
+        Share.of(value, least=1)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "{REST}"') from None
+    return value
+
+
+class RolloutPhase(Strict):
+    nodes: Annotated[Any, AfterValidator(_phase_nodes), _described(1, REST)] = None
+    soak_seconds: Annotated[StrictInt, Field(ge=0, le=INT32)] = Field(0, alias="soakSeconds")
+    advance: Literal["auto", "manual"] = "auto"
+
+
+class Topology(Strict):
+    """Nodes of one value of the label: so many of them at a time, or all of them together."""
+
+    label: Text
+    max_per_group: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="maxPerGroup")
+    together: StrictBool | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _is_a_key(cls, label: str) -> str:
+        if not label_selector.is_key(label):
+            raise ValueError("is no key of a label")
+        return label
+
+
+def _says_one_thing(topology: Topology) -> Topology:
+    if (topology.max_per_group is None) is not bool(topology.together):
+        raise ValueError("must say either how many nodes of a group at a time (maxPerGroup) or together: true")
+    return topology
+
+
+def _only_the_last_takes_the_rest(phases: list[RolloutPhase]) -> list[RolloutPhase]:
+    for index, phase in enumerate(phases[:-1]):
+        if phase.nodes in (None, REST):
+            what = "is missing" if phase.nodes is None else f'is "{REST}"'
+            raise ValueError(f"only the last phase may take the rest of the nodes: [{index}].nodes {what}")
+    return phases
+
+
+class Rollout(Strict):
+    """How a job goes over its nodes (contract: Rollouts)."""
+
+    max_unavailable: Annotated[Any, AfterValidator(partial(_share, 1)), _described(1)] = Field(
+        None, alias="maxUnavailable"
+    )
+    failure_limit: Annotated[Any, AfterValidator(partial(_share, 0)), _described(0)] = Field(None, alias="failureLimit")
+    on_failure: Literal["stop", "pause"] = Field("stop", alias="onFailure")
+    phases: (
+        Annotated[
+            list[RolloutPhase],
+            Field(min_length=1, max_length=MAX_PHASES),
+            AfterValidator(_only_the_last_takes_the_rest),
+        ]
+        | None
+    ) = None
+    topology: Annotated[Topology, AfterValidator(_says_one_thing)] | None = None
+
+
 class AddonRequest(JobRequest):
     inputs: Annotated[Scoped, AfterValidator(_names_a_template)]
     batch_count: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="batchCount")
     available_ratio: Ratio | None = Field(None, alias="availableRatio")
     security_upgrade: StrictBool | None = Field(None, alias="securityUpgrade")
+    rollout: Rollout | None = None
 
 
 class Resource(Strict):
@@ -191,12 +273,28 @@ class RetryRequest(Strict):
     which: Which = Which.BOTH
 
 
+class PauseRequest(Strict):
+    """The body of POST …/{jobId}/pause; it may be left out."""
+
+    reason: Annotated[StrictStr, Field(max_length=253)] | None = None
+
+
+class AdvanceRequest(Strict):
+    """The body of POST …/{jobId}/advance; it may be left out."""
+
+    expected_phase: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="expectedPhase")
+
+
+class ResumeRequest(Strict):
+    """The body of POST …/{jobId}/resume, which has no field."""
+
+
 class DumplogRequest(JobRequest):
     inputs: OfWorkload
 
 
 class RebootRequest(JobRequest):
-    pass
+    rollout: Rollout | None = None
 
 
 class ExportimageRequest(JobRequest):

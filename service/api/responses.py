@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from service.api.request_bodies import Topology
 from service.domain.job import JobType, NodePhase, Phase
+from service.domain.job_rollout import PhaseState
 from service.domain.request_faults import MAX_FAULTS, FaultCode
 
 #: RFC 3339 in UTC, or empty.
@@ -72,9 +74,49 @@ class Plan(Exact):
     excluded: list[ExcludedNode]
 
 
+class PlannedPhase(Exact):
+    phase: Annotated[int, Field(ge=1)]
+    nodes: list[str]
+    soak_seconds: int
+    advance: Literal["auto", "manual"]
+
+
+class Group(Exact):
+    group: str
+    nodes: list[str]
+
+
+class Limits(Exact):
+    max_unavailable: int = Field(1, ge=1, description="absent where the request has none: outages do not count")
+    failure_limit: Annotated[int, Field(ge=0)]
+    on_failure: Literal["stop", "pause"]
+    topology: Topology | None = Field(None, description="as it was sent; absent where it was not")
+    at_once: int = Field(ge=1, description="nodes of the job at work at a time")
+
+
+class PlannedRollout(Limits):
+    phases: list[PlannedPhase]
+    groups: list[Group]
+    out_of_service: Annotated[list[ExcludedNode], Field(description="planned nodes that are out of service now")]
+    warnings: list[str]
+
+
+class Phased(PlannedPhase):
+    state: PhaseState
+    start: Time
+    soak_start: Time
+    end: Time
+
+
+class ShownRollout(Limits):
+    paused: Annotated[str, Field(description="who paused it, and why; empty: no person did")]
+    phases: list[Phased]
+
+
 class Planned(Exact):
     plan: Plan
     plan_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="for ?expectedPlan of the real request")]
+    rollout: PlannedRollout | None = Field(None, description="absent where the request has none")
 
 
 class Detail(Item):
@@ -87,6 +129,7 @@ class Detail(Item):
     ttl_seconds_after_finished: int
     plan: Plan
     progress: Annotated[str, Field(pattern=r"^\d+/\d+$")]
+    rollout: ShownRollout | None = Field(None, description="absent where the request had none")
     retry_of: str = Field("", description="the job of which this one is a retry; absent where it is none")
     links: dict[str, str] = Field({}, description="absent once the Workflow is gone")
     # addon

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from service.api import audit, responses
 from service.api.caller import CallerDep, job_for, readable, visible, within_caller_limit
-from service.api.creation import Creating
+from service.api.creation import Creating, dry_run_answer
 from service.api.dependencies import Services
 from service.api.etags import tagged
 from service.api.idempotency import KeyHeader
@@ -29,9 +29,8 @@ from service.api.openapi import (
 )
 from service.api.retrying import retried
 from service.api.write_parameters import only
-from service.domain.job_representation import detail, plan_representation
+from service.domain.job_representation import detail
 from service.jobs import stop_and_delete
-from service.jobs.plan_digest import plan_digest
 
 PREFIX = "/api/v1/opsjobs"
 #: What stop and delete may be refused with.
@@ -61,8 +60,7 @@ async def create(request: Request, services: Services, who: CallerDep, idempoten
     """Accept a job: its plan is decided now, it runs exactly once, and GET for its id works at once."""
     created = await Creating(request, services, who).run(idempotency_key)
     if created.shown:
-        plan = plan_representation(created.shown.selection.plan)
-        return JSONResponse({"plan": plan, "planDigest": plan_digest(created.shown)})
+        return JSONResponse(dry_run_answer(created.shown))
     return _created(created.job_id)
 
 

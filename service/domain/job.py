@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from service.domain.job_rollout import JobRollout
+
 
 class JobType(StrEnum):
     ADDON = "addon"
@@ -118,6 +120,8 @@ class Job:
     stop_requested: datetime | None = None
     #: The job of which this one takes the nodes that failed or were not begun; empty: it is none of that kind.
     retry_of: str = ""
+    #: None: it goes over its nodes as before there were rollouts, and it cannot be steered.
+    rollout: JobRollout | None = None
     #: The other fields of the request body by their API names, as validated (batchCount, env, resource, …).
     options: Mapping[str, Any] = field(default_factory=dict)
     #: What the Workflow is created from: {"parameters": {name: text}, "files": {file name: text}}.

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from service.domain import rollout_answer
 from service.domain.job import Condition, Job, JobType, Named, Plan, PlannedNode, rfc3339
 from service.domain.secret_values import masked
 
@@ -42,6 +43,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,
         "plan": plan_representation(job.plan),
         "progress": progress(job.plan),
+        **rollout_answer.shown(job),
         # A page about a Workflow that is gone would only say so.
         **({} if job.workflow_gone else {"links": _links(job, argo_ui_url, jobs_namespace)}),
     }

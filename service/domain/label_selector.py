@@ -57,6 +57,13 @@ class LabelSelector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
+def is_key(text: str) -> bool:
+    """Whether a label could have that key."""
+    prefix, slash, name = text.rpartition("/")
+    well_prefixed = len(prefix) <= _LONGEST_PREFIX and _PREFIX.fullmatch(prefix) is not None if slash else True
+    return well_prefixed and _NAME.fullmatch(name) is not None
+
+
 def parse(text: str) -> LabelSelector:
     """Read a selector as Kubernetes does. An empty one, which would match everything, is refused.
 

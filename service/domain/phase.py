@@ -9,15 +9,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.domain import messages
-from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
+from service.domain import messages, rollout_progress
+from service.domain.job import Condition, Job, JobType, NodePhase, Phase, PlannedNode
 from service.domain.outputs import outputs
-from service.domain.planned_nodes import attempts_like, closed, last_pod, observed
+from service.domain.planned_nodes import attempts_like, closed, concluded, last_pod, observed
+from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
 from service.domain.workflow import Workflow
 from workflow_templates.protocol import exit_codes
 
 _WAITING = "Waiting"
+PAUSED, RESUMED, ADVANCED = "Paused", "Resumed", "Advanced"
 #: Seconds after which a condition says that Argo's controller has not picked a Workflow up; it does so in one or two.
 PICKED_UP_WITHIN = 30
 
@@ -27,7 +29,7 @@ def created(at: datetime, note: str = "") -> Condition:
     return Condition(Phase.PENDING, "Created", f"job created; {note}" if note else "job created", at)
 
 
-def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
+def observe(job: Job, workflow: Mapping[str, Any], now: datetime, notes: StepNotes = NO_NOTES) -> Job:
     """The job after a look at its Workflow (status.nodes decoded); the same object where that says nothing new.
 
     Seeing the same again changes nothing, an older state of the Workflow is dropped, a final phase never changes.
@@ -40,13 +42,19 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime) -> Job:
     if seen.unreadable:
         return _unread(job, seen, now)
     nodes = observed(job.plan, seen)
+    rollout = rollout_progress.observed(job.rollout, seen) if job.rollout else None
+    if rollout and (notes.ledger or not seen.completed):
+        failed = rollout_progress.failed(rollout, job.plan.names, notes)
+        nodes = concluded(job.plan, seen, nodes, failed)
+        nodes = rollout_progress.placed(rollout, job.plan.nodes, nodes, notes, now)
+    nodes = rollout_progress.with_stages(nodes, notes)
     plan = replace(job.plan, nodes=nodes)
-    job = replace(job, plan=plan, workflow_uid=seen.uid, workflow_version=seen.version)
+    job = replace(job, plan=plan, rollout=rollout, workflow_uid=seen.uid, workflow_version=seen.version)
     begun = any(node.start for node in nodes) or any(step.begun and not step.clean_up for step in seen.steps)
     if begun and job.phase is Phase.PENDING:
         job = _running(job, seen)
     if not seen.completed:
-        return _waiting(job, seen)
+        return _held(job, now) or _waiting(job, seen)
     verdict = judge(job, seen, nodes)
     if verdict.phase is Phase.SUCCEEDED and job.phase is Phase.PENDING:
         job = _running(job, seen)
@@ -102,8 +110,34 @@ def _is_stale(job: Job, seen: Workflow) -> bool:
     if seen.uid != job.workflow_uid:
         return True
     if seen.version.isdecimal() and job.workflow_version.isdecimal():
-        return int(seen.version) <= int(job.workflow_version)
-    return seen.version == job.workflow_version
+        return int(seen.version) < int(job.workflow_version) + (not _is_noted(job))
+    return seen.version == job.workflow_version and not _is_noted(job)
+
+
+def _is_noted(job: Job) -> bool:
+    """Whether its steps note something elsewhere, which changes while the Workflow does not."""
+    return job.rollout is not None or job.type is JobType.REBOOT
+
+
+def _held(job: Job, now: datetime) -> Job | None:
+    """The job while it is paused; None: it is not. What persons did is in its history already."""
+    rollout = job.rollout
+    if rollout is None:
+        return None
+    if rollout.paused:
+        return job
+    why = rollout_progress.paused_by_failures(rollout, job.plan.nodes, job.plan.names)
+    if not why:
+        return None
+    if rollout.failures_said:
+        return job
+    job = replace(job, rollout=replace(rollout, failures_said=True))
+    return steered(job, PAUSED, f"paused by itself: {why}; resume tolerates them", now)
+
+
+def steered(job: Job, reason: str, message: str, at: datetime) -> Job:
+    """The job with what a person did to its rollout in its history."""
+    return _with(job, Condition(job.phase, reason, message, at))
 
 
 def _running(job: Job, seen: Workflow) -> Job:
@@ -142,6 +176,8 @@ def _reasons(job: Job, seen: Workflow) -> list[str]:
         for node in job.plan.nodes
         if node.phase is NodePhase.WAITING or (node.phase is NodePhase.PENDING and node.message)
     ]
+    if job.rollout and (between := rollout_progress.between_phases(job.rollout)):
+        held_up = [between]
     if held_up:
         return held_up
     if seen.phase in ("", "Pending") and seen.message:

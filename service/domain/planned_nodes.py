@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -37,6 +37,31 @@ def steps_by_node(plan: Plan, workflow: Workflow) -> Mapping[str, Sequence[Step]
         if step.node in names and not step.clean_up:
             found[step.node].append(step)
     return found
+
+
+def concluded(
+    plan: Plan, workflow: Workflow, nodes: Iterable[PlannedNode], failed: Collection[str]
+) -> tuple[PlannedNode, ...]:
+    """The nodes, of which these have failed for good by what their own steps noted.
+
+    Argo does not conclude from a failed attempt to the whole while as many pods run as may: one of them waits, perhaps,
+    until a person has looked at this very failure.
+    """
+    steps = steps_by_node(plan, workflow)
+    return tuple(
+        _failed_already(node, steps.get(node.name, ()))
+        if node.name in failed and node.phase is NodePhase.RUNNING
+        else node
+        for node in nodes
+    )
+
+
+def _failed_already(node: PlannedNode, steps: Sequence[Step]) -> PlannedNode:
+    attempts = sorted((step for step in steps if step.is_pod and step.failed), key=_age)
+    if not attempts:
+        return node
+    message = _named(Outcome.of(*steps), messages.cause(attempts[-1]))
+    return replace(node, phase=NodePhase.FAILED, message=message, end=attempts[-1].finished)
 
 
 def last_pod(steps: Sequence[Step]) -> Step | None:

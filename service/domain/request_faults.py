@@ -37,6 +37,8 @@ class FaultCode(StrEnum):
     NO_IMAGE = "NO_IMAGE"
     NOT_FOR_THIS_TYPE = "NOT_FOR_THIS_TYPE"
     NOTHING_TO_RETRY = "NOTHING_TO_RETRY"
+    UNKNOWN_LABEL = "UNKNOWN_LABEL"
+    NEVER_BEGINS = "NEVER_BEGINS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Selection:
     """
 
     plan: Plan = field(default_factory=Plan)
+    #: The planned nodes, as they are now.
+    nodes: tuple[Node, ...] = ()
     workspace_id: str = ""
     #: Of that workspace, in which rights are asked; empty: they are asked for the whole cluster.
     namespace: str = ""
@@ -110,7 +112,8 @@ def select(  # noqa: PLR0913 - all that a plan depends on
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
         faults.append(Fault("inputs", _nothing_left(plan, workloads), FaultCode.NO_NODE_LEFT))
-    return replace(place, plan=plan, faults=tuple(faults))
+    planned = frozenset(plan.names)
+    return replace(place, plan=plan, nodes=tuple(node for node in nodes if node.name in planned), faults=tuple(faults))
 
 
 def _unknown_nodes(inputs: Sequence[Named], facts: Facts) -> list[Fault]:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from service.domain import addon, messages
 from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
+from service.domain.job_rollout import JobRollout
 from service.domain.planned_nodes import last_attempts, steps_by_node
+from service.domain.rollout_progress import exceeds
 from service.domain.step_outcome import Outcome
 from service.domain.workflow import Step, Workflow
 
@@ -36,8 +38,8 @@ def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdi
         return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
     if _ran_out_of_time(workflow):
         return _timed_out(workflow, nodes)
-    if job.type is JobType.ADDON:
-        return _counted(job, workflow, nodes)
+    if job.rollout or job.type is JobType.ADDON:
+        return _of_rollout(job, job.rollout, workflow, nodes) if job.rollout else _counted(job, workflow, nodes)
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
     if job.type is JobType.PREFLIGHT and failed:
         causes = messages.listed(map(messages.on_node, failed))
@@ -126,6 +128,21 @@ def _counted(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verd
         return _of_argo(job, workflow, nodes)
     causes = messages.listed(map(messages.on_node, failed or [n for n in nodes if n.phase is NodePhase.SKIPPED]))
     return Verdict(Phase.FAILED, "RatioNotMet", f"{messages.tally(nodes)}; {required} had to succeed: {causes}")
+
+
+def _of_rollout(job: Job, rollout: JobRollout, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdict:
+    """Contract: failureLimit. No more failed than are tolerated, and no node is left unbegun."""
+    failed = [node for node in nodes if node.phase is NodePhase.FAILED]
+    unbegun = [node for node in nodes if node.phase is NodePhase.SKIPPED]
+    too_many = exceeds(rollout, len(failed), job.plan.names)
+    if not unbegun and not too_many:
+        idle = _did_nothing(job, workflow) if job.type is JobType.ADDON else ""
+        return SUCCESS._replace(message=f"{SUCCESS.message}; {idle}") if idle else SUCCESS
+    if not failed and workflow.phase != "Succeeded":
+        return _of_argo(job, workflow, nodes)
+    causes = messages.listed(map(messages.on_node, failed or unbegun))
+    may = f"; {rollout.failure_limit} may fail" if too_many else ""
+    return Verdict(Phase.FAILED, "Failed", f"{messages.tally(nodes)}{may}: {causes}")
 
 
 def _did_nothing(job: Job, workflow: Workflow) -> str:

@@ -28,6 +28,8 @@ class Step:
     message: str
     exit_code: int | None
     node: str
+    #: The phase of a rollout that it is of, from 1; empty: none.
+    rollout_phase: str
     outputs: Mapping[str, str]
     started: datetime | None
     finished: datetime | None
@@ -73,6 +75,7 @@ class Workflow:
         annotations = metadata.get("annotations") or {}
         self.stopped_by: str = annotations.get(labels.STOPPED_BY, "")
         self.reminded = moment(annotations.get(labels.REMINDED))
+        self.annotations: Mapping[str, str] = annotations
         self.shut_down = bool(self._spec.get("shutdown"))
         self.suspended = bool(self._spec.get("suspend"))
         self.timed_out = labels.TIMED_OUT in annotations
@@ -139,6 +142,7 @@ class Workflow:
             message=entry.get("message") or "",
             exit_code=_whole(outputs.get("exitCode")),
             node=_parameters(entry.get("inputs")).get("node") or (item["item"] if item else None) or "",
+            rollout_phase=_parameters(entry.get("inputs")).get("phase") or "",
             outputs=_parameters(outputs),
             started=moment(entry.get("startedAt")),
             finished=moment(entry.get("finishedAt")),

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.domain.list_query import ListQuery, Page
+from service.domain.rollout_progress import StepNotes
 
 
 class UnavailableError(Exception):
@@ -95,7 +96,8 @@ class Records(Protocol):
         """Ids of that cluster's jobs that ask for something in the cluster that was not seen done.
 
         That is: workflow_gone is false, and no Workflow was seen yet (workflow_uid empty), or Kubernetes refuses
-        what the job needs, or a stop is requested and the phase is not final, or the job is hidden.
+        what the job needs, or a stop is requested and the phase is not final, or the job is hidden, or its Workflow
+        was not seen to know what persons said of its rollout.
         """
         ...
 
@@ -201,6 +203,18 @@ class Cluster(Protocol):
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         """The Workflow object with status.nodes decoded; None: there is none."""
+        ...
+
+    async def step_notes(self, job_id: str) -> StepNotes:
+        """What the steps of a job noted at Leases that carry its id, and nothing of what is out of service."""
+        ...
+
+    async def out_of_service(self, job_id: str) -> frozenset[str]:
+        """The nodes that are NotReady, or cordoned by another than that job; some seconds old at most."""
+        ...
+
+    async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+        """Have the Workflow say this of its rollout; None takes an annotation off. Absent: nothing."""
         ...
 
     async def stop_workflow(self, job_id: str, *, by: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from service.domain.job import Named, Plan
 from service.domain.request_faults import Fault
+from service.domain.rollout_plan import RolloutPlan
 from service.domain.selection import Selection
 from service.jobs.order import Order
 
@@ -23,10 +24,14 @@ class Work:
     files: Mapping[str, str] = field(default_factory=dict)
     #: Environment of its steps, which may hold secrets: in a Secret, never in the record. None: it has no Secret.
     secret: Mapping[str, str] | None = None
+    #: The WorkflowTemplate that runs it, by its key among the installed ones; empty: that of the job's type.
+    template: str = ""
     #: Pods of the job at the same time; 0: as many as its type says.
     parallelism: int = 0
-    #: Fewer nodes than were selected; None: all of them.
+    #: Fewer nodes than were selected, or in another order; None: all of them.
     plan: Plan | None = None
+    #: How the job goes over its nodes, where the order says it.
+    rollout: RolloutPlan | None = None
     #: The job's limit where its type has a default of its own for it; None: as the order or the installation says.
     timeout_second: int | None = None
     #: What the system adds to the inputs (contract: inputs).

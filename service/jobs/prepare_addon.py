@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain import addon
 from service.domain.cluster_objects import AddonTemplate
@@ -11,6 +11,7 @@ from service.domain.selection import Selection
 from service.jobs.order import Order, Retry
 from service.jobs.ports import Cluster
 from service.jobs.preparation import MAX_FILES_BYTES, Work
+from service.jobs.rollouts import rolled_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,26 @@ class Addons:
         if len(snapshot.encode()) > MAX_FILES_BYTES:
             message = f"the scripts of all templates together are over {MAX_FILES_BYTES} bytes"
             faults.append(Fault("inputs", message, FaultCode.LIMIT_EXCEEDED))
-        parameters = addon.parameters(selection.plan, order.options)
-        return Work(
-            parameters=parameters | {"system-namespaces": ",".join(self.system_namespaces)},
+        work = Work(
+            parameters={
+                **addon.parameters(selection.plan, order.options),
+                "system-namespaces": ",".join(self.system_namespaces),
+            },
             files={addon.SNAPSHOT: snapshot},
             faults=tuple(faults),
         )
+        planned = len(selection.plan.nodes)
+        may_fail = planned - addon.required(selection.plan, order.options)
+        return _one_pod_a_node(rolled_out(work, order, selection, failure_limit=may_fail), planned)
+
+
+def _one_pod_a_node(work: Work, planned: int) -> Work:
+    """With a rollout its limits take the place of batchCount and availableRatio; a pod is a node."""
+    if work.rollout is None:
+        return work
+    rollout = work.rollout.rollout
+    counts = {"batch-count": str(rollout.at_once), "required": str(planned - rollout.failure_limit)}
+    return replace(work, parameters={**work.parameters, **counts}, parallelism=rollout.at_once)
 
 
 async def _kept(order: Order, retry: Retry, cluster: Cluster, faults: list[Fault]) -> str:

@@ -4,14 +4,16 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 import structlog
 
-from service.domain.job import Job
+from service.domain.job import Job, JobType, NodePhase
 from service.domain.phase import PICKED_UP_WITHIN, not_picked_up, observe, refused_by_kubernetes, without_workflow
+from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 
@@ -31,6 +33,10 @@ OVERDUE = 20.0
 REST = 0.2
 #: A large Workflow rests this many times as long as its reading took, so that no job takes the service for itself.
 REST_SHARE = 3.0
+
+
+#: Seconds after which a job is looked at again whose steps note at Leases what its Workflow does not show.
+NOTED_AGAIN = 5.0
 
 
 class Urgency(IntEnum):
@@ -57,6 +63,8 @@ class Reconciler:
         self._turns = itertools.count()
         self._waiting: dict[str, Urgency] = {}
         self._held_back: set[str] = set()
+        #: Jobs that are looked at again soon for what their steps note.
+        self._noted: set[str] = set()
         #: Job → uid and resourceVersion of its Workflow when a reading left nothing to do; only of live Workflows.
         self._settled: dict[str, tuple[str, str]] = {}
         #: Job → when it is looked at though nothing happened to it.
@@ -142,13 +150,24 @@ class Reconciler:
         whole = await self._records.get(job_id) if unfinished and not Workflow(workflow).completed else None
         refused = await self._created(whole) if whole else ""
         now = self._cluster.now()
+        noted = not known.phase.final and (known.rollout is not None or known.type is JobType.REBOOT)
+        notes = await self._notes(known) if noted else NO_NOTES
 
         def seen(job: Job) -> Job:
-            return not_picked_up(refused_by_kubernetes(observe(job, workflow, now), refused, now), workflow, now)
+            observed = observe(job, workflow, now, notes)
+            return not_picked_up(refused_by_kubernetes(observed, refused, now), workflow, now)
 
         job = await self._records.change(job_id, seen)
         if job is not None and not await self._carry_out(job, workflow) and not refused:
             self._settled[job_id] = (workflow["metadata"]["uid"], workflow["metadata"]["resourceVersion"])
+        if noted and job is not None and not job.phase.final and job_id not in self._noted:
+            self._noted.add(job_id)
+            asyncio.get_running_loop().call_later(NOTED_AGAIN, self._look_at_notes, job_id)
+
+    async def _notes(self, job: Job) -> StepNotes:
+        notes = await self._cluster.step_notes(job.job_id)
+        waits = job.rollout is not None and any(node.phase is NodePhase.WAITING for node in job.plan.nodes)
+        return replace(notes, out_of_service=await self._cluster.out_of_service(job.job_id)) if waits else notes
 
     async def _absent(self, job_id: str) -> None:
         job = await self._records.get(job_id)
@@ -187,6 +206,8 @@ class Reconciler:
         deletes = not seen.deleting and (job.hidden or self._overdue(seen))
         late = self._is_late(seen)
         lets_go = seen.completed and seen.deleting
+        if job.rollout is not None and not job.rollout.carried_out and not seen.completed:
+            await self._cluster.steer_workflow(job.job_id, job.rollout.annotations)
         if late and seen.suspended:
             log.warning("a suspended Workflow is ended at its deadline, which Argo does not do", job_id=job.job_id)
             await self._cluster.time_out_workflow(job.job_id)
@@ -223,6 +244,10 @@ class Reconciler:
         if left > 0:
             self._alarms[job_id] = asyncio.get_running_loop().call_later(left, self._remember, job_id)
         return left <= 0
+
+    def _look_at_notes(self, job_id: str) -> None:
+        self._noted.discard(job_id)
+        self.look_at(job_id)
 
     def _remember(self, job_id: str) -> None:
         del self._alarms[job_id]

@@ -1,7 +1,8 @@
 """Retry: the nodes of a finished job that failed or were not begun, with what that job ran (contract: Rollouts)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from service.domain.job import Job, JobType, Named, NodePhase, PlannedNode
 from service.domain.request_faults import Fault, FaultCode, RefusedError, StateError
@@ -43,9 +44,17 @@ def order(job: Job, which: Which) -> Order:
         type=job.type,
         inputs=(*(item for item in job.inputs if item.name in _WHAT), *place, *(Named("node", name) for name in nodes)),
         timeout_second=job.timeout_second,
-        options=job.options,
+        options=_in_one_phase(job.options),
         retry=Retry(job.job_id, job.work.get("files") or {}),
     )
+
+
+def _in_one_phase(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options with the limits of before; which nodes were the first to be tried says nothing of those left."""
+    rollout = options.get("rollout")
+    if not rollout:
+        return options
+    return {**options, "rollout": {name: value for name, value in rollout.items() if name != "phases"}}
 
 
 def left(nodes: Sequence[PlannedNode], which: Which) -> list[str]:

@@ -1,16 +1,17 @@
 """Submission as one promise: what is accepted runs exactly once, what is refused leaves nothing behind."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import structlog
 
-from service.domain import job_ids, preflight
+from service.domain import job_ids, preflight, rollout_plan
 from service.domain.cluster_objects import Caller, Node
 from service.domain.job import Job, JobType
+from service.domain.job_rollout import JobRollout
 from service.domain.phase import created
 from service.domain.reach import Reach
 from service.domain.request_faults import Fault, FaultCode, NotPermittedError, RefusedError
@@ -46,6 +47,8 @@ class Resolved:
 
     selection: Selection
     work: Work
+    #: The order's field, as it was sent; empty: it has none, or says nothing.
+    wanted_rollout: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Submission:
     workspace_label: str
     #: key=value:Effect of the taint that nodes get which fail a preflight job; empty: none.
     unhealthy_taint: str = ""
-    #: Job type → the WorkflowTemplate that runs it; a type without one cannot be run here.
+    #: Job type → the WorkflowTemplate that runs it; a type without one cannot be run here. `reboot-rollout` is another
+    #: of the type reboot.
     templates: Mapping[str, str]
     default_timeout_seconds: int
     kinds: Mapping[JobType, Kind]
@@ -156,14 +160,16 @@ class Submission:
         if selection.placed:
             await permit(selection)
         work = await kind.prepare(order, selection)
-        faults = [*self.over_limits(order), *work.faults, *selection.faults, *self._too_many_nodes(order, selection)]
+        planned = (*selection.faults, *self._too_many_nodes(order, selection))
+        faults = [*self.over_limits(order), *self._without_template(work), *work.faults, *planned]
         if faults:
             raise RefusedError(faults)
-        return Resolved(replace(selection, plan=work.plan) if work.plan else selection, work)
+        selection = replace(selection, plan=work.plan) if work.plan else selection
+        return Resolved(selection, work, order.options.get("rollout") or {})
 
     def over_limits(self, order: Order) -> list[Fault]:
         """What is known to be too much, or not to be had here, before anything is looked up."""
-        faults = list(self._not_looked_up(order))
+        faults = [*self._not_looked_up(order), *rollout_plan.contradictions(order.options)]
         seconds = order.options.get("ttlSecondsAfterFinished") or 0
         if 0 < self.limits.ttl_seconds < seconds:
             message = f"is at most {self.limits.ttl_seconds} here: the record stays after the Workflow is removed"
@@ -183,6 +189,12 @@ class Submission:
         if workloads > self.limits.workloads:
             message = f"name {workloads} workloads, a job has at most {self.limits.workloads}"
             yield Fault("inputs", message, FaultCode.LIMIT_EXCEEDED)
+
+    def _without_template(self, work: Work) -> Iterator[Fault]:
+        if work.template and work.template not in self.templates:
+            yield Fault(
+                "rollout", f"is not installed here: there is no template {work.template}", FaultCode.NOT_INSTALLED
+            )
 
     def _too_many_nodes(self, order: Order, selection: Selection) -> Iterator[Fault]:
         replica = (order.options.get("resource") or {}).get("replica")
@@ -231,10 +243,11 @@ class Submission:
             conditions=(created(now, resolved.work.note),),
             inputs=(*order.inputs, *resolved.work.inputs),
             plan=resolved.selection.plan,
+            rollout=JobRollout.of(resolved.work.rollout.rollout) if resolved.work.rollout else None,
             retry_of=order.retry.job_id if order.retry else "",
             options=_as_json(order.options),
             work=resolved.work.recorded(),
-            template=self.templates[order.type],
+            template=self.templates[resolved.work.template or order.type],
         )
 
 

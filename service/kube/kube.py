@@ -7,6 +7,7 @@ from typing import Any
 
 from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
+from service.domain.rollout_progress import StepNotes
 from service.jobs.ports import WorkflowEvent
 from service.kube import (
     addon_templates,
@@ -14,6 +15,7 @@ from service.kube import (
     nodes,
     pending_timeout,
     pods,
+    step_notes,
     unreachable_nodes,
     workloads,
     workspaces,
@@ -32,6 +34,8 @@ from workflow_templates.protocol import labels
 WORKSPACES_SECONDS = 3.0
 #: The same for a new template in a list of them; a job that runs one reads it as it is.
 TEMPLATES_SECONDS = 3.0
+#: How old what is known of all nodes may be, where it is only shown.
+NODES_SECONDS = 10.0
 
 
 class Kube:
@@ -45,6 +49,7 @@ class Kube:
         self._locks = NodeLocks(api, settings)
         self._reviews = KubeReviews(api, settings)
         self._leader = KubeLeader(api, settings)
+        self._nodes: BriefCache[Sequence[Node]] = BriefCache(NODES_SECONDS, 1)
         self._workspaces: BriefCache[Mapping[str, Workspace]] = BriefCache(WORKSPACES_SECONDS, 1)
         self._addon_templates: BriefCache[Sequence[AddonTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
         self._node_templates: BriefCache[Sequence[NodeTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
@@ -105,6 +110,16 @@ class Kube:
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         return await self._workflows.read(job_id)
+
+    async def step_notes(self, job_id: str) -> StepNotes:
+        return await step_notes.read(self._api, self._settings, job_id)
+
+    async def out_of_service(self, job_id: str) -> frozenset[str]:
+        every = await self._nodes.get("nodes", lambda: nodes.nodes(self._api))
+        return frozenset(node.name for node in every if nodes.is_out_of_service(node, job_id))
+
+    async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+        await self._workflows.annotate(job_id, annotations)
 
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         await self._workflows.stop(job_id, by=by)

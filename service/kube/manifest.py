@@ -23,6 +23,7 @@ def workflow(job: Job, settings: KubeSettings) -> Object:
             "annotations": {
                 labels.ARGO_TITLE: _plain(job.job_name),
                 labels.ARGO_DESCRIPTION: _plain(_description(job)),
+                **_steering(job),
             },
             "finalizers": [labels.RECORD_FINALIZER],
         },
@@ -105,6 +106,12 @@ def secret(job: Job, values: Mapping[str, str], settings: KubeSettings) -> Objec
 def owner(job: Job, uid: str) -> Object:
     """What makes Kubernetes delete an object with the job's Workflow."""
     return {"apiVersion": API_VERSION, "kind": "Workflow", "name": job.job_id, "uid": uid, "controller": True}
+
+
+def _steering(job: Job) -> dict[str, str]:
+    """What a person said of its rollout before the Workflow was there."""
+    said = job.rollout.annotations if job.rollout else {}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _arguments(job: Job) -> dict[str, list[dict[str, str]]]:

@@ -1,6 +1,6 @@
 """The life of a job's Workflow: created with its files, read, stopped, deleted, freed of its finalizer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.domain.job import Job
@@ -53,6 +53,12 @@ class Workflows:
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         reminder = {"metadata": {"annotations": {labels.REMINDED: now.isoformat()}}}
         await self._api.change(object_path(self.path, job_id), lambda _workflow: reminder, accept=METADATA)
+
+    async def annotate(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+        """Have it carry these annotations; None takes one off. Absent: nothing."""
+        await self._api.change(
+            object_path(self.path, job_id), lambda workflow: _annotating(workflow, annotations), accept=METADATA
+        )
 
     async def delete(self, job_id: str) -> None:
         await self._api.delete(object_path(self.path, job_id), {"propagationPolicy": "Background"})
@@ -120,6 +126,12 @@ def _timing_out(workflow: Object) -> Object | None:
         "metadata": {"annotations": {labels.TIMED_OUT: "true"}},
         "spec": {"suspend": None, "shutdown": "Stop"},
     }
+
+
+def _annotating(workflow: Object, annotations: Mapping[str, str | None]) -> Object | None:
+    known = workflow["metadata"].get("annotations") or {}
+    changed = {key: value for key, value in annotations.items() if known.get(key) != value}
+    return {"metadata": {"annotations": changed}} if changed else None
 
 
 def _without_finalizer(workflow: Object) -> Object | None:

@@ -55,7 +55,9 @@ def to_item(job: Job) -> str:
 def unsettled(job: Job) -> bool:
     """Whether the job asks for something in the cluster that was not seen done (ports: unsettled)."""
     stopping = job.stop_requested is not None and not job.phase.final
-    return not job.workflow_gone and (not job.workflow_uid or bool(job.refused) or stopping or job.hidden)
+    steering = job.rollout is not None and not job.rollout.carried_out and not job.phase.final
+    asks = not job.workflow_uid or bool(job.refused) or stopping or job.hidden or steering
+    return not job.workflow_gone and asks
 
 
 def to_job_row(job: Job) -> dict[str, Any]:

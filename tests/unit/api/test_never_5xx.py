@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from service.api.examples import EXAMPLES
 from service.api.request_bodies import ALL_FIELDS
+from service.domain.cluster_objects import Node
+from service.domain.job import NodePhase, Phase, Plan, PlannedNode
+from service.domain.job_rollout import JobRollout, RolloutPhase
+from tests.records_suite.example import a_job
 from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS, World
 
@@ -48,6 +52,21 @@ BODIES = st.builds(
     st.sampled_from(EXAMPLES),
     st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=9), JSON, max_size=4),
     INPUTS,
+)
+TAILS = st.sampled_from(["", "/a-1", "/a-1/stop", "/a-1/pause", "/a-1/retry"])
+SHARES = st.integers(-1, 9) | st.sampled_from(["50%", "100%", "0%", "101%", "rest", "%"]) | SCALARS
+PHASES = st.dictionaries(st.sampled_from(["nodes", "soakSeconds", "advance"]) | st.text(max_size=5), SHARES, max_size=3)
+TOPOLOGIES = st.fixed_dictionaries(
+    {"label": st.sampled_from(["rack", ""])}, optional={"maxPerGroup": SHARES, "together": SCALARS}
+)
+ROLLOUTS = st.dictionaries(
+    st.sampled_from(["maxUnavailable", "failureLimit", "onFailure", "phases", "topology"]),
+    SHARES
+    | st.lists(PHASES, max_size=4)
+    | st.fixed_dictionaries(
+        {"label": st.sampled_from(["rack", ""])}, optional={"maxPerGroup": SHARES, "together": SCALARS}
+    ),
+    max_size=4,
 )
 QUERIES = st.lists(
     st.tuples(
@@ -88,7 +107,33 @@ async def test_whatever_the_bytes_are(content: bytes, query: str) -> None:
 
 
 @TRIED
-@given(QUERIES, st.sampled_from(["", "/a-1", "/a-1/stop"]), st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD"]))
+@given(st.sampled_from(["addon", "reboot"]), ROLLOUTS, SCALARS, st.sampled_from(["", "?dryRun"]))
+async def test_whatever_a_rollout_is(kind: str, rollout: Any, batch_count: Any, query: str) -> None:
+    inputs = [{"name": "cluster", "value": "local"}] + [{"name": "addon.template", "value": "fix"}] * (kind == "addon")
+    body = {"name": "a", "type": kind, "inputs": inputs, "rollout": rollout, "batchCount": batch_count}
+    nodes = [Node(f"n{number}", labels={"rack": f"r{number % 3}"}, ready=number > 1) for number in range(6)]
+    async with client_of(World(node_list=nodes).app()) as client:
+        assert is_refused_or_done(await client.post(f"{JOBS}{query}", content=json.dumps(body)))
+
+
+@TRIED
+@given(st.sampled_from(["pause", "resume", "advance", "retry"]), st.sampled_from(Phase), st.binary() | JSON)
+async def test_whatever_steers_a_job(what: str, phase: Phase, body: Any) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    rollout = JobRollout(phases=(RolloutPhase(1),), on_failure="pause")
+    plan = Plan((PlannedNode("n1", NodePhase.FAILED),))
+    job = a_job("a-1", user_id="id-alice", cluster_id="local", phase=phase, plan=plan, rollout=rollout)
+    async with client_of(World(jobs={"a-1": job}, verbs={"update"}).app()) as client:
+        answer = await client.post(f"{JOBS}/a-1/{what}", content=content)
+    assert not answer.content or is_refused_or_done(answer)
+
+
+@TRIED
+@given(
+    QUERIES,
+    st.sampled_from(["", "/a-1", "/a-1/stop", "/a-1/pause", "/a-1/retry"]),
+    st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD"]),
+)
 async def test_whatever_a_query_is(query: list[tuple[str, str]], tail: str, method: str) -> None:
     async with client_of(World().app()) as client:
         answer = await client.request(method, f"{JOBS}{tail}", params=urlencode(query))

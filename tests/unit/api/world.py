@@ -1,7 +1,7 @@
 """A cluster of three nodes and one workspace, and whoever a test lets in: what POST meets, without Kubernetes."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,8 @@ class World:
     #: Token → whose it is now, where that is another.
     renamed: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    #: What Workflows were told of their rollouts.
+    steered: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
     #: Work on a new job waits for it.
     gate: asyncio.Event | None = None
@@ -75,7 +77,7 @@ class World:
     async def workloads(self, names: Iterable[str], _within: object) -> Mapping[str, Sequence[Workload]]:
         return dict.fromkeys(names, ())
 
-    async def namespace_of(self, _workspace_id: str) -> str:
+    async def namespace_of(self, _cluster_id: str, _workspace_id: str) -> str:
         return "team-ns"
 
     async def addon_template(self, name: str) -> AddonTemplate | None:
@@ -89,6 +91,13 @@ class World:
 
     async def create_workflow(self, _job: Job) -> None:
         pass
+
+    async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+        self.steered.append((job_id, dict(annotations)))
+
+    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        self.jobs[job_id] = change(self.jobs[job_id])
+        return self.jobs[job_id]
 
     async def ping(self) -> None:
         pass
@@ -110,7 +119,7 @@ class World:
 
     def app(self, **settings: Any) -> FastAPI:
         """The API as main puts it together over this world."""
-        templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
+        templates = {kind: f"opsjob-{kind}-1" for kind in (*JobType, "reboot-rollout")}
         known = Settings(cluster_id="local", templates=templates, export_registry="registry.example.com", **settings)
         made = http.build(nothing)
         here: Any = self

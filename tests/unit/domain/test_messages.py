@@ -16,6 +16,7 @@ def step(message: str, code: int | None = None) -> Step:
         message=message,
         exit_code=code,
         node="n1",
+        rollout_phase="",
         outputs={},
         started=None,
         finished=None,

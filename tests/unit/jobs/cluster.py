@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.domain.job import Job
+from service.domain.rollout_progress import StepNotes
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.records import open_records
 from tests.new_store import new_store
@@ -22,6 +23,10 @@ class InMemory:
         self.let_go_of: list[str] = []
         #: What `create_workflow` raises, instead of creating the Workflow or (it stands) what belongs to it.
         self.creation: UnavailableError | None = None
+        #: Nodes that are out of service.
+        self.gone: frozenset[str] = frozenset()
+        #: What the steps of jobs noted.
+        self.notes: dict[str, StepNotes] = {}
         self.locked: dict[str, str] = {}
         self.other_leases: dict[str, str] = {}
         self.stuck: set[str] = set()
@@ -69,6 +74,19 @@ class InMemory:
             raise self.creation
         if job.job_id not in self.workflows:
             self.change(job.job_id)
+
+    async def step_notes(self, job_id: str) -> StepNotes:
+        return self.notes.get(job_id, StepNotes())
+
+    async def out_of_service(self, _job_id: str) -> frozenset[str]:
+        return self.gone
+
+    async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+        workflow = self.workflows[job_id]
+        known = {**workflow["metadata"].get("annotations", {}), **annotations}
+        self.change(job_id, **workflow["status"])
+        said = {key: value for key, value in known.items() if value is not None}
+        self.workflows[job_id]["metadata"]["annotations"] = said
 
     async def stop_workflow(self, job_id: str, *, by: str) -> None:
         assert by == "opsjobs"

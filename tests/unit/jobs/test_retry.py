@@ -65,6 +65,12 @@ def test_it_asks_for_what_the_job_before_asked_for() -> None:
     assert order.options == {"batchCount": 3, "excludedNodes": ["n9"]}
 
 
+def test_the_limits_of_a_rollout_are_those_of_before_in_one_phase() -> None:
+    rollout = {"maxUnavailable": 2, "onFailure": "pause", "phases": [{"nodes": 1, "advance": "manual"}, {}]}
+    order = retry.order(ended(options={"rollout": rollout}), Which.BOTH)
+    assert order.options == {"rollout": {"maxUnavailable": 2, "onFailure": "pause"}}
+
+
 def test_of_a_job_whose_end_could_not_be_read_no_node_is_forgotten() -> None:
     plan = Plan((PlannedNode("n1", NodePhase.RUNNING), PlannedNode("n2"), PlannedNode("n3", NodePhase.WAITING)))
     assert nodes_of(retry.order(ended(plan=plan), Which.BOTH)) == ["n1", "n2", "n3"]

@@ -1,0 +1,104 @@
+"""Pause, resume and advance: recorded first, then carried out, as a stop is (contract: Rollouts)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from service.domain import phase
+from service.domain.job import Job, JobType
+from service.domain.job_rollout import JobRollout, PhaseState
+from service.domain.request_faults import Fault, FaultCode, RefusedError, StateError
+from service.domain.rollout_progress import count_failed, exceeds
+from service.jobs.ports import Cluster, Records
+
+TYPES = (JobType.ADDON, JobType.REBOOT)
+_ENDS_BY_ADVANCE = (PhaseState.SOAKING, PhaseState.AWAITING_ADVANCE)
+
+
+async def steer(records: Records, cluster: Cluster, job_id: str, change: Callable[[Job, datetime], Job]) -> None:
+    """Change a job's rollout in its record and then at its Workflow.
+
+    Raises:
+        RefusedError: it is of a type that cannot be steered.
+        StateError: it has no rollout, has ended, or is elsewhere.
+        UnavailableError: the store is away: nothing happened. Kubernetes is away: it is recorded and will come.
+    """
+    job = await records.change(job_id, lambda job: change(_steerable(job), cluster.now()))
+    if job is not None and job.rollout is not None and not job.rollout.carried_out:
+        await cluster.steer_workflow(job_id, job.rollout.annotations)
+
+
+def pausing(by: str, why: str) -> Callable[[Job, datetime], Job]:
+    """What is at work finishes, nothing new begins; a job that is paused stays so by whom it was."""
+
+    def change(job: Job, now: datetime) -> Job:
+        rollout = _rollout(job)
+        if rollout.paused:
+            return job
+        said = f"{by}: {why}" if why else by
+        return phase.steered(_with(job, paused=said), phase.PAUSED, f"paused by {said}", now)
+
+    return change
+
+
+def resuming(by: str) -> Callable[[Job, datetime], Job]:
+    """Nodes begin again; where failures hold the job those so far are tolerated, and it counts anew."""
+
+    def change(job: Job, now: datetime) -> Job:
+        rollout, failed = _rollout(job), count_failed(job.plan.nodes)
+        tolerates = rollout.on_failure == "pause" and exceeds(rollout, failed, job.plan.names)
+        if not rollout.paused and not tolerates:
+            return job
+        told = f"resumed by {by}"
+        if tolerates:
+            told += f", who tolerates {failed} failed {'node' if failed == 1 else 'nodes'}"
+        tolerated = failed if tolerates else rollout.tolerated
+        job = _with(job, paused="", tolerated=tolerated, failures_said=rollout.failures_said and not tolerates)
+        return phase.steered(job, phase.RESUMED, told, now)
+
+    return change
+
+
+def advancing(by: str, expected: int | None) -> Callable[[Job, datetime], Job]:
+    """The soak or gate of the phase that is under way ends. `expected`: that phase, as the caller saw it."""
+
+    def change(job: Job, now: datetime) -> Job:
+        rollout = _rollout(job)
+        number = rollout.current
+        state = rollout.phases[number - 1].state
+        if expected is not None and expected != number:
+            message = f"{job.job_id} is in phase {number}, which is {state}, and not in phase {expected}: look again"
+            raise StateError(message, "OTHER_PHASE")
+        if state not in _ENDS_BY_ADVANCE:
+            message = f"phase {number} of {job.job_id} is {state}: it neither soaks nor waits for advance"
+            raise StateError(message, "NOTHING_TO_ADVANCE")
+        if rollout.advanced >= number:
+            return job
+        told = f"phase {number} was ended by {by} while it was {state}"
+        return phase.steered(_with(job, advanced=number), phase.ADVANCED, told, now)
+
+    return change
+
+
+def _steerable(job: Job) -> Job:
+    if job.type not in TYPES:
+        message = f"only {' and '.join(TYPES)} jobs have a rollout; {job.job_id} is of type {job.type}"
+        raise RefusedError([Fault("", message, FaultCode.NOT_FOR_THIS_TYPE)])
+    if job.phase.final:
+        raise StateError(f"{job.job_id} has ended: {job.phase}", "JOB_ENDED")
+    if job.stop_requested:
+        raise StateError(f"{job.job_id} is being stopped", "JOB_ENDED")
+    if job.rollout is None:
+        message = f'{job.job_id} has no rollout and cannot be steered: it was submitted without "rollout"'
+        raise StateError(message, "NO_ROLLOUT")
+    return job
+
+
+def _rollout(job: Job) -> JobRollout:
+    if job.rollout is None:
+        raise ValueError(f"{job.job_id} has no rollout")
+    return job.rollout
+
+
+def _with(job: Job, **said: str | int | bool) -> Job:
+    return replace(job, rollout=replace(_rollout(job), carried_out=False, **said))  # type: ignore[arg-type]  # its fields
