@@ -6,6 +6,7 @@ etcd for 68 years by its ttlSecondsAfterFinished.
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,8 @@ from service.jobs.preparation import Work
 from service.jobs.submit import Limits, Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from service.records import open_records
-from service.records.migrate import migrate
 from service.records.store import SqlRecords
+from tests.new_store import new_store
 from tests.unit.api.wired import app_of
 
 JOBS = "/api/v1/opsjobs"
@@ -58,6 +59,9 @@ class World:
     async def create_secret(self, job: Job, _values: Any) -> None:
         self.secrets.append(job.job_id)
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     async def delete_secret(self, job_id: str) -> None:
         self.secrets.remove(job_id)
 
@@ -70,9 +74,7 @@ class World:
 
 @pytest.fixture
 async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'records.db'}"
-    await migrate(url)
-    async with open_records(url) as opened:
+    async with open_records(await new_store(tmp_path)) as opened:
         yield opened
 
 
