@@ -58,7 +58,12 @@ def resolve(
     together = bool(topology.get("together"))
     label = topology.get("label", "")
     groups = {node.name: node.labels[label] for node in nodes if label in node.labels}
+    out = {node.name: why for node in nodes if (why := _out_of_service(node))}
     blocks = _blocks(nodes, groups, together=together, spread=topology.get("maxPerGroup") is not None)
+    # What is out of service needs no room of its own; behind a node that waits for it, it would never begin. Another
+    # job's work passes by itself.
+    stuck = {node.name for node in nodes if node.name in out and not node.worked_on_by}
+    blocks.sort(key=stuck.isdisjoint)
     cut = _Cut(planned)
     phases = cut.phases(wanted.get("phases") or [{"nodes": REST}], blocks)
     rollout = Rollout(
@@ -71,7 +76,6 @@ def resolve(
         max_per_group=topology.get("maxPerGroup"),
         together=together,
     )
-    out = {node.name: why for node in nodes if (why := _out_of_service(node))}
     return RolloutPlan(
         rollout,
         out,

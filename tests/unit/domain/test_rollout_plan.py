@@ -246,3 +246,11 @@ WRONG = ["101%", "-1%", "5", "%", "5 %", "1.5%", 1.5, Decimal("1.5"), True, -1, 
 def test_what_is_no_share(wrong: Any) -> None:
     with pytest.raises(ValueError, match='must be a whole number from 0, or a text from "0%" to "100%"'):
         Share.of(wrong, least=0)
+
+
+def test_what_is_out_of_service_begins_first_for_it_needs_no_room() -> None:
+    """Behind a node that waits for it, it would never begin."""
+    found = resolve(
+        {"maxUnavailable": 1, "phases": [{"nodes": 1}, {}]}, [Node("n1"), Node("n2", ready=False), Node("n3")]
+    )
+    assert [phase.nodes for phase in found.rollout.phases] == [("n2",), ("n1", "n3")]
