@@ -208,6 +208,7 @@ def test_who_waits_for_the_name_waits_until_its_holders_job_ends(
         time.sleep(0.05)
     assert names == []
     server.objects.pop(f"{WORKFLOWS}/job-0")
+    server.objects.pop(lease)  # as the service does once that job is over
     run.join(60)
     assert names == [f"{target.host}/custom/team/app:{DATE}"]
 
