@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from opsjobs_cli import flags, job_body, suggestions
+from opsjobs_cli import flags, job_body, rollout_flags, suggestions
 from opsjobs_cli.complaints import UsageError
 from opsjobs_cli.session import Session
 from opsjobs_cli.submission import How, submit
@@ -46,6 +46,12 @@ def addon(  # noqa: PLR0913  # a command line has as many options as the API has
     security_upgrade: Annotated[
         bool, typer.Option("--security-upgrade", help="Wait until no workload runs on a node.")
     ] = False,
+    max_unavailable: rollout_flags.MaxUnavailable = None,
+    failure_limit: rollout_flags.FailureLimit = None,
+    on_failure: rollout_flags.OnFailure = None,
+    phase: rollout_flags.Phases = None,
+    per_group: rollout_flags.PerGroup = None,
+    together: rollout_flags.Together = None,
     name: flags.Name = None,
     timeout_seconds: flags.TimeoutSeconds = None,
     ttl_seconds: flags.TtlSeconds = None,
@@ -65,6 +71,7 @@ def addon(  # noqa: PLR0913  # a command line has as many options as the API has
         "batchCount": batch_count,
         "availableRatio": available_ratio,
         "securityUpgrade": security_upgrade,
+        "rollout": rollout_flags.rollout(max_unavailable, failure_limit, on_failure, phase, per_group, together),
     }
     how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
     submit(session, job_body.body("addon", name, given, fields), how)
@@ -144,6 +151,12 @@ def reboot(  # noqa: PLR0913  # as above
     cluster: flags.Clusters = None,
     exclude_node: flags.ExcludedNodes = None,
     tolerate_all: flags.TolerateAll = False,
+    max_unavailable: rollout_flags.MaxUnavailable = None,
+    failure_limit: rollout_flags.FailureLimit = None,
+    on_failure: rollout_flags.OnFailure = None,
+    phase: rollout_flags.Phases = None,
+    per_group: rollout_flags.PerGroup = None,
+    together: rollout_flags.Together = None,
     name: flags.Name = None,
     timeout_seconds: flags.TimeoutSeconds = None,
     ttl_seconds: flags.TtlSeconds = None,
@@ -153,9 +166,12 @@ def reboot(  # noqa: PLR0913  # as above
     wait: flags.Wait = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
-    """Drain, reboot and give back nodes, one after another (reboot)."""
+    """Drain, reboot and give back nodes, one after another or as a rollout says (reboot)."""
     given = {"node": node, "selector": selector, "workspace": workspace, "workload": workload, "cluster": cluster}
-    fields = _common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all)
+    fields = {
+        **_common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all),
+        "rollout": rollout_flags.rollout(max_unavailable, failure_limit, on_failure, phase, per_group, together),
+    }
     how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
     submit(session, job_body.body("reboot", name, given, fields), how)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from opsjobs_cli import moments
+from opsjobs_cli import moments, rollout_views
 from opsjobs_cli.neutral_text import neutral
 from opsjobs_cli.printing import Output, cell, console, rows, say
 
@@ -49,6 +49,7 @@ def described(job: Job, output: Output) -> None:
             facts.add_row(name, cell(value, phase=name == "Phase"))
     screen = console()
     screen.print(facts)
+    rollout_views.described(job, output)
     _planned(job["plan"], output, wide=output.is_wide)
     screen.print("\nHistory", style="bold")
     lines = ((output.time(c["lastTransitionTime"]), c["type"], c["reason"], c["message"]) for c in job["conditions"])
@@ -67,6 +68,7 @@ def _facts(job: Job, output: Output) -> Iterable[tuple[str, object]]:
     yield "User", job["userName"]
     yield "Workspace", job["workspaceId"]
     yield "Cluster", job["clusterId"]
+    yield "Retry of", job.get("retryOf", "")
     yield "Inputs", ", ".join(f"{item['name']}={item['value']}" for item in job["inputs"])
     yield "Created", output.time(job["creationTime"])
     yield "Started", output.time(job["startTime"])
@@ -85,6 +87,7 @@ def dry_run(answer: dict[str, Any], output: Output) -> None:
     screen = console()
     screen.print(f"It would work on {len(nodes)} nodes; nothing was created.", style="bold")
     screen.print(cell("  ".join(node["name"] for node in nodes)))
+    rollout_views.planned(answer.get("rollout"))
     _left_out(excluded, wide=output.is_wide)
     say(f"\nTo run exactly this: --expected-plan {neutral(answer['planDigest'])}")
 

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
-from opsjobs_cli import moments
+from opsjobs_cli import moments, rollout_views
 from opsjobs_cli.following import FINAL, Following
 from opsjobs_cli.job_views import by_interest
 from opsjobs_cli.neutral_text import neutral
@@ -16,6 +16,8 @@ Job = dict[str, Any]
 #: Lines of the screen that are not for nodes: facts, bar, head, conditions, what was not shown.
 _OTHER_LINES = 10
 _LAST_CONDITIONS = 3
+#: Nodes of a job that has ended: what is left on the screen is all of it.
+_ALL = 1_000_000
 _BAR = 40
 
 
@@ -44,6 +46,8 @@ def quietly(following: Following) -> Job:
 def changes(job: Job, seen: dict[str, str], output: Output) -> Iterator[str]:
     """What is new since the last look, a line each; `seen` remembers that look."""
     now = {f"condition {at}": _condition(one, output) for at, one in enumerate(job["conditions"])}
+    for at, (line, _) in enumerate(rollout_views.lines(job, output)):
+        now[f"rollout {at}"] = f"  {line}"
     for node in job["plan"]["nodes"]:
         if node["phase"] != "Pending" or node["message"]:
             now[f"node {node['name']}"] = _node(node)
@@ -69,7 +73,7 @@ def _on_a_terminal(following: Following, output: Output) -> Job:
     last: Job = {}
     with following.leaving(), Live(console=screen, auto_refresh=False, transient=False, redirect_stderr=True) as live:
         for last in following.states():
-            room = len(last["plan"]["nodes"]) if last["phase"] in FINAL else max(3, screen.height - _OTHER_LINES)
+            room = _ALL if last["phase"] in FINAL else screen.height - _OTHER_LINES
             live.update(picture(last, output, room), refresh=True)
     return last
 
@@ -86,6 +90,8 @@ def picture(job: Job, output: Output, room: int) -> Any:
         (neutral(job["phase"]), PHASE_STYLES.get(job["phase"], "")),
         f"  {moments.took(job['startTime'], job['endTime'])}",
     )
+    phases = [Text(neutral(line), style=style) for line, style in rollout_views.lines(job, output)]
+    room = max(3, room - len(phases))
     nodes = by_interest(job["plan"]["nodes"])
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("NODE", "PHASE", "TOOK", "MESSAGE"):
@@ -93,7 +99,7 @@ def picture(job: Job, output: Output, room: int) -> Any:
     for node in nodes[:room]:
         took = moments.took(node["start"], node["end"])
         table.add_row(cell(node["name"]), cell(node["phase"], phase=True), took, cell(node["message"]))
-    parts: list[Any] = [head, *([_bar(job)] if nodes else []), *([table] if nodes else [])]
+    parts: list[Any] = [head, *([_bar(job)] if nodes else []), *phases, *([table] if nodes else [])]
     if len(nodes) > room:
         left = Counter(node["phase"] for node in nodes[room:])
         parts.append(Text(f"… and {', '.join(f'{count} {neutral(phase)}' for phase, count in left.items())}"))
