@@ -171,8 +171,8 @@ def _share(least: int, value: Any) -> Any:
 
 
 def _described(least: int, *words: str) -> WithJsonSchema:
-    percent = {"type": "string", "pattern": f"^({min(least, 1)}|[1-9]|[1-9][0-9]|100)%$"}
-    either = [{"type": "integer", "minimum": least, "maximum": INT32}, percent]
+    percent = {"type": "string", "pattern": f"^({'' if least else '0|'}[1-9][0-9]?|100)%$"}
+    either = [{"type": "integer", "minimum": least, "maximum": INT32}, percent, {"type": "null"}]
     return WithJsonSchema({"anyOf": [*either, {"enum": list(words)}] if words else either})
 
 

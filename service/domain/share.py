@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Self
 
-_PERCENT = re.compile(r"(\d{1,3})%", re.ASCII)
+_PERCENT = re.compile(r"(0|[1-9][0-9]?|100)%")
 _WHOLE = 100
 
 
@@ -25,7 +25,7 @@ class Share:
         if isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31:
             return cls(value)
         found = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-        if found and min(least, 1) <= int(found[1]) <= _WHOLE:
+        if found and min(least, 1) <= int(found[1]):
             return cls(int(found[1]), percent=True)
         raise ValueError(f'must be a whole number from {least}, or a text from "{min(least, 1)}%" to "100%"')
 

@@ -239,7 +239,7 @@ def test_a_share_is_rounded_as_the_contract_says(percent: int, planned: int) -> 
     assert share.up(planned) >= 1
 
 
-WRONG = ["101%", "-1%", "5", "%", "5 %", "1.5%", 1.5, Decimal("1.5"), True, -1, [], "\u0663%", 2**31]
+WRONG = ["101%", "-1%", "5", "%", "5 %", "1.5%", "05%", "00%", 1.5, Decimal("1.5"), True, -1, [], "\u0663%", 2**31]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
