@@ -60,6 +60,18 @@ def test_masking_keeps_every_name_and_every_plain_value(env: dict[str, str]) -> 
         "http://proxy-user:p/ss@proxy.example.com:3128",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
         "-----BEGIN PRIVATE KEY-----\nMIIE",
+        "ghp_" + "a1B2" * 9,
+        "glpat-" + "a1B2" * 5,
+        "hf_" + "aBcD" * 9,
+        "clone with github_pat_" + "a1B2" * 9,
+        "eyJhbGciOiJSUzI1NiIs.eyJzdWIiOiJ4In0.c2ln",
+        "Server=db;User Id=sa;Password=hunter2;",
+        '{"user": "x", "password": "hunter2"}',
+        "Authorization: Bearer abcdefgh1234",
+        "AccountName=x;AccountKey=aGVsbG8=;EndpointSuffix=core",
+        "bearer abcdefgh12345678",
+        "eyJ" * 200,  # too many places to look at each
+        "curl --password hunter2 https://example.com",
     ],
 )
 def test_a_value_that_holds_a_password_is_masked_whatever_its_name(value: str) -> None:
@@ -68,7 +80,18 @@ def test_a_value_that_holds_a_password_is_masked_whatever_its_name(value: str) -
 
 @pytest.mark.parametrize(
     "value",
-    ["http://proxy.example.com:3128", "ssh://git@example.com/x", "a:b@c", "https://example.com/@scope", "12:30"],
+    [
+        *("http://proxy.example.com:3128", "ssh://git@example.com/x", "a:b@c", "https://example.com/@scope", "12:30"),
+        *(
+            "hf_hub",
+            "sk-learn",
+            "a secret: ",
+            "basic training",
+            "the token ring",
+            "--password-file",
+            "npm_config_cache",
+        ),
+    ],
 )
 def test_a_value_that_holds_none_is_shown(value: str) -> None:
     assert masked({"HTTP_PROXY": value}) == {"HTTP_PROXY": value}
