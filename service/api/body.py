@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.api.problems import Problem, invalid, refused
 from service.domain.request_faults import MAX_FAULTS, Fault, FaultCode, cut
@@ -24,7 +25,8 @@ async def read(request: Request, most: int, seconds: float) -> bytes:
     """The body, never more than `most` bytes of it in memory (contract: 1 MiB, where the chart says nothing else).
 
     Raises:
-        Problem: 413 when it is larger, 408 when it is not here after so many seconds.
+        Problem: 413 when it is larger, 408 when it is not here after so many seconds, 400 (to a client
+            that is gone) when its connection ended.
     """
     if declared(request) > most:
         raise _too_large(most)
@@ -35,6 +37,8 @@ async def read(request: Request, most: int, seconds: float) -> bytes:
                 body += chunk
                 if len(body) > most:
                     raise _too_large(most)
+    except ClientDisconnect as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from error
     except TimeoutError as error:
         message = f"the body was not here after {seconds:g} s; send the request again"
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, message, headers={"Connection": "close"}) from error

@@ -52,7 +52,7 @@ _NAMES = {
     re.compile(r"[= ][^\s-]"): ("--password",),
     re.compile(r"[A-Za-z0-9+/=._~-]{16}"): ("bearer ",),
 }
-#: So many places of one kind are looked at; a value with more is no name or number that somebody would miss.
+#: So many places of one kind are looked at; a value with more is masked unseen.
 _PLACES = 100
 _USER_AND_PASSWORD = re.compile(r"://[^/:]*:.")
 
