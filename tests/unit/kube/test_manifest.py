@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.domain.job import Job, JobType, Plan, PlannedNode
 from service.kube import manifest
 from service.kube.client import KubeSettings
+from workflow_templates.protocol import check_pods
 
 SETTINGS = KubeSettings(jobs_namespace="jobs", default_ttl_seconds=600)
 JOB = Job(
@@ -101,7 +102,7 @@ def test_nothing_is_said_of_parameters_where_there_are_none() -> None:
     assert manifest.workflow(replace(JOB, work={"files": {}}), SETTINGS)["spec"]["arguments"] == {}
 
 
-@given(st.dictionaries(st.text(min_size=1), st.text()))
+@given(st.dictionaries(st.text(min_size=1).filter(lambda name: name != check_pods.REQUEST_FILE), st.text()))
 def test_parameters_and_files_are_handed_over_untouched(texts: dict[str, str]) -> None:
     job = replace(JOB, work={"parameters": texts, "files": texts})
     parameters = manifest.workflow(job, SETTINGS)["spec"]["arguments"].get("parameters", [])

@@ -1,5 +1,6 @@
 """The shell around a check, run by this machine's own: what a check is told, and what is handed on of it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -118,6 +119,12 @@ def test_a_result_that_is_too_large_is_said_to_be(tmp_path: Path, indent: int | 
     assert read(ran.output)[:2] == ((), "the result file could not be read: it is over 100 kB")
 
 
+def end_group(begun: "subprocess.Popen[str]") -> None:
+    """What a script began may have ended by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(begun.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("goes_on", [False, True])
 def test_what_was_found_until_a_stop_is_handed_on(tmp_path: Path, *, goes_on: bool) -> None:
     """The kubelet signals the first process alone, this shell; a check may then have a last word."""
@@ -131,7 +138,7 @@ def test_what_was_found_until_a_stop_is_handed_on(tmp_path: Path, *, goes_on: bo
         # What the script had begun itself lives on here; in a container it is told too, and ends with it.
         begun.wait(60)
     finally:
-        os.killpg(begun.pid, signal.SIGKILL)
+        end_group(begun)
     output, _ = begun.communicate()
     assert begun.returncode == 143, "whatever it ended with: nobody knows whether the node is healthy"
     assert ("cleaned up" in output) is goes_on
@@ -148,7 +155,7 @@ def test_a_stop_in_the_moment_in_which_the_check_begins_reaches_it(tmp_path: Pat
     try:
         begun.wait(60)
     finally:
-        os.killpg(begun.pid, signal.SIGKILL)
+        end_group(begun)
     begun.communicate()
     assert begun.returncode == 143
 
