@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ class Terminal:
     """The command, from its start to its end. Everything that it wrote is in `screen`."""
 
     def __init__(self, *words: str, **environment: str) -> None:
+        # Tests that a shell has put into the background ignore Ctrl-C, and the command would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self._master, slave = pty.openpty()
         size = {"COLUMNS": str(_COLUMNS), "LINES": str(_LINES)}
         here = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI")}
@@ -52,8 +55,9 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for its end; returns its exit status."""
+        deadline = time.monotonic() + PATIENCE
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"it does not end:\n{self.screen}"
         os.close(self._master)
         return self.process.wait(PATIENCE)
 
