@@ -84,7 +84,7 @@ def locked(cluster: Cluster, victims: str, leases: str) -> Iterator[Callable[...
         return f"{leases}/{name}"
 
     yield make
-    cluster.kubectl("delete", "lease", *made, "-n", cluster.jobs)
+    cluster.kubectl("delete", "lease", *set(made), "-n", cluster.jobs)
 
 
 def test_a_step_locks_in_the_name_of_its_own_job(lockers: list[User], leases: str) -> None:

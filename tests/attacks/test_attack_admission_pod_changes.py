@@ -169,7 +169,7 @@ def test_nobody_ends_anothers_pod_by_a_deadline(step: User, victim: str) -> None
 
 def test_nobody_has_the_garbage_collector_take_a_pod(step: User, victim: str) -> None:
     gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "0-0"}
-    assert refused(step.patch(victim, {"metadata": {"ownerReferences": [gone]}}), "changes the owners")
+    assert refused(step.patch(victim, {"metadata": {"ownerReferences": [gone]}}), "owners of a step's pod")
 
 
 @pytest.mark.parametrize("path", ["{pod}/binding", "/api/v1/namespaces/{jobs}/bindings"])
