@@ -27,6 +27,8 @@ from tests.unit.api.world import JOBS, REBOOT, World
 MEGABYTE = 2**20
 #: Bytes of an answer, of which the kernel keeps up to four megabytes on the way.
 LARGE = 11 * MEGABYTE
+#: Seconds: several looks of the service more than a client that reads is ever behind, on a busy machine too.
+LONG_BEHIND = 8.0
 PATIENT = ConnectionTimeouts(header=LONG, body=LONG, write=LONG)
 
 
@@ -84,6 +86,12 @@ async def taken(reader: asyncio.StreamReader) -> int:
     return found
 
 
+def all_but_one_are_long_behind(unread: Unread) -> bool:
+    """Whether each of the others has its answer, and is so far behind that who reads is not cut off in its place."""
+    behind = [one for one in unread.connections if one.unread]
+    return len(behind) == len(unread.connections) - 1 and all(one.seconds_behind > LONG_BEHIND for one in behind)
+
+
 async def test_whoever_reads_nothing_is_cut_off(certificate: Certificate | None) -> None:
     app, request = await large(World())
     unread = Unread(2**30)
@@ -105,10 +113,12 @@ async def test_of_all_answers_no_more_is_unread_than_may_be(certificate: Certifi
         wires(port, 6, tls=certificate is not None) as opened,
         wires(port, 1, tls=certificate is not None) as [(reader, writer)],
     ):
+        await until(lambda: len(unread.connections) == 7)
         for _, idle in opened:
             idle.write(request)
-        await until(lambda: len(unread.connections) < 7 and unread.bytes <= 20 * MEGABYTE)
-        assert len(unread.connections) > 1, "nobody is cut off in vain"
+        await until(lambda: all_but_one_are_long_behind(unread))
+        assert unread.bytes <= 20 * MEGABYTE
+        assert 1 < len(unread.connections) < 7, "some are cut off, and none in vain"
         writer.write(request)
         assert len(await answer(reader)) > LARGE, "who reads gets all of it"
 
