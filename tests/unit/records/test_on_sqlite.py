@@ -91,14 +91,15 @@ class TestOnSqlite:
         await store.close()
 
     async def test_a_folder_that_is_not_there(self) -> None:
+        others = set(threading.enumerate())
         store = SqlRecords("sqlite+aiosqlite:////nowhere/at/all.db")
         with pytest.raises(UnavailableError, match=r"/nowhere/at/all\.db"):
             await store.ping()
         await store.close()
         # aiosqlite's thread of a connection that never was ends by itself, and needs the event loop for it.
-        for thread in threading.enumerate():
+        for thread in set(threading.enumerate()) - others:
             if "_connection_worker_thread" in thread.name:
-                await asyncio.to_thread(thread.join)
+                await asyncio.to_thread(thread.join, 60)
 
     @pytest.mark.parametrize("wrong", ["mysql://root:secret@db/x", "sqlite+aiosqlite://", "sqlite:///x.db"])
     def test_a_url_of_another_kind_is_refused_without_showing_it(self, wrong: str) -> None:
