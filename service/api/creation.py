@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import Request
 
 from service.api import audit, body, idempotency, parse_order
-from service.api.caller import create_reach, require_create, require_create_anything, still
+from service.api.caller import create_reach, require_create, require_create_anything
 from service.api.dependencies import Dependencies
 from service.api.problems import Problem, refused
+from service.api.received_body import received
 from service.api.write_parameters import Creation, creation
 from service.domain import rollout_answer
 from service.domain.cluster_objects import Caller
@@ -61,11 +62,7 @@ class Creating:
         services, asked = self.services, creation(self.request.query_params)
         audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
         await require_create_anything(services, self.who)
-        size = body.declared(self.request) or services.max_body_bytes
-        async with services.body_memory.take(self.who.user_id, size) as place:
-            async with place.reading():
-                sent = await body.read(self.request, services.max_body_bytes, services.body_seconds)
-            await still(self.request, services, self.who)
+        async with received(self.request, services, self.who) as sent:
             content, form = await self._read(sent)
             order = await self._order(form, [*asked.faults, *idempotency.faults(key_text)])
             if asked.dry_run:

@@ -1,14 +1,12 @@
 """POST /api/v1/opsjobs/{jobId}/retry: a new job on the nodes of an old one that failed or were not begun."""
 
-from functools import partial
-from typing import Any
-
 from fastapi import Request
 
-from service.api import audit, body, idempotency, parse_order
-from service.api.caller import create_reach, job_for, require_begin, require_create
+from service.api import audit, idempotency, parse_order
+from service.api.caller import create_reach, require_create
 from service.api.dependencies import Dependencies
 from service.api.problems import refused
+from service.api.received_body import job_and_body
 from service.api.request_bodies import RetryRequest
 from service.domain.cluster_objects import Caller
 from service.domain.selection import Selection
@@ -25,9 +23,7 @@ async def retried(request: Request, services: Dependencies, who: Caller, job_id:
         RefusedError: nothing is left to retry, or the new job cannot be planned.
         StateError: the job has not ended, or was deleted.
     """
-    job = await job_for(services, who, job_id, "update", partial(audit.about, request))
-    await require_begin(services, who, job, "retry")
-    content = await small_body(request, services, who)
+    job, content = await job_and_body(request, services, who, job_id, begins="retry")
     asked = parse_order.read(RetryRequest, content)
     if faults := idempotency.faults(key_text):
         raise refused(faults)
@@ -40,17 +36,6 @@ async def retried(request: Request, services: Dependencies, who: Caller, job_id:
     made = await idempotency.once(services, key, accept)
     audit.note(request, job_id=made, retry_of=job.job_id)
     return made
-
-
-async def small_body(request: Request, services: Dependencies, who: Caller) -> dict[str, Any]:
-    """The body of a call that needs none: an absent one is an empty object.
-
-    Raises:
-        Problem: 400, 408, 413.
-    """
-    async with services.body_memory.take(who.user_id, body.declared(request) or services.max_body_bytes):
-        sent = await body.read(request, services.max_body_bytes, services.body_seconds)
-    return body.parse(sent) if sent.strip() else {}
 
 
 async def _resolved(request: Request, services: Dependencies, who: Caller, order: Order) -> Resolved:

@@ -1,16 +1,15 @@
 """POST …/{jobId}/pause, /resume and /advance: hold a job and let it go on (contract: Rollouts)."""
 
-from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api import audit, parse_order
-from service.api.caller import CallerDep, job_for, require_begin, within_caller_limit
+from service.api import parse_order
+from service.api.caller import CallerDep, within_caller_limit
 from service.api.dependencies import Services
 from service.api.openapi import empty, optional_body, problems
+from service.api.received_body import job_and_body
 from service.api.request_bodies import AdvanceRequest, PauseRequest, ResumeRequest
-from service.api.retrying import small_body
 from service.api.write_parameters import only
 from service.jobs import steer
 
@@ -39,8 +38,8 @@ router = APIRouter(
 )
 async def pause_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """What is at work finishes, nothing new begins; until resume, whatever is restarted meanwhile."""
-    await job_for(services, who, job_id, "update", partial(audit.about, request))
-    asked = parse_order.read(PauseRequest, await small_body(request, services, who))
+    _, content = await job_and_body(request, services, who, job_id)
+    asked = parse_order.read(PauseRequest, content)
     change = steer.pausing(who.user_name, (asked.reason or "").strip())
     await steer.steer(services.records, services.cluster, job_id, change)
     return Response()
@@ -55,9 +54,8 @@ async def pause_job(request: Request, job_id: str, services: Services, who: Call
 )
 async def resume_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Let a paused job go on; where failures paused it those so far are tolerated."""
-    job = await job_for(services, who, job_id, "update", partial(audit.about, request))
-    await require_begin(services, who, job, "resume")
-    parse_order.read(ResumeRequest, await small_body(request, services, who))
+    _, content = await job_and_body(request, services, who, job_id, begins="resume")
+    parse_order.read(ResumeRequest, content)
     await steer.steer(services.records, services.cluster, job_id, steer.resuming(who.user_name))
     return Response()
 
@@ -71,9 +69,8 @@ async def resume_job(request: Request, job_id: str, services: Services, who: Cal
 )
 async def advance_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End the soak or the manual gate of the phase that is under way."""
-    job = await job_for(services, who, job_id, "update", partial(audit.about, request))
-    await require_begin(services, who, job, "advance")
-    asked = parse_order.read(AdvanceRequest, await small_body(request, services, who))
+    _, content = await job_and_body(request, services, who, job_id, begins="advance")
+    asked = parse_order.read(AdvanceRequest, content)
     change = steer.advancing(who.user_name, asked.expected_phase)
     await steer.steer(services.records, services.cluster, job_id, change)
     return Response()
