@@ -1,12 +1,12 @@
 """Where a job with a rollout stands, as its record keeps it (contract: Rollouts)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from workflow_templates.protocol import labels
-from workflow_templates.protocol.rollout import Advance, OnFailure, Phase, Rollout
+from workflow_templates.protocol.rollout import Advance, Limits, Phase, Rollout
 
 
 class PhaseState(StrEnum):
@@ -33,19 +33,11 @@ class RolloutPhase:
     end: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRollout:
+@dataclass(frozen=True, kw_only=True)
+class JobRollout(Limits):
     """The limits that were resolved, the phases, and what persons have said since."""
 
     phases: tuple[RolloutPhase, ...]
-    at_once: int = 1
-    max_unavailable: int | None = None
-    failure_limit: int = 0
-    on_failure: OnFailure = "stop"
-    #: Node → its group, of those that have the topology's label.
-    groups: Mapping[str, str] = field(default_factory=dict)
-    max_per_group: int | None = None
-    together: bool = False
     #: Who paused it, and why; empty: it is not paused by a person.
     paused: str = ""
     #: The phase up to which a person ended soaks and gates; 0: none.
@@ -62,13 +54,7 @@ class JobRollout:
         """As a job begins with it."""
         return cls(
             phases=tuple(RolloutPhase(len(phase.nodes), phase.soak_seconds, phase.advance) for phase in rollout.phases),
-            at_once=rollout.at_once,
-            max_unavailable=rollout.max_unavailable,
-            failure_limit=rollout.failure_limit,
-            on_failure=rollout.on_failure,
-            groups=rollout.groups,
-            max_per_group=rollout.max_per_group,
-            together=rollout.together,
+            **rollout.limits,
         )
 
     def nodes_of(self, names: Sequence[str]) -> list[Sequence[str]]:
@@ -84,13 +70,7 @@ class JobRollout:
         phases = zip(self.phases, self.nodes_of(names), strict=True)
         return Rollout(
             phases=tuple(Phase(tuple(nodes), phase.soak_seconds, phase.advance) for phase, nodes in phases),
-            at_once=self.at_once,
-            max_unavailable=self.max_unavailable,
-            failure_limit=self.failure_limit,
-            on_failure=self.on_failure,
-            groups=self.groups,
-            max_per_group=self.max_per_group,
-            together=self.together,
+            **self.limits,
         )
 
     @property

@@ -126,7 +126,7 @@ def _held(job: Job, now: datetime) -> Job | None:
         return None
     if rollout.paused:
         return job
-    why = rollout_progress.paused_by_failures(rollout, job.plan.nodes, job.plan.names)
+    why = rollout_progress.paused_by_failures(rollout, job.plan.nodes)
     if not why:
         return None
     if rollout.failures_said:

@@ -6,6 +6,7 @@ from typing import Any
 from service.domain.job import Job, rfc3339
 from service.domain.job_rollout import JobRollout
 from service.domain.rollout_plan import RolloutPlan
+from workflow_templates.protocol.rollout import Limits
 
 
 def planned(plan: RolloutPlan, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def planned(plan: RolloutPlan, wanted: Mapping[str, Any]) -> dict[str, Any]:
         if node in rollout.groups:
             names.setdefault(rollout.groups[node], []).append(node)
     return {
-        **_limits(JobRollout.of(rollout), wanted),
+        **_limits(rollout, wanted),
         "phases": [
             {
                 "phase": number,
@@ -45,16 +46,16 @@ def shown(job: Job) -> dict[str, Any]:
     }
 
 
-def _limits(rollout: JobRollout, wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _limits(limits: Limits, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """As numbers of nodes, whatever they were in the request."""
-    unavailable = {} if rollout.max_unavailable is None else {"maxUnavailable": rollout.max_unavailable}
+    unavailable = {} if limits.max_unavailable is None else {"maxUnavailable": limits.max_unavailable}
     topology = {"topology": dict(wanted["topology"])} if wanted.get("topology") else {}
     return {
         **unavailable,
-        "failureLimit": rollout.failure_limit,
-        "onFailure": rollout.on_failure,
+        "failureLimit": limits.failure_limit,
+        "onFailure": limits.on_failure,
         **topology,
-        "atOnce": rollout.at_once,
+        "atOnce": limits.at_once,
     }
 
 

@@ -118,10 +118,10 @@ def with_stages(nodes: Sequence[PlannedNode], notes: StepNotes) -> tuple[Planned
     )
 
 
-def paused_by_failures(rollout: JobRollout, nodes: Sequence[PlannedNode], names: Sequence[str]) -> str:
+def paused_by_failures(rollout: JobRollout, nodes: Sequence[PlannedNode]) -> str:
     """Why no further node begins until a person resumes the job; empty: failures do not hold it."""
     failed = count_failed(nodes)
-    over = rollout.on_failure == "pause" and exceeds(rollout, failed, names)
+    over = rollout.on_failure == "pause" and exceeds(rollout, failed)
     if not over or all(node.phase.final for node in nodes):
         return ""
     counted = failed - rollout.tolerated
@@ -141,9 +141,9 @@ def between_phases(rollout: JobRollout) -> str:
     return ""
 
 
-def exceeds(rollout: JobRollout, failed: int, names: Sequence[str]) -> bool:
+def exceeds(rollout: JobRollout, failed: int) -> bool:
     """Whether more nodes failed than are tolerated."""
-    return too_many_failed(rollout.over(names), failed, Control(tolerated=rollout.tolerated))
+    return too_many_failed(rollout, failed, Control(tolerated=rollout.tolerated))
 
 
 def count_failed(nodes: Sequence[PlannedNode]) -> int:

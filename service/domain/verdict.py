@@ -134,7 +134,7 @@ def _of_rollout(job: Job, rollout: JobRollout, workflow: Workflow, nodes: Sequen
     """Contract: failureLimit. No more failed than are tolerated, and no node is left unbegun."""
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
     unbegun = [node for node in nodes if node.phase is NodePhase.SKIPPED]
-    too_many = exceeds(rollout, len(failed), job.plan.names)
+    too_many = exceeds(rollout, len(failed))
     if not unbegun and not too_many:
         idle = _did_nothing(job, workflow) if job.type is JobType.ADDON else ""
         return SUCCESS._replace(message=f"{SUCCESS.message}; {idle}") if idle else SUCCESS

@@ -46,7 +46,7 @@ def resuming(by: str) -> Callable[[Job, datetime], Job]:
 
     def change(job: Job, now: datetime) -> Job:
         rollout, failed = _rollout(job), count_failed(job.plan.nodes)
-        tolerates = rollout.on_failure == "pause" and exceeds(rollout, failed, job.plan.names)
+        tolerates = rollout.on_failure == "pause" and exceeds(rollout, failed)
         if not rollout.paused and not tolerates:
             return job
         told = f"resumed by {by}"

@@ -7,7 +7,7 @@ from typing import Self
 
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.ledger import Ledger, State
-from workflow_templates.protocol.rollout import Rollout
+from workflow_templates.protocol.rollout import Limits, Rollout
 
 #: Longer lists of nodes do not help in one sentence.
 _NAMED = 10
@@ -64,9 +64,9 @@ class Seen:
     failed: frozenset[str] = frozenset()
 
 
-def too_many_failed(rollout: Rollout, failed: int, control: Control) -> bool:
+def too_many_failed(limits: Limits, failed: int, control: Control) -> bool:
     """Whether more nodes failed than are tolerated, not counting those that a person tolerated."""
-    return failed - control.tolerated > rollout.failure_limit
+    return failed - control.tolerated > limits.failure_limit
 
 
 def held_by_failures(ledger: Ledger, control: Control, seen: Seen) -> Held | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, Self
@@ -34,8 +34,9 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rollout:
-    phases: tuple[Phase, ...]
+class Limits:
+    """How a job goes over its nodes, whichever they are."""
+
     #: How many nodes the job works on at a time.
     at_once: int = 1
     #: How many planned nodes may be out of service, those of others counted; None: those of others do not count.
@@ -49,6 +50,16 @@ class Rollout:
     max_per_group: int | None = None
     #: A group begins only where there is room for all of it; then its places are no other's.
     together: bool = False
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """Each of these by its name, for another that has the same."""
+        return {limit.name: getattr(self, limit.name) for limit in fields(Limits)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout(Limits):
+    phases: tuple[Phase, ...]
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:
