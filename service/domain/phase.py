@@ -110,11 +110,11 @@ def _is_stale(job: Job, seen: Workflow) -> bool:
     if seen.uid != job.workflow_uid:
         return True
     if seen.version.isdecimal() and job.workflow_version.isdecimal():
-        return int(seen.version) < int(job.workflow_version) + (not _is_noted(job))
-    return seen.version == job.workflow_version and not _is_noted(job)
+        return int(seen.version) < int(job.workflow_version) + (not is_noted(job))
+    return seen.version == job.workflow_version and not is_noted(job)
 
 
-def _is_noted(job: Job) -> bool:
+def is_noted(job: Job) -> bool:
     """Whether its steps note something elsewhere, which changes while the Workflow does not."""
     return job.rollout is not None or job.type is JobType.REBOOT
 

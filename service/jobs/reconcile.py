@@ -11,8 +11,15 @@ from typing import Any
 
 import structlog
 
-from service.domain.job import Job, JobType, NodePhase
-from service.domain.phase import PICKED_UP_WITHIN, not_picked_up, observe, refused_by_kubernetes, without_workflow
+from service.domain.job import Job, NodePhase
+from service.domain.phase import (
+    PICKED_UP_WITHIN,
+    is_noted,
+    not_picked_up,
+    observe,
+    refused_by_kubernetes,
+    without_workflow,
+)
 from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
@@ -150,7 +157,7 @@ class Reconciler:
         whole = await self._records.get(job_id) if unfinished and not Workflow(workflow).completed else None
         refused = await self._created(whole) if whole else ""
         now = self._cluster.now()
-        noted = not known.phase.final and (known.rollout is not None or known.type is JobType.REBOOT)
+        noted = not known.phase.final and is_noted(known)
         notes = await self._notes(known) if noted else NO_NOTES
 
         def seen(job: Job) -> Job:
