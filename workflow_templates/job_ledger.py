@@ -71,8 +71,7 @@ class JobLedger:
         while True:
             job = self._read_job()
             control = Control.of(node_state.annotations(job))
-            found = self._cluster.get(self._path)
-            so_far = Ledger.of(self._rollout, node_state.annotations(found or {}))
+            found, so_far = self._read()
             # Without room among the job's own nodes the others need not be looked at, which are many.
             if held := may_begin.held(node, so_far, control, self._seen(node)):
                 return held
@@ -85,13 +84,12 @@ class JobLedger:
 
     def state(self, node: str) -> State:
         """What became of a node so far."""
-        return self._read().state(node)
+        return self._read()[1].state(node)
 
     def note(self, node: str, state: State) -> None:
         """Note what became of a node, unless that is noted already."""
         while True:
-            found = self._cluster.get(self._path)
-            so_far = Ledger.of(self._rollout, node_state.annotations(found or {}))
+            found, so_far = self._read()
             if so_far.state(node) is state or self._written(found, so_far.noting(node, state)):
                 return
 
@@ -100,16 +98,18 @@ class JobLedger:
 
         A node that is still at work by the ledger had a pod that was lost.
         """
-        so_far = self._read()
+        _, so_far = self._read()
         return may_begin.held_by_failures(so_far, self._control(), Seen(failed=so_far.in_state(State.WORKING)))
 
     def verdict(self) -> str:
         """Why the job, whose nodes have ended, did not succeed; empty: it did."""
-        return may_begin.verdict(self._read(), self._control())
+        _, so_far = self._read()
+        return may_begin.verdict(so_far, self._control())
 
-    def _read(self) -> Ledger:
+    def _read(self) -> tuple[Object | None, Ledger]:
+        """The Lease, None where there is none yet, and what it says."""
         found = self._cluster.get(self._path)
-        return Ledger.of(self._rollout, node_state.annotations(found or {}))
+        return found, Ledger.of(self._rollout, node_state.annotations(found or {}))
 
     def _control(self) -> Control:
         return Control.of(node_state.annotations(self._read_job()))

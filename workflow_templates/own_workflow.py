@@ -47,6 +47,11 @@ def steps(workflow: Object) -> Iterator[Object]:
         raise ClusterError(str(error)) from error
 
 
+def node_of(step: Object) -> str:
+    """The node that an entry of status.nodes is for, from its parameter `node`."""
+    return str(parameters(step.get("inputs") or {}).get("node"))
+
+
 def parameters(holder: Object) -> dict[str, Any]:
     """Name and value of each parameter of arguments or inputs."""
     return {parameter["name"]: parameter.get("value") for parameter in holder.get("parameters") or ()}

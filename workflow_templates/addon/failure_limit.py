@@ -19,7 +19,7 @@ def failed_nodes(pods: Iterable[Object]) -> set[str]:
 def failed_entries(found: Object) -> set[str]:
     """The same as Argo wrote it down, where a pod may be gone by now."""
     return {
-        str(own_workflow.parameters(step.get("inputs") or {}).get("node"))
+        own_workflow.node_of(step)
         for step in own_workflow.steps(found)
         if step.get("type") == "Pod" and step.get("templateName") == "node" and step.get("phase") in ("Failed", "Error")
         # As text, and missing where Argo never learned it.

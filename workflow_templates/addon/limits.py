@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from workflow_templates import job_ledger, step_output
-from workflow_templates.addon import failure_limit
-from workflow_templates.addon.ends import Ends
+from workflow_templates.addon import ends, failure_limit
 from workflow_templates.kubernetes_api import Cluster, ClusterError
 from workflow_templates.protocol.ledger import State
 
@@ -23,7 +22,7 @@ class Limits:
         self._job, self._node = job, node
         self._planned, self._required = planned, required
         rollout = job_ledger.read_rollout(file)
-        self._ledger = job_ledger.JobLedger(cluster, job, rollout, Ends(cluster, job)) if rollout else None
+        self._ledger = job_ledger.JobLedger(cluster, job, rollout, ends.of(cluster, job)) if rollout else None
         self._begun = False
         self._before: set[str] = set()
 

@@ -8,8 +8,7 @@ from workflow_templates import job_ledger, locks, release_nodes, step_output
 from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.ledger import State
-from workflow_templates.reboot import stage
-from workflow_templates.reboot.lane_ends import Ends
+from workflow_templates.reboot import lane_ends, stage
 
 
 class LaneNode:
@@ -21,7 +20,7 @@ class LaneNode:
             raise FileNotFoundError(f"job {job} has no {file.name}")
         self.cluster, self.job, self.name = cluster, job, name
         self.planned = len(rollout.nodes)
-        self.ledger = job_ledger.JobLedger(cluster, job, rollout, Ends(cluster, job))
+        self.ledger = job_ledger.JobLedger(cluster, job, rollout, lane_ends.of(cluster, job))
 
     def is_at(self, at: str, held_up: str = "") -> None:
         """Say at the node lock which stage it is at, and what holds it up."""

@@ -124,8 +124,7 @@ def _signalling(cluster: Cluster, job: str, node: str) -> Object:
     ours = (
         step
         for step in own_workflow.steps(found)
-        if step.get("templateName") == "reboot"
-        and own_workflow.parameters(step.get("inputs") or {}).get("node") == node
+        if step.get("templateName") == "reboot" and own_workflow.node_of(step) == node
     )
     return next(ours, {})
 
