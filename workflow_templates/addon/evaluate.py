@@ -1,16 +1,12 @@
 """The verdict without the service: fails if fewer nodes succeeded than must, or the rollout's limit was passed."""
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from workflow_templates import job_ledger, own_workflow, step_output
+from workflow_templates import job_ledger, own_workflow, verdict_step
 from workflow_templates.addon import ends
-from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
-from workflow_templates.protocol import exit_codes
-from workflow_templates.protocol.rollout import FILE
+from workflow_templates.kubernetes_api import Cluster, Object
 
 #: Argo writes the Workflow after it starts this pod: its last entries may not be there at once.
 _SETTLE_SECONDS = 30.0
@@ -40,25 +36,23 @@ class Tally:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--job", required=True)
+    parser = verdict_step.parser(__doc__)
     parser.add_argument("--required", type=int, required=True)
-    parser.add_argument("--rollout", type=Path, default=Path("/etc/opsjob") / FILE)
     arguments = parser.parse_args()
     rollout = job_ledger.read_rollout(arguments.rollout)
     cluster = Cluster.in_pod()
-    try:
+
+    def decide() -> str:
         if rollout:
-            verdict = job_ledger.JobLedger(cluster, arguments.job, rollout).verdict()
-        else:
-            verdict = evaluate(cluster, arguments.job, arguments.required)
-    except UnavailableError as fault:
-        step_output.write_termination_message(f"the nodes of job {arguments.job} are counted later: {fault}")
-        return exit_codes.WAITING
-    except (ClusterError, LookupError) as fault:
-        verdict = f"the nodes of job {arguments.job} could not be counted: {fault}"
-    step_output.write_termination_message(verdict or "enough nodes succeeded")
-    return 1 if verdict else 0
+            return job_ledger.JobLedger(cluster, arguments.job, rollout).verdict()
+        return evaluate(cluster, arguments.job, arguments.required)
+
+    return verdict_step.end(
+        decide,
+        well="enough nodes succeeded",
+        later=f"the nodes of job {arguments.job} are counted later",
+        unknown=f"the nodes of job {arguments.job} could not be counted",
+    )
 
 
 def evaluate(cluster: Cluster, job: str, required: int) -> str:
