@@ -73,7 +73,7 @@ def _message(answer: "Response", problem: dict[str, Any]) -> str:
         lines = [f"  {neutral(fault.get('path', ''))}: {neutral(fault.get('message', ''))}" for fault in faults]
         return "\n".join(("refused, for these reasons:", *lines))
     said = problem.get("errorMessage") or problem.get("detail")
-    # Not of the service: a proxy between, whose page nobody wants to read.
+    # Not of the service but of a proxy between, whose page is not shown.
     words = neutral_lines(said) if said else f"answered {answer.status_code} {neutral(answer.reason_phrase)}"
     hint = _HINTS.get(HTTPStatus(answer.status_code)) if answer.status_code in _HINTS else None
     return f"{words}\n{hint}" if hint else words

@@ -156,7 +156,7 @@ def _accepted(answer: "Response") -> "Response":
 
 
 def _client(whereto: Whereto, transport: Any) -> "Client":
-    # Without TLS nobody's certificate is looked at, and all authorities of a system take 20 ms to read.
+    # Without TLS no certificate is checked, and to read all authorities of a system takes 20 ms.
     encrypted = whereto.url.startswith("https:")
     trusted = (
         ssl.create_default_context(cafile=whereto.ca_file or None)

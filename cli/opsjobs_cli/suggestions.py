@@ -49,5 +49,5 @@ def _offered(incomplete: str, path: str, field: str) -> list[str]:
 def _quietly(ask: Callable[[], Any]) -> list[str]:
     try:
         return list(ask())
-    except Exception:  # noqa: BLE001  # whatever it is: a word in the middle of a half-written line helps nobody
+    except Exception:  # noqa: BLE001  # whatever it is: a message would land in the middle of a half-written line
         return []

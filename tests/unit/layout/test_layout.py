@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(path for folder in ("service", "workflow_templates") for path in (ROOT / folder).rglob("*.py"))
-PRODUCT = [*MODULES, *sorted((ROOT / "local_cluster").rglob("*.py"))]
+PRODUCT = [*MODULES, *sorted(path for folder in ("local_cluster", "cli") for path in (ROOT / folder).rglob("*.py"))]
 STEPS_AND_SERVICE = [path for path in MODULES if "protocol" not in path.parts]
 #: A key of ours or of Argo's with its prefix; not the group of our rights and resources, nor an apiVersion.
 KEY = re.compile(r"(?<![\w.])(opsjob\.io|workflows\.argoproj\.io)/(?!v\d|\{|<)[a-z-]+")
