@@ -30,6 +30,14 @@ class Node:
     #: Whether each of its container runtimes can mount a directory read-only with all that is mounted below it.
     recursive_read_only: bool = False
 
+    def out_of_service(self, of_job: str = "") -> str:
+        """Why it is out of service for any other than that job; empty: it is not (contract: Rollouts)."""
+        if not self.ready:
+            return "is NotReady"
+        if self.worked_on_by not in ("", of_job):
+            return f"job {self.worked_on_by} works on it"
+        return "is cordoned" if self.cordoned else ""
+
 
 @dataclass(frozen=True, slots=True)
 class AddonTemplate:

@@ -58,7 +58,7 @@ def resolve(
     together = bool(topology.get("together"))
     label = topology.get("label", "")
     groups = {node.name: node.labels[label] for node in nodes if label in node.labels}
-    out = {node.name: why for node in nodes if (why := _out_of_service(node))}
+    out = {node.name: why for node in nodes if (why := node.out_of_service())}
     blocks = _blocks(nodes, groups, together=together, spread=topology.get("maxPerGroup") is not None)
     # What is out of service needs no room of its own; behind a node that waits for it, it would never begin. Another
     # job's work passes by itself.
@@ -182,14 +182,6 @@ def _never(rollout: Rollout, batch_count: int | None) -> Iterator[Fault]:
         what = f"batchCount is {batch_count}" if batch_count else "without maxUnavailable one node begins at a time"
         path = "batchCount" if batch_count else f"{_PATH}.maxUnavailable"
         yield Fault(path, f"{size}; {what}, so that they never could", FaultCode.NEVER_BEGINS)
-
-
-def _out_of_service(node: Node) -> str:
-    if not node.ready:
-        return "is NotReady"
-    if node.worked_on_by:
-        return f"job {node.worked_on_by} works on it"
-    return "is cordoned" if node.cordoned else ""
 
 
 def _unlabelled(rollout: Rollout, topology: Mapping[str, Any]) -> Iterator[str]:

@@ -116,7 +116,7 @@ class Kube:
 
     async def out_of_service(self, job_id: str) -> frozenset[str]:
         every = await self._nodes.get("nodes", lambda: nodes.nodes(self._api))
-        return frozenset(node.name for node in every if nodes.is_out_of_service(node, job_id))
+        return frozenset(node.name for node in every if node.out_of_service(job_id))
 
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         await self._workflows.annotate(job_id, annotations)

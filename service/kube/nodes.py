@@ -38,11 +38,6 @@ def node_of(item: Object) -> Node:
     )
 
 
-def is_out_of_service(node: Node, job_id: str) -> bool:
-    """Whether it is NotReady, or cordoned by another than that job."""
-    return not node.ready or node.cordoned or node.worked_on_by not in ("", job_id)
-
-
 def _mounts_read_only(handlers: Iterable[Mapping[str, Any]]) -> bool:
     """Kubelets that do not know say nothing of their runtimes."""
     able = [bool((handler.get("features") or {}).get("recursiveReadOnlyMounts")) for handler in handlers]
