@@ -20,6 +20,8 @@ def _driving() -> str:
 
 _ANY = re.compile(f"[{_driving()}]")
 _BUT_LINES = re.compile(f"(?![\n\t])[{_driving()}]")
+#: Those of ASCII itself, which the codec would leave as they are.
+_ASCII = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), 0x7F)} | {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def neutral(text: object) -> str:
@@ -38,9 +40,7 @@ def neutral_json(text: str) -> str:
 
 
 def _written_out(match: re.Match[str]) -> str:
-    # ASCII itself has some of them.
-    short = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), 0x7F)} | {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return short.get(match[0]) or match[0].encode("ascii", "backslashreplace").decode()
+    return _ASCII.get(match[0]) or match[0].encode("ascii", "backslashreplace").decode()
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -1,18 +1,16 @@
 """opsjobs pause, resume, advance, retry: jobs that go over their nodes."""
 
-import uuid
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from opsjobs_cli import flags
-from opsjobs_cli.complaints import InterruptedByPersonError
 from opsjobs_cli.neutral_text import neutral
 from opsjobs_cli.printing import say
 from opsjobs_cli.service_client import job_path
 from opsjobs_cli.session import Session
-from opsjobs_cli.submission import accepted, confirm, wait
+from opsjobs_cli.submission import accepted, confirm, made, wait
 
 #: States of a phase that is over.
 _DONE = "Done"
@@ -44,15 +42,7 @@ def retry(  # noqa: PLR0913  # a command line has as many options as the call ha
     if not yes:
         nodes = _left(session.service.job(job), which)
         confirm({"nodes": nodes, "excluded": []}, f"Retry {neutral(job)}")
-    try:
-        answer = session.service.post(
-            job_path(job, "retry"), {"which": which.value}, headers={"Idempotency-Key": uuid.uuid4().hex}
-        )
-    except KeyboardInterrupt:
-        raise InterruptedByPersonError(
-            "interrupted while it was sent: there may be a new job (opsjobs list --since 5m shows it)"
-        ) from None
-    job_id = str(answer.json()["jobId"])
+    job_id = made(session, job_path(job, "retry"), {"which": which.value})
     if wait_ or wait_timeout is not None:
         wait(session, job_id, wait_timeout)
     session.output.show({"jobId": job_id}, name=lambda: [job_id], table=lambda: accepted(job_id))

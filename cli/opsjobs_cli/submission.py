@@ -2,6 +2,7 @@
 
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,14 +106,19 @@ def _says_yes(question: str) -> bool:
 
 
 def _sent(session: Session, body: Body, expected: str) -> str:
-    """Send it; returns the job's id. A try that is repeated has the same key, so it makes one job."""
-    params = {"expectedPlan": expected} if expected else {}
+    """Send it; returns the job's id."""
     try:
-        answer = session.service.post(JOBS, body, params, {"Idempotency-Key": uuid.uuid4().hex})
+        return made(session, JOBS, body, {"expectedPlan": expected} if expected else {})
     except RefusedError as error:
         if error.code == _PLAN_CHANGED:
             raise RefusedError(f"{error}\nNothing was submitted: look at the plan again.", code=error.code) from error
         raise
+
+
+def made(session: Session, path: str, body: Body, params: Mapping[str, str] | None = None) -> str:
+    """The id of the job that a call makes. A try that is repeated has the same key, so it makes one job."""
+    try:
+        answer = session.service.post(path, body, params, {"Idempotency-Key": uuid.uuid4().hex})
     except KeyboardInterrupt:
         raise InterruptedByPersonError(
             "interrupted while the job was sent: it may have been accepted (opsjobs list --since 5m shows it)"
