@@ -18,6 +18,9 @@ _PROGRESS = 48 * 1024
 #: Pieces in which a body may come however small they are; of more the average has so many bytes.
 _PIECES = 1_024
 _PIECE_BYTES = 64
+#: The extension in a request's ASGI scope that closes its connection: how a response without a length says that it is
+#: not whole.
+ABORT = "opsjobs.abort"
 #: Seconds between two looks at a connection: that much later than its limit it is ended.
 LOOK_SECONDS = 1.0
 
@@ -122,6 +125,9 @@ class GuardedConnection(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
+        if self.scope:  # of the request whose task was made just now, and has not begun
+            extensions: dict[str, Any] = {ABORT: self.transport.abort}
+            self.scope["extensions"] = extensions
         if self.conn.too_small:
             self.cut_off("send a body in pieces of a size")
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from service import log
@@ -14,6 +13,7 @@ from service.api import app as http
 from service.api.body_memory import BodyMemory
 from service.api.caller_limit import CallerLimit
 from service.api.dependencies import Dependencies
+from service.api.open_streams import OpenStreams
 from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
@@ -33,6 +33,7 @@ from service.jobs.submit import Limits, Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from service.kube import KubeSettings, connect
 from service.records import check_url, open_records
+from service.serving import serve
 from service.settings import Settings
 from service.tls import Certificate
 
@@ -102,6 +103,7 @@ def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews
         max_body_bytes=settings.max_body_bytes,
         body_memory=BodyMemory(settings.max_bytes_in_flight, settings.body_seconds),
         body_seconds=settings.body_seconds,
+        streams=OpenStreams(settings.max_streams_per_caller, settings.max_streams),
     )
 
 
@@ -196,7 +198,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"OPSJOBS_DATABASE_URL cannot be used: {error}")
     log.configure(settings.log_level)
-    uvicorn.run(
+    serve(
         create_app(settings),
         host="0.0.0.0",
         port=settings.port,

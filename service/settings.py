@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     max_jobs_per_caller: int = 0
     max_jobs_per_workspace: int = 0
     max_requests_per_caller: int = 64
+    #: Responses that last; 429 beyond.
+    max_streams_per_caller: int = 20
+    max_streams: int = 500
     max_bytes_in_flight: int = 16 * 1024 * 1024
     #: Seconds that a client has to send a request's headers, its body, and to read on in an answer.
     header_seconds: float = 10

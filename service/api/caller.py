@@ -46,6 +46,17 @@ async def still(request: Request, services: Services, who: Caller) -> None:
         raise _unauthenticated("this token is another caller's now")
 
 
+async def still_shown(request: Request, services: Services, who: Caller, job: Job) -> None:
+    """Have the token and the right to see the job asked again, while it is followed.
+
+    Raises:
+        Problem: 401 or 404: the caller may see it no more.
+    """
+    await still(request, services, who)
+    if not (services.is_own(who, job) or await services.may(who, "get", job)):
+        raise unknown_job(job.job_id)
+
+
 async def _reviewed(request: Request, services: Services) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():

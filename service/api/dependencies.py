@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from service.api.body_memory import BodyMemory
 from service.api.caller_limit import CallerLimit
+from service.api.open_streams import OpenStreams
 from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
@@ -31,6 +32,7 @@ class Dependencies:
     body_memory: BodyMemory
     #: Seconds that a client has to send the body of a request.
     body_seconds: float = 30.0
+    streams: OpenStreams = field(default_factory=OpenStreams)
     #: Held while a large body is looked through.
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

@@ -359,10 +359,20 @@ def test_a_preflight_job_marks_nodes_only_with_what_is_set() -> None:
 
 def test_limits_reach_the_service() -> None:
     settings = render(
-        {"limits": {"bodyBytes": 1000, "inputs": 2, "nodes": 3, "requestsPerCaller": 4, "workloads": 5}}
+        {
+            "limits": {
+                "bodyBytes": 1000,
+                "inputs": 2,
+                "nodes": 3,
+                "requestsPerCaller": 4,
+                "workloads": 5,
+                "streamsPerCaller": 6,
+                "streams": 7,
+            }
+        }
     ).settings
-    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER", "WORKLOADS")
-    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4", "5"]
+    names = ("BODY_BYTES", "INPUTS", "NODES", "REQUESTS_PER_CALLER", "WORKLOADS", "STREAMS_PER_CALLER", "STREAMS")
+    assert [settings[f"OPSJOBS_MAX_{name}"] for name in names] == ["1000", "2", "3", "4", "5", "6", "7"]
 
 
 def test_the_authority_of_the_databases_certificate_reaches_the_driver_of_service_and_migration() -> None:
