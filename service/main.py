@@ -18,7 +18,6 @@ from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
-from service.domain.preflight import Allowed
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
 from service.jobs.preparation import Kind
@@ -31,7 +30,7 @@ from service.jobs.prepare_reboot import Reboots
 from service.jobs.reconcile import Reconciler
 from service.jobs.submit import Limits, Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
-from service.kube import KubeSettings, connect
+from service.kube import connect
 from service.records import check_url, open_records
 from service.serving import serve
 from service.settings import Settings
@@ -45,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_records(settings.database_url) as records, connect(kube_settings(settings)) as kube:
+        async with open_records(settings.database_url) as records, connect(settings) as kube:
             app.state.dependencies = dependencies(settings, records, kube, kube)
             background = asyncio.create_task(lead(settings, records, kube, kube))
             try:
@@ -58,26 +57,13 @@ def create_app(settings: Settings) -> FastAPI:
     return http.build(lifespan)
 
 
-def kube_settings(settings: Settings) -> KubeSettings:
-    return KubeSettings(
-        namespace=settings.namespace,
-        jobs_namespace=settings.jobs_namespace,
-        checks_namespace=settings.checks_namespace,
-        audience=settings.audience,
-        workspace_label=settings.workspace_label,
-        workload_labels=tuple(settings.workload_labels),
-        default_ttl_seconds=settings.default_ttl_seconds,
-        start_seconds=settings.start_seconds,
-    )
-
-
 def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews: Reviews) -> Dependencies:
     submission = Submission(
         records=records,
         cluster=cluster,
         cluster_id=settings.cluster_id,
         workspace_label=settings.workspace_label,
-        unhealthy_taint=settings.preflight_mark_taint,
+        unhealthy_taint=settings.preflight.mark_taint,
         templates=settings.templates,
         default_timeout_seconds=settings.default_timeout_seconds,
         kinds=kinds(settings, cluster, reviews),
@@ -110,66 +96,25 @@ def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews
 def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobType, Kind]:
     """Every job type that this version can prepare; which of them can run is for the chart to say."""
     system = (*settings.system_namespaces, settings.namespace, settings.jobs_namespace, settings.checks_namespace)
-    reboots = Reboots(
-        command=settings.reboot_command,
-        evict_seconds=settings.reboot_evict_seconds,
-        evict_unmanaged=settings.reboot_evict_unmanaged,
-        delete_empty_dir_data=settings.reboot_delete_empty_dir_data,
-        come_back_seconds=settings.reboot_come_back_seconds,
-        kept_namespaces=(*settings.reboot_kept_namespaces, settings.namespace),
-    )
-    exports = Exports(
-        cluster=cluster,
-        registry=settings.export_registry,
-        project=settings.export_project,
-        refused_networks=settings.export_refused_networks,
-        insecure_sources=settings.export_insecure_sources,
-    )
-    node_logs = NodeLogs(
-        cluster=cluster,
-        reviews=reviews,
-        hours=settings.dumplog_node_log_hours,
-        mebibytes=settings.dumplog_node_log_mebibytes,
-        seconds=settings.dumplog_node_log_seconds,
-    )
+    node_logs = NodeLogs(cluster=cluster, reviews=reviews, settings=settings.dumplog)
     dumplogs = Dumplogs(
         workload_labels=settings.workload_labels,
-        scratch_mebibytes=settings.dumplog_scratch_mebibytes,
-        namespaces=None if settings.dumplog_all_namespaces else frozenset(settings.dumplog_namespaces),
-        node_logs=node_logs if settings.dumplog_node_logs else None,
+        settings=settings.dumplog,
+        node_logs=node_logs if settings.dumplog.node_logs else None,
     )
     preflights = Preflights(
         cluster=cluster,
-        allowed=allowed_checks(settings),
-        parallelism=settings.preflight_parallelism,
-        start_seconds=settings.preflight_start_seconds,
+        settings=settings.preflight,
         lost_seconds=settings.lost_node_seconds,
-        default_timeout_seconds=settings.preflight_default_timeout_seconds or settings.default_timeout_seconds,
-        mark_taint=settings.preflight_mark_taint,
-        mark_label=settings.preflight_mark_label,
+        default_timeout_seconds=settings.default_timeout_seconds,
     )
     return {
         JobType.ADDON: Addons(cluster=cluster, system_namespaces=system),
         JobType.DUMPLOG: dumplogs,
-        JobType.EXPORTIMAGE: exports,
+        JobType.EXPORTIMAGE: Exports(cluster=cluster, settings=settings.export),
         JobType.PREFLIGHT: preflights,
-        JobType.REBOOT: reboots,
+        JobType.REBOOT: Reboots(settings=settings.reboot, namespace=settings.namespace),
     }
-
-
-def allowed_checks(settings: Settings) -> Allowed:
-    """What the checks of preflight jobs may have."""
-    return Allowed(
-        host_paths=settings.preflight_host_paths,
-        host_paths_writable=settings.preflight_host_paths_writable,
-        gpu_resource=settings.preflight_gpu_resource,
-        runtime_class=settings.preflight_runtime_class,
-        images=settings.preflight_images,
-        pull_policy=settings.preflight_pull_policy,
-        pull_secrets=settings.preflight_pull_secrets,
-        default_limits=settings.preflight_default_limits,
-        security_context=settings.preflight_security_context,
-    )
 
 
 async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader) -> None:

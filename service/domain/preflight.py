@@ -9,8 +9,9 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import BaseModel
 
 from service.domain.job import ExcludedNode, Plan
 from service.domain.request_faults import Fault, FaultCode, shown
@@ -26,8 +27,7 @@ _TAKEN = ("/etc/opsjob", "/opsjob", "/dev/termination-log")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the pod
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
+class Allowed(BaseModel, frozen=True):
     """What a check may have, by the chart's values preflight.*."""
 
     #: These host directories, and what is below them where a check may not write: else one job could make a link there
@@ -43,9 +43,9 @@ class Allowed:
     #: Names of registry Secrets in the namespace of the checks.
     pull_secrets: Sequence[str] = ()
     #: By Kubernetes' names of resources, for what a request does not name.
-    default_limits: Mapping[str, str] = field(default_factory=dict)
+    default_limits: Mapping[str, str] = {}
     #: Of the container that runs the check.
-    security_context: Mapping[str, Any] = field(default_factory=dict)
+    security_context: Mapping[str, Any] = {}
 
 
 def faults(options: Mapping[str, Any], allowed: Allowed) -> Iterator[Fault]:

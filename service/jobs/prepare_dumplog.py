@@ -11,7 +11,7 @@ from service.domain.request_faults import Fault, FaultCode
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
-from service.jobs.prepare_node_logs import NodeLogs
+from service.jobs.prepare_node_logs import NodeLogs, NodeLogSettings
 
 #: The file that the step reads (workflow_templates/dumplog/archive_request.py).
 ASKED = "dumplog.json"
@@ -41,16 +41,23 @@ class Archived:
         )
 
 
+class DumplogSettings(NodeLogSettings, frozen=True):
+    """The chart's values dumplog.*."""
+
+    #: Space on its node that a job may use for compressed logs on their way to the store.
+    scratch_mebibytes: int = 8192
+    #: Where the job's step may read logs, and whether it may everywhere.
+    namespaces: frozenset[str] = frozenset()
+    all_namespaces: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dumplogs:
     """Fills service.jobs.preparation.Kind for dumplog jobs."""
 
     #: By which labels pods were looked for beside their owners, to say so where there are none.
     workload_labels: Sequence[str]
-    #: Space on its node that a job may use for compressed logs on their way to the store.
-    scratch_mebibytes: int
-    #: Where the job's step may read logs; None: everywhere.
-    namespaces: frozenset[str] | None = None
+    settings: DumplogSettings
     #: How the logs of nodes are read; None: they are not collected here.
     node_logs: NodeLogs | None = None
 
@@ -64,7 +71,7 @@ class Dumplogs:
             "excludedNodes": order.options.get("excludedNodes", ()),
             "lookedFor": self._looked_for(selection.workloads),
         }
-        parameters = {"scratch-mebibytes": str(self.scratch_mebibytes)}
+        parameters = {"scratch-mebibytes": str(self.settings.scratch_mebibytes)}
         parallelism = 0
         if self.node_logs and not selection.faults:
             nodes = await self.node_logs.planned(order, selection.workloads)
@@ -83,11 +90,10 @@ class Dumplogs:
 
     def _unreadable(self, order: Order, workloads: Sequence[Workload]) -> tuple[Fault, ...]:
         """Where the step would be refused, which its caller, who may read there, would learn from the archive."""
-        if self.namespaces is None:
+        if self.settings.all_namespaces:
             return ()
-        beyond = {
-            workload.name: workload.namespace for workload in workloads if workload.namespace not in self.namespaces
-        }
+        readable = self.settings.namespaces
+        beyond = {workload.name: workload.namespace for workload in workloads if workload.namespace not in readable}
         return tuple(
             Fault(
                 f"inputs[{index}].value",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import BaseModel
+
 from service.domain import image_reference
 from service.domain.cluster_objects import Container, Pod, Workload
 from service.domain.job import Named
@@ -27,18 +29,24 @@ WORKSPACE = "{workspace}"
 _PART = re.compile(r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*")
 
 
+class ExportSettings(BaseModel, frozen=True):
+    """The chart's values exportImage.*: where images are copied to, and from where not."""
+
+    #: The team's own registry, with its port where that is not 443.
+    registry: str = ""
+    #: May hold WORKSPACE, for which the workload's workspace stands.
+    project: str = "custom"
+    #: For the step: networks that it does not call, and registries that it may read over plain HTTP.
+    refused_networks: Sequence[str] = ()
+    insecure_sources: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exports:
     """Fills service.jobs.preparation.Kind for exportimage jobs."""
 
     cluster: Cluster
-    #: The team's own registry, with its port where that is not 443.
-    registry: str
-    #: May hold WORKSPACE, for which the workload's workspace stands.
-    project: str
-    #: For the step: networks that it does not call, and registries that it may read over plain HTTP.
-    refused_networks: Sequence[str] = ()
-    insecure_sources: Sequence[str] = ()
+    settings: ExportSettings
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
         if selection.faults:
@@ -79,12 +87,12 @@ class Exports:
             NoReferenceError: its workspace cannot be part of an image's name. It is not changed until it can: two
                 workspaces would share one project.
         """
-        if WORKSPACE in self.project and not _PART.fullmatch(workload.workspace_id):
+        if WORKSPACE in self.settings.project and not _PART.fullmatch(workload.workspace_id):
             raise image_reference.NoReferenceError(
                 f"the workspace {workload.workspace_id!r} cannot be part of an image's name, which exportImage.project "
                 "of this installation wants: that takes lower-case letters and digits, with . _ - between them"
             )
-        return self.project.replace(WORKSPACE, workload.workspace_id)
+        return self.settings.project.replace(WORKSPACE, workload.workspace_id)
 
     def _work(self, pod: Pod, project: str) -> Work:
         exported, *others = pod.containers
@@ -95,13 +103,13 @@ class Exports:
             # A node that has one digest under several names says any of them; the pod's own is whom its pull secrets
             # are for. A runtime may have completed a short name with a registry of its own choice.
             "sources": list(dict.fromkeys([named.repository, ran.repository])),
-            "target": f"{self.registry}/{image_reference.exported_path(project, named)}",
+            "target": f"{self.settings.registry}/{image_reference.exported_path(project, named)}",
             # Of the submission: a job that waits over midnight keeps its day.
             "date": f"{datetime.now(UTC):%Y%m%d}",
             "namespace": pod.namespace,
             "pullSecrets": pod.pull_secrets,
-            "refusedNetworks": list(self.refused_networks),
-            "insecureSources": list(self.insecure_sources),
+            "refusedNetworks": list(self.settings.refused_networks),
+            "insecureSources": list(self.settings.insecure_sources),
         }
         return Work(
             files={EXPORT: json.dumps(export)},

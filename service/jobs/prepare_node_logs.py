@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from service.domain.cluster_objects import Workload
 from service.jobs.order import Order
 from service.jobs.ports import Cluster, Reviews
@@ -20,14 +22,20 @@ class Nodes:
     left_out: Mapping[str, str]
 
 
+class NodeLogSettings(BaseModel, frozen=True):
+    """The chart's values dumplog.nodeLogs.*: whether, how far back, how much of it, and how long a node may take."""
+
+    node_logs: bool = False
+    node_log_hours: int = 24
+    node_log_mebibytes: int = 16
+    node_log_seconds: int = 180
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLogs:
     cluster: Cluster
     reviews: Reviews
-    #: How far back, how much of it, and how long a node may take.
-    hours: int
-    mebibytes: int
-    seconds: int
+    settings: NodeLogSettings
     #: Steps on nodes at the same time.
     at_once: int = 100
 
@@ -56,7 +64,7 @@ class NodeLogs:
         """What the template with steps on nodes has beside the usual one."""
         return {
             "nodes": json.dumps(nodes.names),
-            "node-log-hours": str(self.hours),
-            "node-log-mebibytes": str(self.mebibytes),
-            "node-log-seconds": str(self.seconds),
+            "node-log-hours": str(self.settings.node_log_hours),
+            "node-log-mebibytes": str(self.settings.node_log_mebibytes),
+            "node-log-seconds": str(self.settings.node_log_seconds),
         }

@@ -20,36 +20,44 @@ _SHALLOW = (
 )
 
 
+class PreflightSettings(Allowed, frozen=True):
+    """The chart's values preflight.*: what a check may have, and how checks are run."""
+
+    #: Pods of one job at the same time.
+    parallelism: int = 1000
+    #: Seconds in which a check's pod must start; then its node could not be tested.
+    start_seconds: int = 900
+    #: For orders that name no timeoutSecond; 0: as for other jobs.
+    default_timeout_seconds: int = 86_400
+    #: What nodes that fail get, as key=value:Effect and key=value; empty: no such mark.
+    mark_taint: str = ""
+    mark_label: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflights:
     """Fills service.jobs.preparation.Kind for preflight jobs."""
 
     cluster: Cluster
-    allowed: Allowed
-    #: Pods of one job at the same time.
-    parallelism: int
-    #: Seconds in which a check's pod must start; then its node could not be tested.
-    start_seconds: int
+    settings: PreflightSettings
     #: Seconds that a node may not answer while its check runs.
     lost_seconds: int
-    #: For orders that name no timeoutSecond; 0: none.
+    #: Of jobs of any type; 0: none.
     default_timeout_seconds: int
-    #: What nodes that fail get, as key=value:Effect and key=value; empty: no such mark.
-    mark_taint: str = ""
-    mark_label: str = ""
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
-        options = order.options
+        options, settings = order.options, self.settings
         plan = preflight.narrowed(selection.plan, (options.get("resource") or {}).get("replica"))
-        faults = list(preflight.faults(options, self.allowed))
+        faults = list(preflight.faults(options, settings))
         if faults or not order.complete:
             return Work(faults=tuple(faults))
         unable = await self._cannot_mount_recursively(plan) if options.get("hostpath") else []
-        faults += preflight.cannot_mount_below(options, self.allowed, unable)
-        timeout = self.default_timeout_seconds if order.timeout_second is None else order.timeout_second
+        faults += preflight.cannot_mount_below(options, settings, unable)
+        default = settings.default_timeout_seconds or self.default_timeout_seconds
+        timeout = default if order.timeout_second is None else order.timeout_second
         asked = preflight.request(
             options,
-            self.allowed,
+            settings,
             peers=f"p{secrets.token_hex(4)}",
             deadline_seconds=timeout,
             recursive=not unable,
@@ -70,16 +78,16 @@ class Preflights:
                 "nodes": json.dumps(plan.names),
                 "alone": "[]" if shared else json.dumps(plan.names),
                 "groups": json.dumps(check_pods.groups(len(plan.nodes)) if shared else []),
-                "start-seconds": str(self.start_seconds),
+                "start-seconds": str(settings.start_seconds),
                 "lost-seconds": str(self.lost_seconds),
-                "mark-taint": self.mark_taint,
-                "mark-label": self.mark_label,
+                "mark-taint": settings.mark_taint,
+                "mark-label": settings.mark_label,
             },
             files=files,
             # All of it, whatever its names sound like: there is one way into the pod.
             secret=env,
             plan=plan,
-            parallelism=max(1, self.parallelism // check_pods.GROUP_SIZE) if shared else self.parallelism,
+            parallelism=max(1, settings.parallelism // check_pods.GROUP_SIZE) if shared else settings.parallelism,
             timeout_second=timeout,
             note=_SHALLOW if unable else "",
             faults=tuple(faults),
@@ -87,7 +95,7 @@ class Preflights:
 
     async def _cannot_mount_recursively(self, plan: Plan) -> list[str]:
         """The planned nodes whose container runtime cannot mount recursively read-only."""
-        if self.allowed.host_paths_writable:
+        if self.settings.host_paths_writable:
             return []
         able = {node.name for node in await self.cluster.nodes(plan.names) if node.recursive_read_only}
         return [name for name in plan.names if name not in able]

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from service.domain.request_faults import Fault, FaultCode
 from service.domain.selection import Selection
 from service.jobs.order import Order
@@ -20,31 +22,40 @@ MAX_ROLLOUT_NODES = 1000
 TEMPLATE_WITH_ROLLOUT = "reboot-rollout"
 
 
+class RebootSettings(BaseModel, frozen=True):
+    """The chart's values reboot.*: what is run on the host, and how long is waited."""
+
+    command: str = "systemd-run --on-active=10s --timer-property=AccuracySec=100ms systemctl reboot"
+    evict_seconds: int = 600
+    evict_unmanaged: bool = False
+    delete_empty_dir_data: bool = True
+    come_back_seconds: int = 1800
+    #: Pods in these go down and come back with their node instead of being evicted (docs/decisions/0011).
+    kept_namespaces: Sequence[str] = ("argo",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reboots:
     """Fills service.jobs.preparation.Kind for reboot jobs. The parameters of a job no longer change with the values."""
 
-    command: str
-    evict_seconds: int
-    evict_unmanaged: bool
-    delete_empty_dir_data: bool
-    come_back_seconds: int
-    #: Pods in these go down and come back with their node instead of being evicted (docs/decisions/0011).
-    kept_namespaces: Sequence[str]
+    settings: RebootSettings
+    #: The service's own, whose pods are kept likewise.
+    namespace: str
 
     async def prepare(self, order: Order, selection: Selection) -> Work:
+        settings = self.settings
         rolls = order.options.get("rollout") is not None
         work = Work(
             template=TEMPLATE_WITH_ROLLOUT if rolls else "",
             parameters={
                 "nodes": json.dumps(selection.plan.names),
-                "evict-seconds": str(self.evict_seconds),
-                "evict-unmanaged": json.dumps(self.evict_unmanaged),
-                "delete-emptydir-data": json.dumps(self.delete_empty_dir_data),
-                "kept-namespaces": ",".join(self.kept_namespaces),
-                "come-back-seconds": str(self.come_back_seconds),
+                "evict-seconds": str(settings.evict_seconds),
+                "evict-unmanaged": json.dumps(settings.evict_unmanaged),
+                "delete-emptydir-data": json.dumps(settings.delete_empty_dir_data),
+                "kept-namespaces": ",".join((*settings.kept_namespaces, self.namespace)),
+                "come-back-seconds": str(settings.come_back_seconds),
             },
-            files={COMMAND: f"{self.command}\n"},
+            files={COMMAND: f"{settings.command}\n"},
             faults=tuple(_too_many(len(selection.plan.nodes), rolls=rolls)),
         )
         return rolled_out(work, order, selection, failure_limit=0)

@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
+from pydantic import BaseModel, Field
 
 from service.jobs.ports import RefusedByClusterError, UnavailableError
 from workflow_templates.protocol import labels
@@ -44,8 +44,7 @@ Query = Mapping[str, str | int]
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubeSettings:
+class KubeSettings(BaseModel, frozen=True):
     namespace: str = "opsjobs"
     jobs_namespace: str = "opsjobs-jobs"
     checks_namespace: str = "opsjobs-checks"
@@ -60,7 +59,7 @@ class KubeSettings:
     #: How long the step of an addon job may take to start on its node.
     start_seconds: int = 600
     #: Path of a kubeconfig; empty: the pod's ServiceAccount, or where there is none $KUBECONFIG.
-    kubeconfig: str = field(default_factory=lambda: os.environ.get("KUBECONFIG", ""))
+    kubeconfig: str = Field(default_factory=lambda: os.environ.get("KUBECONFIG", ""))
 
 
 class ApiError(UnavailableError):

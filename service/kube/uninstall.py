@@ -5,6 +5,7 @@ their cordon back, and the WorkflowTemplates that upgrades kept are deleted.
 """
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -17,7 +18,6 @@ from service.kube import client, manifest
 from service.kube.client import Api, KubeSettings
 from service.kube.node_locks import NodeLocks
 from service.kube.workflows import ENDED, Workflows
-from service.settings import Settings
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
@@ -77,7 +77,7 @@ async def _delete_templates(api: Api, settings: KubeSettings) -> None:
 
 
 async def main() -> int:
-    settings = KubeSettings(jobs_namespace=Settings().jobs_namespace)
+    settings = KubeSettings(jobs_namespace=os.environ["OPSJOBS_JOBS_NAMESPACE"])
     try:
         api = await client.connect(settings)
         try:

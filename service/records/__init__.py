@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from service.records.addresses import address_of
+from service.records.addresses import DEFAULT_URL, address_of
 from service.records.store import SqlRecords
 
-__all__ = ["SqlRecords", "check_url", "open_records"]
+__all__ = ["DEFAULT_URL", "SqlRecords", "check_url", "open_records"]
 
 
 def check_url(url: str) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+#: SQLite in the pod's volume.
+DEFAULT_URL = "sqlite+aiosqlite:////data/opsjobs.db"
+
 #: The driver reads these as libpq does.
 _UNDERSTOOD = frozenset(
     {

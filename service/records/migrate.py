@@ -5,6 +5,7 @@ Safe with several replicas at once: one works, the others wait and find nothing 
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,8 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from service.jobs.ports import UnavailableError
+from service.records.addresses import DEFAULT_URL
 from service.records.engine import Database
-from service.settings import Settings
 
 WAIT_SECONDS = 120
 PAUSE_SECONDS = 1
@@ -72,11 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m service.records.migrate", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--url", help="default: OPSJOBS_DATABASE_URL")
+    default = os.environ.get("OPSJOBS_DATABASE_URL", DEFAULT_URL)
+    parser.add_argument("--url", default=default, help="default: OPSJOBS_DATABASE_URL")
     parser.add_argument("--wait", type=float, default=WAIT_SECONDS, help="seconds to wait for the database")
     given = parser.parse_args()
     try:
-        asyncio.run(migrate(given.url or Settings().database_url, given.wait))
+        asyncio.run(migrate(given.url, given.wait))
     except (UnavailableError, ValueError) as error:
         sys.exit(f"migration failed: {error}")
 

@@ -19,7 +19,7 @@ from service.domain.job import Condition, Job, JobType, NodePhase, Phase
 from service.jobs.ports import Records
 from service.main import dependencies
 from service.settings import Settings
-from tests.unit.api.world import World
+from tests.unit.api.world import EXPORT, World
 from tests.unit.jobs.cluster import records_in
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Served:
         self.seen.clear()
         self.instead.clear()
         templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
-        known = Settings(cluster_id="local", templates=templates, export_registry="registry.example.com")
+        known = Settings(cluster_id="local", templates=templates, export=EXPORT)
         here = cast("Any", world)
         self._app.state.dependencies = dependencies(known, self._records, here, here)
         self._before = set(self.do(self._records.unfinished("local")))

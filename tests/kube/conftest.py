@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +53,7 @@ def waiting_template(space: str) -> dict[str, Any]:
 
 def remove(cluster: Cluster, settings: KubeSettings, space: str) -> None:
     """A namespace with all its Workflows, which finalizers would keep."""
-    asyncio.run(_free_workflows(replace(settings, jobs_namespace=space)))
+    asyncio.run(_free_workflows(settings.model_copy(update={"jobs_namespace": space})))
     cluster.kubectl("delete", "namespace", space, "--wait=false")
 
 

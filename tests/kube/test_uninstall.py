@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -23,7 +22,7 @@ def installed(cluster: Cluster, settings: KubeSettings) -> Iterator[KubeSettings
     wait_for(
         "other tests to give their nodes back", lambda: "cordoned-by" not in cluster.kubectl("get", "nodes", "-oyaml")
     )
-    made = replace(settings, jobs_namespace=f"{settings.jobs_namespace}-{secrets.token_hex(4)}")
+    made = settings.model_copy(update={"jobs_namespace": f"{settings.jobs_namespace}-{secrets.token_hex(4)}"})
     cluster.apply(namespace(made.jobs_namespace), waiting_template(made.jobs_namespace))
     yield made
     remove(cluster, made, made.jobs_namespace)

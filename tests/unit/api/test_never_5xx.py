@@ -14,6 +14,7 @@ from service.api.request_bodies import ALL_FIELDS
 from service.domain.cluster_objects import Node
 from service.domain.job import NodePhase, Phase, Plan, PlannedNode
 from service.domain.job_rollout import JobRollout, RolloutPhase
+from service.jobs.prepare_preflight import PreflightSettings
 from tests.records_suite.example import a_job
 from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS, World
@@ -94,7 +95,7 @@ def is_refused_or_done(answer: httpx.Response) -> bool:
 @TRIED
 @given(BODIES, QUERIES)
 async def test_whatever_a_body_and_its_query_are(body: Any, query: list[tuple[str, str]]) -> None:
-    async with client_of(World().app(preflight_host_paths=["/data"])) as client:
+    async with client_of(World().app(preflight=PreflightSettings(host_paths=["/data"]))) as client:
         answer = await client.post(JOBS, params=urlencode(query), content=json.dumps(body))
     assert is_refused_or_done(answer), answer.text
 

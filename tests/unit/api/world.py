@@ -13,11 +13,13 @@ from service.domain.cluster_objects import AddonTemplate, Caller, Node, Workload
 from service.domain.job import Job, JobType
 from service.domain.list_query import Page
 from service.jobs.ports import Claim
+from service.jobs.prepare_exportimage import ExportSettings
 from service.main import dependencies
 from service.settings import Settings
 from tests.unit.api.test_app import nothing
 
 JOBS = "/api/v1/opsjobs"
+EXPORT = ExportSettings(registry="registry.example.com")
 REBOOT: dict[str, Any] = {"name": "again", "type": "reboot", "inputs": [{"name": "node", "value": "n1"}]}
 
 
@@ -120,7 +122,7 @@ class World:
     def app(self, **settings: Any) -> FastAPI:
         """The API as main puts it together over this world."""
         templates = {kind: f"opsjob-{kind}-1" for kind in (*JobType, "reboot-rollout")}
-        known = Settings(cluster_id="local", templates=templates, export_registry="registry.example.com", **settings)
+        known = Settings(cluster_id="local", templates=templates, export=EXPORT, **settings)
         made = http.build(nothing)
         here: Any = self
         made.state.dependencies = dependencies(known, here, here, here)

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from service.settings import Settings
 from tests.unit.chart.rendering import CHART, SCENARIOS
@@ -88,4 +89,30 @@ def test_schema_refuses(values: dict[str, Any], at: str) -> None:
 
 def test_chart_sets_every_setting_of_the_service_and_no_other() -> None:
     set_by_chart = set(re.findall(r"OPSJOBS_[A-Z_]+(?=: )", (CHART / "templates" / "configmap.yaml").read_text()))
-    assert set_by_chart == {f"OPSJOBS_{name.upper()}" for name in Settings.model_fields}
+    # A pod has its ServiceAccount, and no kubeconfig.
+    assert set_by_chart == {f"OPSJOBS_{name.upper()}" for name in variables(Settings)} - {"OPSJOBS_KUBECONFIG"}
+
+
+def variables(model: type[BaseModel]) -> Iterator[str]:
+    """Names of settings; those of a group begin with its own."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}_{of_group}" for of_group in variables(field.annotation))
+        else:
+            yield name
+
+
+def test_every_variable_that_the_chart_sets_reaches_the_setting_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSJOBS_REBOOT_EVICT_SECONDS", "5")
+    monkeypatch.setenv("OPSJOBS_REBOOT_KEPT_NAMESPACES", '["a", "b"]')
+    monkeypatch.setenv("OPSJOBS_DUMPLOG_NODE_LOG_HOURS", "3")
+    monkeypatch.setenv("OPSJOBS_DUMPLOG_NAMESPACES", '["team-a"]')
+    monkeypatch.setenv("OPSJOBS_PREFLIGHT_DEFAULT_LIMITS", '{"cpu": "1"}')
+    monkeypatch.setenv("OPSJOBS_EXPORT_REFUSED_NETWORKS", '["10.0.0.0/8"]')
+    monkeypatch.setenv("OPSJOBS_WORKLOAD_LABELS", '["example.com/job"]')
+    known = Settings()
+    assert (known.reboot.evict_seconds, list(known.reboot.kept_namespaces)) == (5, ["a", "b"])
+    assert (known.dumplog.node_log_hours, list(known.dumplog.namespaces)) == (3, ["team-a"])
+    assert known.preflight.default_limits == {"cpu": "1"}
+    assert list(known.export.refused_networks) == ["10.0.0.0/8"]
+    assert known.workload_labels == ("example.com/job",)

@@ -14,12 +14,13 @@ from service.domain.request_faults import Fault, FaultCode, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
-from service.jobs.prepare_dumplog import ASKED, Dumplogs
+from service.jobs.prepare_dumplog import ASKED, Dumplogs, DumplogSettings
 from service.jobs.prepare_node_logs import NodeLogs
 from service.main import dependencies
 from service.settings import Settings
 from workflow_templates.dumplog.archive_request import ArchiveRequest
 
+EVERYWHERE = DumplogSettings(scratch_mebibytes=100, all_namespaces=True)
 WEB = Workload("web", "team-a", "a", frozenset({"node-1"}), ("web-0", "web-1"))
 
 
@@ -28,7 +29,7 @@ async def prepared(*workloads: Workload, nodes: tuple[str, ...] = (), **options:
     order = Order(
         name="d", type=JobType.DUMPLOG, inputs=(*inputs, *(Named("node", node) for node in nodes)), options=options
     )
-    kind = Dumplogs(workload_labels=("example.com/job",), scratch_mebibytes=100)
+    kind = Dumplogs(workload_labels=("example.com/job",), settings=EVERYWHERE)
     return await kind.prepare(order, Selection(plan=Plan(), workloads=workloads))
 
 
@@ -74,12 +75,13 @@ async def test_what_the_step_may_not_read_is_refused_with_the_value_that_opens_i
     """The job was accepted, and its archive said 403 for each log."""
     order = Order(name="d", type=JobType.DUMPLOG, inputs=(Named("cluster", "c"), Named("workload", "web")), options={})
 
-    async def faults(namespaces: frozenset[str] | None) -> tuple[Fault, ...]:
-        kind = Dumplogs(workload_labels=(), scratch_mebibytes=100, namespaces=namespaces)
+    async def faults(settings: DumplogSettings) -> tuple[Fault, ...]:
+        kind = Dumplogs(workload_labels=(), settings=settings)
         return tuple((await kind.prepare(order, Selection(plan=Plan(), workloads=(WEB,)))).faults)
 
-    assert await faults(None) == await faults(frozenset({"team-a", "team-b"})) == ()
-    (fault,) = await faults(frozenset({"team-b"}))
+    both = DumplogSettings(namespaces=frozenset({"team-a", "team-b"}))
+    assert await faults(EVERYWHERE) == await faults(both) == ()
+    (fault,) = await faults(DumplogSettings(namespaces=frozenset({"team-b"})))
     assert (fault.path, fault.code) == ("inputs[1].value", FaultCode.NOT_ALLOWED)
     assert "'web' is in namespace team-a" in fault.message
     assert "dumplog.namespaces" in fault.message
@@ -117,8 +119,8 @@ SPREAD = Workload("web", "team-a", "a", frozenset({"node-1", "node-2", "node-3"}
 async def with_nodes(
     known: Known, *, nodes: tuple[str, ...] = (), caller: Caller | None = ALICE, **options: object
 ) -> Work:
-    node_logs = NodeLogs(cluster=known, reviews=known, hours=24, mebibytes=16, seconds=180)  # type: ignore[arg-type]
-    kind = Dumplogs(workload_labels=(), scratch_mebibytes=100, node_logs=node_logs)
+    node_logs = NodeLogs(cluster=known, reviews=known, settings=EVERYWHERE)  # type: ignore[arg-type]
+    kind = Dumplogs(workload_labels=(), settings=EVERYWHERE, node_logs=node_logs)
     inputs = (Named("workload", "web"), *(Named("node", node) for node in nodes))
     order = Order(name="d", type=JobType.DUMPLOG, inputs=inputs, options=options, caller=caller)
     return await kind.prepare(order, Selection(plan=Plan(), workloads=(SPREAD,)))

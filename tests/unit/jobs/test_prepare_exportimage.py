@@ -15,7 +15,7 @@ from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.ports import Cluster
 from service.jobs.preparation import Work
-from service.jobs.prepare_exportimage import EXPORT, Exports
+from service.jobs.prepare_exportimage import EXPORT, Exports, ExportSettings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 WORKLOAD = Workload("train", "team-a", "team-a", frozenset({"gpu-1"}), ("train-0", "train-1"))
@@ -47,9 +47,8 @@ class Pods:
 
 
 async def prepare(*pods: Pod, selection: Selection | None = None, **where: str) -> Work:
-    exports = Exports(
-        cluster=cast("Cluster", Pods(*pods)), **{"registry": "harbor.example.com", "project": "custom"} | where
-    )
+    settings = ExportSettings(**{"registry": "harbor.example.com"} | where)
+    exports = Exports(cluster=cast("Cluster", Pods(*pods)), settings=settings)
     return await exports.prepare(ORDER, selection or Selection(workloads=(WORKLOAD,)))
 
 

@@ -14,6 +14,7 @@ from service.domain.request_faults import RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import MAX_FILES_BYTES, Work
+from service.jobs.prepare_preflight import PreflightSettings
 from service.jobs.submit import Limits, Resolved
 from service.kube.client import KubeSettings
 from service.kube.manifest import workflow
@@ -23,7 +24,7 @@ from tests.unit.domain.argo import job
 
 
 async def work(*nodes: Node, timeout_second: int | None = None, **options: Any) -> Work:
-    settings = Settings(preflight_parallelism=50, preflight_host_paths=["/nfs"])
+    settings = Settings(preflight=PreflightSettings(parallelism=50, host_paths=["/nfs"]))
     kind = kinds(settings, cluster=Fleet(nodes), reviews=None)[JobType.PREFLIGHT]  # type: ignore[arg-type]  # not asked
     entry = base64.b64encode(str(options.pop("script", "true")).encode()).decode()
     wanted = {"image": "i", "entryPoint": entry, **options}

@@ -11,7 +11,7 @@ from service.domain.job import JobType, Plan, PlannedNode
 from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.preparation import Work
-from service.jobs.prepare_reboot import MAX_NODES, MAX_ROLLOUT_NODES, TEMPLATE_WITH_ROLLOUT, Reboots
+from service.jobs.prepare_reboot import MAX_NODES, MAX_ROLLOUT_NODES, TEMPLATE_WITH_ROLLOUT, Reboots, RebootSettings
 from service.main import kinds
 from service.settings import Settings
 from workflow_templates.protocol.rollout import FILE, Rollout
@@ -26,15 +26,16 @@ async def work(planned: int, kind: Reboots, rollout: dict[str, Any] | None = Non
     return await kind.prepare(replace(ORDER, options=options), selection)
 
 
-def reboots(**settings: object) -> Reboots:
+def reboots(namespace: str = "opsjobs", **reboot: Any) -> Reboots:
     """As the service puts it together of its settings."""
-    kind = kinds(Settings(**settings), cluster=None, reviews=None)[JobType.REBOOT]  # type: ignore[arg-type]  # not asked for anything
+    settings = Settings(namespace=namespace, reboot=RebootSettings(**reboot))
+    kind = kinds(settings, cluster=None, reviews=None)[JobType.REBOOT]  # type: ignore[arg-type]  # not asked for anything
     assert isinstance(kind, Reboots)
     return kind
 
 
 async def test_values_become_words_that_argo_may_put_into_arguments() -> None:
-    prepared = await work(2, reboots(reboot_evict_seconds=30, reboot_come_back_seconds=90, namespace="ops"))
+    prepared = await work(2, reboots(evict_seconds=30, come_back_seconds=90, namespace="ops"))
     assert prepared.parameters == {
         "nodes": '["node-0000", "node-0001"]',
         "evict-seconds": "30",
@@ -48,7 +49,7 @@ async def test_values_become_words_that_argo_may_put_into_arguments() -> None:
 
 async def test_the_command_is_a_file_as_it_was_written() -> None:
     command = "ipmitool '{{x}}' \"$HOME\" && sleep 1"
-    prepared = await work(1, reboots(reboot_command=command))
+    prepared = await work(1, reboots(command=command))
     assert prepared.files == {"reboot.sh": f"{command}\n"}
     assert command not in json.dumps(dict(prepared.parameters))
 
