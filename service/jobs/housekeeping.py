@@ -51,7 +51,7 @@ class Housekeeping:
                 self._begin_again,
                 self._restore_nodes,
                 self._free_leases,
-                self._fail_pods,
+                self._end_stuck_pods,
                 self._drop_checks,
                 self._drop_secrets,
                 self._forget,
@@ -110,9 +110,9 @@ class Housekeeping:
         """Whether neither a Workflow nor a record knows it, of another cluster's neither."""
         return await self._cluster.workflow(job_id) is None and await self._records.get(job_id) is None
 
-    async def _fail_pods(self) -> None:
-        for node in await self._cluster.fail_pods(self._lost_node_seconds):
-            log.warning("gave up the step pods of a node that does not answer", node=node)
+    async def _end_stuck_pods(self) -> None:
+        for pod, why in (await self._cluster.end_stuck_pods(self._lost_node_seconds)).items():
+            log.warning("gave up a step that did not start, or whose node does not answer", pod=pod, reason=why)
 
     async def _drop_checks(self) -> None:
         """A job's record is written before its checks have anything, so what was seen first of the two is old."""

@@ -260,11 +260,10 @@ class Cluster(Protocol):
         """Free a Lease that this job, which is over, still has; a node lock as `give_back_node` does."""
         ...
 
-    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        """Fail step pods on nodes that were NotReady that long: mark them Failed; returns the node names.
+    async def end_stuck_pods(self, not_ready_seconds: int) -> Mapping[str, str]:
+        """End step pods on nodes that were NotReady that long, and those that did not start in time; pod → why.
 
-        Also ends what did not start in time, and has Argo go on where it waits for a step whose pod has ended, or is
-        gone, without a report.
+        Argo then goes on, also where it waits for the report of a step whose pod has ended, or is gone, without one.
         """
         ...
 

@@ -13,10 +13,9 @@ from service.kube import (
     addon_templates,
     client,
     nodes,
-    pending_timeout,
     pods,
     step_notes,
-    unreachable_nodes,
+    stuck_pods,
     workloads,
     workspaces,
 )
@@ -151,11 +150,8 @@ class Kube:
     async def free_lease(self, name: str, job_id: str) -> None:
         await self._locks.free_lease(name, job_id)
 
-    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
-        lost = await unreachable_nodes.fail_pods(self._api, self._settings, not_ready_seconds)
-        await pending_timeout.fail_overdue_pods(self._api, self._settings)
-        await unreachable_nodes.close_results(self._api, self._settings)
-        return lost
+    async def end_stuck_pods(self, not_ready_seconds: int) -> Mapping[str, str]:
+        return await stuck_pods.end_stuck_pods(self._api, self._settings, not_ready_seconds)
 
     async def caller(self, token: str) -> Caller | None:
         return await self._reviews.caller(token)

@@ -8,7 +8,7 @@ from service.domain.cluster_objects import Taint
 from service.kube.client import Api, KubeSettings
 from service.kube.node_locks import NodeLocks
 from service.kube.nodes import nodes
-from service.kube.unreachable_nodes import close_results, fail_pods
+from service.kube.stuck_pods import end_stuck_pods
 from tests.e2e.live import Cluster, wait_for
 from tests.kube.conftest import pod
 
@@ -110,14 +110,14 @@ async def test_step_pods_of_a_node_that_is_not_ready_are_given_up(
 ) -> None:
     space = settings.jobs_namespace
     cluster.apply(pod("step", space, ghost, labels=STEP), pod("other", space, ghost))
-    assert await fail_pods(api, settings, not_ready_seconds=3_600) == []
+    assert await end_stuck_pods(api, settings, not_ready_seconds=3_600) == {}
     assert cluster.get("pod", "step", "-n", space)
-    assert await fail_pods(api, settings, not_ready_seconds=0) == [ghost]
+    assert list(await end_stuck_pods(api, settings, not_ready_seconds=0)) == ["step"]
     given_up, other = (cluster.get("pod", name, "-n", space)["status"] for name in ("step", "other"))
     assert given_up["phase"] == "Failed"
     assert ghost in given_up["message"]
     assert other["phase"] == "Pending"
-    assert await fail_pods(api, settings, not_ready_seconds=0) == []
+    assert await end_stuck_pods(api, settings, not_ready_seconds=0) == {}
 
 
 async def test_a_report_is_closed_when_its_pod_is_gone(
@@ -128,8 +128,7 @@ async def test_a_report_is_closed_when_its_pod_is_gone(
     working = pod("working", space, ghost, labels=STEP)
     working["metadata"]["annotations"] = {"workflows.argoproj.io/node-id": "job-1-working"}
     cluster.apply(working, *(result(name, space, label) for name in ("job-1-working", "job-1-gone")))
-    assert await close_results(api, settings) == ["job-1-gone"]
-    assert await close_results(api, settings) == []
+    assert await end_stuck_pods(api, settings, not_ready_seconds=3_600) == {}
     states = {
         item["metadata"]["name"]: item["metadata"]["labels"][label]
         for item in cluster.items("workflowtaskresults", "-n", space)
@@ -149,6 +148,6 @@ def result(name: str, namespace: str, label: str) -> dict[str, Any]:
 async def test_step_pods_of_healthy_nodes_stay(api: Api, cluster: Cluster, settings: KubeSettings) -> None:
     space, node = settings.jobs_namespace, cluster.nodes()[0]
     cluster.apply(pod("healthy", space, node, labels=STEP))
-    assert await fail_pods(api, settings, not_ready_seconds=0) == []
+    assert await end_stuck_pods(api, settings, not_ready_seconds=0) == {}
     assert cluster.get("pod", "healthy", "-n", space)
     cluster.kubectl("delete", "pod", "healthy", "-n", space, "--wait=false")

@@ -143,9 +143,9 @@ class InMemory:
     async def delete_checks(self, job_id: str) -> None:
         self.checks.remove(job_id)
 
-    async def fail_pods(self, not_ready_seconds: int) -> Sequence[str]:
+    async def end_stuck_pods(self, not_ready_seconds: int) -> Mapping[str, str]:
         assert not_ready_seconds
-        return []
+        return {}
 
     @property
     def port(self) -> Cluster:

@@ -204,7 +204,7 @@ async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
         raise RuntimeError("a fault of its own")
 
     monkeypatch.setattr(cluster, "holders", away)
-    monkeypatch.setattr(cluster, "fail_pods", broken)
+    monkeypatch.setattr(cluster, "end_stuck_pods", broken)
     await records.add(ended("old", days_ago=31))
 
     async def forgotten() -> bool:

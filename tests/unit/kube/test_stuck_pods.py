@@ -1,5 +1,6 @@
-"""Which steps of addon jobs are given up because they do not start, and how."""
+"""Which step pods are ended because they do not start, or because their node is lost, and how."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from service.kube.client import KubeSettings
-from service.kube.pending_timeout import fail_overdue_pods
+from service.kube.stuck_pods import end_stuck_pods
 from tests.unit.kube.conftest import Served
 
 SETTINGS = KubeSettings(start_seconds=600)
@@ -25,22 +26,40 @@ NO_IMAGE = {
 }
 
 
-def pod(name: str, *, age: int, node: str = "", status: Any = None, deadline: int | None = None) -> dict[str, Any]:
+def pod(  # noqa: PLR0913 - what tells pods apart
+    name: str,
+    *,
+    age: int,
+    node: str = "",
+    status: Any = None,
+    deadline: int | None = None,
+    account: str = "opsjob-addon",
+    step: str = "node",
+) -> dict[str, Any]:
     fields = [{"key": "metadata.name", "operator": "In", "values": ["n1" if name != "for-gone" else "n9"]}]
     required = {"nodeSelectorTerms": [{"matchFields": fields}]}
     created = (datetime.now(UTC) - timedelta(seconds=age)).isoformat(timespec="seconds").replace("+00:00", "Z")
     spec: dict[str, Any] = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
     spec |= {"nodeName": node} if node else {}
     spec |= {"activeDeadlineSeconds": deadline} if deadline else {}
-    metadata = {"name": name, "creationTimestamp": created, "resourceVersion": "7"}
+    spec["serviceAccountName"] = account
+    metadata = {
+        "name": name,
+        "creationTimestamp": created,
+        "resourceVersion": "7",
+        "labels": {"opsjob.io/step": step},
+        "annotations": {"workflows.argoproj.io/node-id": f"job-1-{name}"},
+    }
     return {"metadata": metadata, "spec": spec, "status": {"phase": "Pending", **(status or {})}}
 
 
 class Kubernetes:
-    """Pods that have not started, one node, and what is changed of them."""
+    """Pods that have not started, one node, reports of steps that are not finished, and what is changed of them."""
 
-    def __init__(self, *pods: dict[str, Any], conflict: bool = False) -> None:
-        self.pods, self.conflict = pods, conflict
+    def __init__(
+        self, *pods: dict[str, Any], conflict: bool = False, reports: Sequence[str] = (), ready: str = "True"
+    ) -> None:
+        self.pods, self.conflict, self.reports, self.ready = pods, conflict, reports, ready
         self.patches: dict[str, Any] = {}
         self.asked: list[dict[str, str]] = []
 
@@ -48,17 +67,22 @@ class Kubernetes:
         if request.method == "PATCH":
             if self.conflict:
                 return web.json_response({"message": "it changed"}, status=409)
-            self.patches[request.path.rpartition("/pods/")[2]] = await request.json()
+            self.patches[request.path.partition("/namespaces/opsjobs-jobs/")[2]] = await request.json()
             return web.json_response({})
         if request.path.endswith("/nodes"):
-            return web.json_response({"metadata": {}, "items": [{"metadata": {"name": "n1"}}]})
+            since = (datetime.now(UTC) - timedelta(seconds=400)).isoformat()
+            status = {"conditions": [{"type": "Ready", "status": self.ready, "lastTransitionTime": since}]}
+            node = {"metadata": {"name": "n1", "creationTimestamp": since}, "status": status}
+            return web.json_response({"metadata": {}, "items": [node]})
+        if request.path.endswith("/workflowtaskresults"):
+            return web.json_response({"metadata": {}, "items": [{"metadata": {"name": one}} for one in self.reports]})
         self.asked.append(dict(request.query))
         return web.json_response({"metadata": {}, "items": list(self.pods)})
 
 
-async def given_up(served: Served, kubernetes: Kubernetes) -> list[str]:
+async def given_up(served: Served, kubernetes: Kubernetes, not_ready_seconds: int = 300) -> list[str]:
     async with served(kubernetes.answer) as api:
-        return await fail_overdue_pods(api, SETTINGS)
+        return list(await end_stuck_pods(api, SETTINGS, not_ready_seconds))
 
 
 async def test_only_what_is_late_is_given_up_each_in_the_way_that_lasts(served: Served) -> None:
@@ -72,11 +96,11 @@ async def test_only_what_is_late_is_given_up_each_in_the_way_that_lasts(served: 
     version = {"resourceVersion": "7"}
     message = f"could not be started within 600 s: Unschedulable: {NO_ROOM}"
     assert kubernetes.patches == {
-        "no-room/status": {
+        "pods/no-room/status": {
             "metadata": version,
             "status": {"phase": "Failed", "reason": "NeverStarted", "message": message},
         },
-        "no-image": {"metadata": version, "spec": {"activeDeadlineSeconds": 1}},
+        "pods/no-image": {"metadata": version, "spec": {"activeDeadlineSeconds": 1}},
     }
 
 
@@ -91,13 +115,13 @@ async def test_what_is_late_is_so_by_the_apiservers_clock(served: Served, ahead:
         return response
 
     async with served(by_another_clock) as api:
-        assert await fail_overdue_pods(api, SETTINGS) == late
+        assert list(await end_stuck_pods(api, SETTINGS, 300)) == late
 
 
 async def test_a_node_that_is_gone_is_not_waited_for(served: Served) -> None:
     kubernetes = Kubernetes(pod("for-gone", age=1, status=UNSCHEDULABLE), pod("for-n1", age=1))
     assert await given_up(served, kubernetes) == ["for-gone"]
-    assert kubernetes.patches["for-gone/status"]["status"]["message"] == "node n9 is gone from the cluster"
+    assert kubernetes.patches["pods/for-gone/status"]["status"]["message"] == "node n9 is gone from the cluster"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +136,7 @@ async def test_a_node_that_is_gone_is_not_waited_for(served: Served) -> None:
 async def test_what_is_in_the_way_is_said(served: Served, status: Any, sentence: str) -> None:
     kubernetes = Kubernetes(pod("late", age=700, status=status))
     await given_up(served, kubernetes)
-    assert kubernetes.patches["late/status"]["status"]["message"].endswith(f"600 s: {sentence}")
+    assert kubernetes.patches["pods/late/status"]["status"]["message"].endswith(f"600 s: {sentence}")
 
 
 async def test_a_deadline_is_set_once(served: Served) -> None:
@@ -125,9 +149,50 @@ async def test_one_that_starts_in_this_moment_is_left_alone(served: Served) -> N
     assert await given_up(served, Kubernetes(pod("late", age=700), conflict=True)) == []
 
 
-async def test_only_steps_of_addon_jobs_are_asked_for(served: Served) -> None:
+@pytest.mark.parametrize("of", [{"account": "opsjob-reboot"}, {"step": "evaluate"}])
+async def test_only_steps_of_addon_jobs_on_their_nodes_have_a_pending_timeout(served: Served, of: Any) -> None:
+    kubernetes = Kubernetes(pod("late", age=700, **of), pod("for-gone", age=700, **of))
+    assert await given_up(served, kubernetes) == []
+    assert kubernetes.patches == {}
+
+
+async def test_pods_that_have_ended_are_not_asked_for(served: Served) -> None:
     kubernetes = Kubernetes()
     assert await given_up(served, kubernetes) == []
     (asked,) = kubernetes.asked
-    assert asked["fieldSelector"] == "status.phase=Pending,spec.serviceAccountName=opsjob-addon"
-    assert asked["labelSelector"] == "workflows.argoproj.io/workflow,opsjob.io/step=node"
+    assert asked["fieldSelector"] == "status.phase!=Succeeded,status.phase!=Failed"
+    assert asked["labelSelector"] == "workflows.argoproj.io/workflow"
+
+
+RUNNING = {"phase": "Running"}
+
+
+@pytest.mark.parametrize(
+    ("ready", "not_ready_seconds", "ended"),
+    [("True", 300, ["on-gone"]), ("Unknown", 300, ["on-n1", "on-gone"]), ("False", 500, ["on-gone"])],
+)
+async def test_pods_of_a_node_that_is_lost_are_failed_whatever_step_they_are(
+    served: Served, ready: str, not_ready_seconds: int, ended: list[str]
+) -> None:
+    kubernetes = Kubernetes(
+        pod("on-n1", age=1, node="n1", status=RUNNING, account="opsjob-reboot", step=""),
+        pod("on-gone", age=1, node="n9", status=RUNNING),
+        ready=ready,
+    )
+    assert await given_up(served, kubernetes, not_ready_seconds) == ended
+    why = f"node n9 did not answer for {not_ready_seconds} s and was given up"
+    failed = {"status": {"phase": "Failed", "reason": "NodeLost", "message": why}}
+    assert kubernetes.patches["pods/on-gone/status"] == failed
+    assert len(kubernetes.patches) == len(ended)
+
+
+async def test_reports_are_closed_that_no_pod_will_finish(served: Served) -> None:
+    """Argo would wait for them for ever: of a pod that is gone, or that has just been given up with its node."""
+    kubernetes = Kubernetes(
+        pod("at-work", age=1, node="n1", status=RUNNING),
+        pod("on-gone", age=1, node="n9", status=RUNNING),
+        reports=["job-1-at-work", "job-1-on-gone", "job-1-deleted"],
+    )
+    assert await given_up(served, kubernetes) == ["on-gone"]
+    closed = {path.rpartition("/")[2] for path in kubernetes.patches if path.startswith("workflowtaskresults/")}
+    assert closed == {"job-1-on-gone", "job-1-deleted"}
