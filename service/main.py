@@ -45,8 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_records(settings.database_url) as records, connect(settings) as kube:
-            app.state.dependencies = dependencies(settings, records, kube, kube)
-            background = asyncio.create_task(lead(settings, records, kube, kube))
+            app.state.dependencies = dependencies(settings, records, kube, kube.reviews)
+            background = asyncio.create_task(lead(settings, records, kube, kube.leader))
             try:
                 yield
             finally:

@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 from service.domain.job import Job
 from service.kube import manifest
+from service.kube.adapter import Adapter
 from service.kube.client import Api, ConflictError, KubeSettings
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import api_path, object_path
 
 
-class CheckObjects:
+class CheckObjects(Adapter):
     """Only objects that carry a job's id as name and label are touched."""
 
     def __init__(self, api: Api, settings: KubeSettings) -> None:
-        self._api = api
-        self._settings = settings
+        super().__init__(api, settings)
         self._secrets = api_path("v1", "secrets", namespace=settings.checks_namespace)
         self._files = api_path("v1", "configmaps", namespace=settings.checks_namespace)
 
@@ -30,7 +30,7 @@ class CheckObjects:
         """
         await self._api.create(self._secrets, manifest.secret(job, values, self._settings))
 
-    async def create(self, job: Job) -> str:
+    async def create_checks(self, job: Job) -> str:
         """The files of the job's checks, which take the Secret over; returns the uid of what then owns the pods.
 
         Pods do not start without a Secret that a person deleted, and say so.
@@ -48,11 +48,11 @@ class CheckObjects:
         await self._api.patch(object_path(self._secrets, job.job_id), {"metadata": {"ownerReferences": [owner]}})
         return uid
 
-    async def jobs(self) -> list[str]:
+    async def jobs_with_checks(self) -> list[str]:
         """The ids of jobs that have files there."""
         return [name async for name in self._names(self._files)]
 
-    async def delete(self, job_id: str) -> None:
+    async def delete_checks(self, job_id: str) -> None:
         """The files, and with them all that they own. Absent: nothing."""
         await self._api.delete(object_path(self._files, job_id), {"propagationPolicy": "Background"})
 

@@ -4,14 +4,15 @@ Only here and in the job's own steps is a lock freed: no step takes over what do
 """
 
 from service.kube import nodes
+from service.kube.adapter import Adapter
 from service.kube.client import Api, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import cordon_patches, labels, node_lock, node_state
 from workflow_templates.protocol.api_path import api_path, object_path
 
 
-class NodeLocks:
+class NodeLocks(Adapter):
     def __init__(self, api: Api, settings: KubeSettings) -> None:
-        self._api = api
+        super().__init__(api, settings)
         self._leases = api_path("coordination.k8s.io/v1", "leases", namespace=settings.jobs_namespace)
         self._pods = api_path("v1", "pods", namespace=settings.jobs_namespace)
 
@@ -46,13 +47,13 @@ class NodeLocks:
         if not lock or node_lock.holder(lock) != job_id:
             return
         if node := node_lock.node_of(lock):
-            await self.give_back(node, job_id)
+            await self.give_back_node(node, job_id)
             return
         of = node_lock.turn_of(lock) if name == node_lock.CONTROL_PLANE else ""
         if not of or not await self._lock(of, job_id):
             await self._free(lock)
 
-    async def give_back(self, node: str, job_id: str, *, at_once: bool = False) -> str:
+    async def give_back_node(self, node: str, job_id: str, *, at_once: bool = False) -> str:
         """Put the node back to how it was before this job, which is over, and free its lock.
 
         Returns:

@@ -41,25 +41,25 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
         log.info("finalizer removed", job_id=job_id)
     locks = NodeLocks(api, settings)
     for node, job_id in (await locks.holders()).items():
-        await locks.give_back(node, job_id, at_once=True)
+        await locks.give_back_node(node, job_id, at_once=True)
         log.info("node given back", node=node, job_id=job_id)
     await _delete_templates(api, settings)
 
 
 async def _job_ids(api: Api, workflows: Workflows) -> list[str]:
-    found = api.list(workflows.path, {"labelSelector": labels.JOB_ID}, metadata=True)
+    found = api.list(workflows.workflows_path, {"labelSelector": labels.JOB_ID}, metadata=True)
     return [item["metadata"]["name"] async for item in found]
 
 
 async def _stop_all(api: Api, workflows: Workflows) -> None:
     for job_id in await _job_ids(api, workflows):
-        await workflows.stop(job_id, by="uninstall")
+        await workflows.stop_workflow(job_id, by="uninstall")
 
 
 async def _all_ended(api: Api, workflows: Workflows, patience_seconds: float) -> bool:
     give_up_at = time.monotonic() + patience_seconds
     while True:
-        found = api.list(workflows.path, {"labelSelector": labels.JOB_ID})
+        found = api.list(workflows.workflows_path, {"labelSelector": labels.JOB_ID})
         running = [item["metadata"]["name"] async for item in found if item.get("status", {}).get("phase") not in ENDED]
         if not running or time.monotonic() > give_up_at:
             return not running

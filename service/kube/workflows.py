@@ -5,6 +5,7 @@ from datetime import datetime
 
 from service.domain.job import Job
 from service.kube import compressed_status, manifest
+from service.kube.adapter import Adapter
 from service.kube.check_objects import CheckObjects
 from service.kube.client import METADATA, Api, ApiError, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import labels
@@ -15,67 +16,68 @@ _NOT_BEGUN = ("", "Pending")
 ENDED = ("Succeeded", "Failed", "Error")
 
 
-class Workflows:
+class Workflows(Adapter):
     def __init__(self, api: Api, settings: KubeSettings) -> None:
-        self._api = api
-        self._settings = settings
-        self.path = api_path(manifest.API_VERSION, "workflows", namespace=settings.jobs_namespace)
+        super().__init__(api, settings)
+        self.workflows_path = api_path(manifest.API_VERSION, "workflows", namespace=settings.jobs_namespace)
         self._checks = CheckObjects(api, settings)
         self._files_path = api_path("v1", "configmaps", namespace=settings.jobs_namespace)
 
-    async def create(self, job: Job) -> None:
+    async def create_workflow(self, job: Job) -> None:
         """Create the Workflow, then what its checks need, then its files; calling it again finishes what was begun.
 
         Raises:
             ApiError: the name is taken by a Workflow that is not this job's, or the apiserver refuses the objects.
         """
-        uid = await self._create_workflow(job)
-        check_owner = await self._checks.create(job) if manifest.has_checks(job) else ""
+        uid = await self._create_or_find(job)
+        check_owner = await self._checks.create_checks(job) if manifest.has_checks(job) else ""
         files = manifest.files(job, uid, self._settings, check_owner)
         if files:
             await self._create_files(files)
 
-    async def read(self, job_id: str) -> Object | None:
-        found = await self._api.get(object_path(self.path, job_id))
+    async def workflow(self, job_id: str) -> Object | None:
+        found = await self._api.get(object_path(self.workflows_path, job_id))
         return compressed_status.unpacked(found) if found else None
 
-    async def stop(self, job_id: str, *, by: str) -> None:
+    async def stop_workflow(self, job_id: str, *, by: str) -> None:
         """End it so that onExit still runs; one that has not begun has nothing to clean up and is terminated.
 
         One merge patch ends a suspension too: Argo ignores `shutdown` while a Workflow is suspended.
         """
-        await self._api.change(object_path(self.path, job_id), lambda workflow: _stopping(workflow, by))
+        await self._api.change(object_path(self.workflows_path, job_id), lambda workflow: _stopping(workflow, by))
 
-    async def time_out(self, job_id: str) -> None:
+    async def time_out_workflow(self, job_id: str) -> None:
         """End it as at its deadline, which Argo does not do while it is suspended."""
-        await self._api.change(object_path(self.path, job_id), _timing_out)
+        await self._api.change(object_path(self.workflows_path, job_id), _timing_out)
 
     async def remind_argo(self, job_id: str, now: datetime) -> None:
         reminder = {"metadata": {"annotations": {labels.REMINDED: now.isoformat()}}}
-        await self._api.change(object_path(self.path, job_id), lambda _workflow: reminder, accept=METADATA)
+        await self._api.change(object_path(self.workflows_path, job_id), lambda _workflow: reminder, accept=METADATA)
 
-    async def annotate(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
+    async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         """Have it carry these annotations; None takes one off. Absent: nothing."""
         await self._api.change(
-            object_path(self.path, job_id), lambda workflow: _annotating(workflow, annotations), accept=METADATA
+            object_path(self.workflows_path, job_id),
+            lambda workflow: _annotating(workflow, annotations),
+            accept=METADATA,
         )
 
-    async def delete(self, job_id: str) -> None:
-        await self._api.delete(object_path(self.path, job_id), {"propagationPolicy": "Background"})
+    async def delete_workflow(self, job_id: str) -> None:
+        await self._api.delete(object_path(self.workflows_path, job_id), {"propagationPolicy": "Background"})
 
     async def remove_finalizer(self, job_id: str) -> None:
-        await self._api.change(object_path(self.path, job_id), _without_finalizer, accept=METADATA)
+        await self._api.change(object_path(self.workflows_path, job_id), _without_finalizer, accept=METADATA)
 
-    async def _create_workflow(self, job: Job) -> str:
+    async def _create_or_find(self, job: Job) -> str:
         try:
-            created = await self._api.create(self.path, manifest.workflow(job, self._settings))
+            created = await self._api.create(self.workflows_path, manifest.workflow(job, self._settings))
         except ConflictError:
             created = await self._existing(job)
         uid: str = created["metadata"]["uid"]
         return uid
 
     async def _existing(self, job: Job) -> Object:
-        found = await self._api.get(object_path(self.path, job.job_id))
+        found = await self._api.get(object_path(self.workflows_path, job.job_id))
         if found is None:
             raise ConflictError(409, f"Workflow {job.job_id} went while it was being created: try again")
         if found["metadata"].get("labels", {}).get(labels.JOB_ID) != job.job_id:

@@ -47,15 +47,15 @@ class Dying:
         return getattr(self._kube, name)
 
     async def create_workflow(self, job: Any) -> None:
-        workflows: Workflows = self._kube._workflows
+        workflows: Workflows = self._kube
         if self._after == "workflow":
-            await workflows._create_workflow(job)
+            await workflows._create_or_find(job)
         if self._after == "files":
-            uid = await workflows._create_workflow(job)
-            owner = await workflows._checks.create(job)
+            uid = await workflows._create_or_find(job)
+            owner = await workflows._checks.create_checks(job)
             await workflows._create_files(manifest.files(job, uid, workflows._settings, owner) or {})
         if self._after == "secret":
-            await workflows.create(job)
+            await workflows.create_workflow(job)
         raise self._dies_of
 
 

@@ -59,7 +59,7 @@ def remove(cluster: Cluster, settings: KubeSettings, space: str) -> None:
 
 async def _free_workflows(settings: KubeSettings) -> None:
     api = await connect(settings)
-    path = Workflows(api, settings).path
+    path = Workflows(api, settings).workflows_path
     names = [item["metadata"]["name"] async for item in api.list(path, metadata=True)]
     busy = asyncio.Semaphore(20)
 

@@ -82,7 +82,7 @@ async def test_a_node_is_given_back_as_it_was(  # noqa: PLR0913, PLR0917 - fixtu
 ) -> None:
     lock_node(cluster, settings, ghost, "job-1")
     mark(cluster, ghost, "job-1", before)
-    await locks.give_back(ghost, "job-1")
+    await locks.give_back_node(ghost, "job-1")
     assert cluster.cordon_of(ghost) == (cordoned, {})
     assert lease(cluster, settings, ghost) is None
 
@@ -92,7 +92,7 @@ async def test_what_another_job_holds_is_left_alone(
 ) -> None:
     lock_node(cluster, settings, ghost, "job-2")
     mark(cluster, ghost, "job-2", "false")
-    await locks.give_back(ghost, "job-1")
+    await locks.give_back_node(ghost, "job-1")
     assert cluster.cordon_of(ghost)[0]
     assert lease(cluster, settings, ghost)["spec"]["holderIdentity"] == "job-2"
 
@@ -101,7 +101,7 @@ async def test_giving_back_a_node_that_is_gone_frees_its_lease(
     cluster: Cluster, settings: KubeSettings, locks: NodeLocks
 ) -> None:
     lock_node(cluster, settings, "kubetest-gone", "job-1")
-    await locks.give_back("kubetest-gone", "job-1")
+    await locks.give_back_node("kubetest-gone", "job-1")
     assert lease(cluster, settings, "kubetest-gone") is None
 
 

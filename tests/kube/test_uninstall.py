@@ -32,12 +32,12 @@ async def test_jobs_are_ended_and_lose_their_finalizers_and_nodes_are_given_back
     api: Api, cluster: Cluster, installed: KubeSettings, ghost: str
 ) -> None:
     workflows, job, space = Workflows(api, installed), a_job(WAITING_TEMPLATE), installed.jobs_namespace
-    await workflows.create(job)
+    await workflows.create_workflow(job)
     lock_node(cluster, installed, ghost, job.job_id)
     mark(cluster, ghost, job.job_id, "false")
     wait_for("the job to run", lambda: "Running" in str(cluster.get("workflow", job.job_id, "-n", space)))
     await release(api, installed, patience_seconds=60)
-    ended = await workflows.read(job.job_id)
+    ended = await workflows.workflow(job.job_id)
     assert ended
     assert ended["status"]["phase"] == "Failed"
     assert "finalizers" not in ended["metadata"]
@@ -49,4 +49,4 @@ async def test_jobs_are_ended_and_lose_their_finalizers_and_nodes_are_given_back
 async def test_an_installation_without_jobs_is_released_at_once(api: Api, installed: KubeSettings) -> None:
     await release(api, installed, patience_seconds=0)
     await release(api, installed, patience_seconds=0)
-    assert [item async for item in api.list(Workflows(api, installed).path)] == []
+    assert [item async for item in api.list(Workflows(api, installed).workflows_path)] == []

@@ -45,7 +45,7 @@ class Following:
 @contextlib.asynccontextmanager
 async def following(api: Api, workflows: Workflows, pace: Pace | None = None) -> AsyncIterator[Following]:
     watcher = Following()
-    task = asyncio.create_task(watcher.take(WorkflowWatch(api, workflows.path, labels.JOB_ID, pace).events()))
+    task = asyncio.create_task(watcher.take(WorkflowWatch(api, workflows.workflows_path, labels.JOB_ID, pace).events()))
     try:
         yield watcher
     finally:
@@ -58,7 +58,7 @@ async def quiet(api: Api, workflows: Workflows, settings: KubeSettings, label: s
     job = a_job(WAITING_TEMPLATE)
     made = manifest.workflow(job, settings)
     made["metadata"]["labels"] |= NOBODYS | ({"kubetest": label} if label else {})
-    await api.create(workflows.path, made)
+    await api.create(workflows.workflows_path, made)
     return job.job_id
 
 
@@ -76,7 +76,7 @@ async def test_what_exists_is_listed_and_what_happens_is_seen_at_once(
             name = await quiet(api, workflows, settings)
             await watcher.until(name=name)
             delays.append(time.monotonic() - begun)
-        await workflows.delete(name)
+        await workflows.delete_workflow(name)
         await workflows.remove_finalizer(name)
         await watcher.until(name=name, deleted=True)
     assert sorted(delays)[-2] < 0.5
@@ -89,7 +89,7 @@ async def test_another_ones_workflows_are_not_ours_to_see(
     foreign["metadata"] |= {"labels": NOBODYS, "finalizers": []}
     async with following(api, workflows) as watcher:
         await watcher.until(name=None)
-        await api.create(workflows.path, foreign)
+        await api.create(workflows.workflows_path, foreign)
         await watcher.until(name=await quiet(api, workflows, settings))
     assert foreign["metadata"]["name"] not in {event.name for event in watcher.events}
 
@@ -124,5 +124,5 @@ async def test_a_version_that_is_too_old_is_told_apart_from_other_failures(api: 
 
 async def first_change_since(version: str, api: Api, workflows: Workflows) -> None:
     query: dict[str, str | int] = {"watch": "true", "resourceVersion": version, "timeoutSeconds": 5}
-    async for line in api.lines(workflows.path, query, accept=METADATA, silence=10):
+    async for line in api.lines(workflows.workflows_path, query, accept=METADATA, silence=10):
         raise event_error(json.loads(line)["object"])

@@ -29,14 +29,14 @@ async def nobodys(api: Api, workflows: Workflows, settings: KubeSettings, job: J
     made = manifest.workflow(job, settings)
     made["metadata"]["labels"] |= NOBODYS
     made["spec"] |= changes.get("spec", {})
-    await api.create(workflows.path, {**made, "status": changes.get("status", {})})
+    await api.create(workflows.workflows_path, {**made, "status": changes.get("status", {})})
 
 
 async def test_creating_makes_the_workflow_and_the_files_it_owns(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
-    await workflows.create(job)
-    created = await workflows.read(job.job_id)
+    await workflows.create_workflow(job)
+    created = await workflows.workflow(job.job_id)
     files = files_of(cluster, settings, job)
     assert created
     assert created["spec"]["workflowTemplateRef"] == {"name": WAITING_TEMPLATE}
@@ -45,10 +45,10 @@ async def test_creating_makes_the_workflow_and_the_files_it_owns(
 
 
 async def test_creating_again_changes_nothing(workflows: Workflows, job: Job) -> None:
-    await workflows.create(job)
-    first = await workflows.read(job.job_id)
-    await workflows.create(job)
-    second = await workflows.read(job.job_id)
+    await workflows.create_workflow(job)
+    first = await workflows.workflow(job.job_id)
+    await workflows.create_workflow(job)
+    second = await workflows.workflow(job.job_id)
     assert first
     assert second
     assert first["metadata"]["uid"] == second["metadata"]["uid"]
@@ -57,8 +57,8 @@ async def test_creating_again_changes_nothing(workflows: Workflows, job: Job) ->
 async def test_creating_at_the_same_time_makes_one(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
-    await asyncio.gather(*(workflows.create(job) for _ in range(5)))
-    created = await workflows.read(job.job_id)
+    await asyncio.gather(*(workflows.create_workflow(job) for _ in range(5)))
+    created = await workflows.workflow(job.job_id)
     assert created
     assert files_of(cluster, settings, job)["metadata"]["ownerReferences"][0]["uid"] == created["metadata"]["uid"]
 
@@ -66,9 +66,9 @@ async def test_creating_at_the_same_time_makes_one(
 async def test_what_was_cut_off_between_workflow_and_files_is_finished(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
-    await workflows.create(dataclasses.replace(job, work={**job.work, "files": {}}))
+    await workflows.create_workflow(dataclasses.replace(job, work={**job.work, "files": {}}))
     assert files_of(cluster, settings, job) is None
-    await workflows.create(job)
+    await workflows.create_workflow(job)
     assert files_of(cluster, settings, job)["data"] == job.work["files"]
 
 
@@ -80,7 +80,7 @@ async def test_files_of_an_earlier_workflow_are_not_taken_for_this_ones(
     stale["metadata"]["finalizers"] = []
     del stale["metadata"]["ownerReferences"]  # as when its owner went and the collector has not come yet
     await api.create(f"/api/v1/namespaces/{settings.jobs_namespace}/configmaps", stale | {"data": {"old": "old"}})
-    await workflows.create(job)
+    await workflows.create_workflow(job)
     assert files_of(cluster, settings, job)["data"] == job.work["files"]
 
 
@@ -96,14 +96,14 @@ async def test_a_name_that_somebody_else_uses_is_not_taken(
         }
     )
     with pytest.raises(ApiError, match="is not this job's"):
-        await workflows.create(job)
+        await workflows.create_workflow(job)
 
 
 async def test_parameters_reach_the_cluster_as_they_are(workflows: Workflows) -> None:
     text = "{{workflow.name}} $(id) 'a' \"b\" \\ \n\t 升级 {{=1+1}}"
     job = a_job(WAITING_TEMPLATE, work={"parameters": {"nodes": text}}, job_name=text)
-    await workflows.create(job)
-    created = await workflows.read(job.job_id)
+    await workflows.create_workflow(job)
+    created = await workflows.workflow(job.job_id)
     assert created
     assert created["spec"]["arguments"]["parameters"] == [{"name": "nodes", "value": text}]
 
@@ -111,16 +111,16 @@ async def test_parameters_reach_the_cluster_as_they_are(workflows: Workflows) ->
 async def test_a_stop_ends_a_workflow_that_runs(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
-    await workflows.create(job)
+    await workflows.create_workflow(job)
 
     def phase() -> str:
         found = cluster.get("workflow", job.job_id, "-n", settings.jobs_namespace)
         return str(found.get("status", {}).get("phase", ""))
 
     wait_for("the Workflow to run", lambda: phase() == "Running")
-    await workflows.stop(job.job_id, by="alice")
+    await workflows.stop_workflow(job.job_id, by="alice")
     wait_for("the Workflow to end", lambda: phase() == "Failed")
-    stopped = await workflows.read(job.job_id)
+    stopped = await workflows.workflow(job.job_id)
     assert stopped
     assert stopped["spec"]["shutdown"] == "Stop"
     assert stopped["metadata"]["annotations"]["opsjob.io/stopped-by"] == "alice"
@@ -128,8 +128,8 @@ async def test_a_stop_ends_a_workflow_that_runs(
 
 async def test_a_stop_ends_a_suspension(api: Api, settings: KubeSettings, workflows: Workflows, job: Job) -> None:
     await nobodys(api, workflows, settings, job, spec={"suspend": True}, status={"phase": "Running"})
-    await workflows.stop(job.job_id, by="alice")
-    stopped = await workflows.read(job.job_id)
+    await workflows.stop_workflow(job.job_id, by="alice")
+    stopped = await workflows.workflow(job.job_id)
     assert stopped
     assert stopped["spec"]["shutdown"] == "Stop"
     assert "suspend" not in stopped["spec"]
@@ -140,8 +140,8 @@ async def test_a_stop_terminates_what_has_not_begun(
     api: Api, settings: KubeSettings, workflows: Workflows, job: Job, status: dict[str, str]
 ) -> None:
     await nobodys(api, workflows, settings, job, status=status)
-    await workflows.stop(job.job_id, by="alice")
-    stopped = await workflows.read(job.job_id)
+    await workflows.stop_workflow(job.job_id, by="alice")
+    stopped = await workflows.workflow(job.job_id)
     assert stopped
     assert stopped["spec"]["shutdown"] == "Terminate"
 
@@ -151,30 +151,30 @@ async def test_a_stop_changes_nothing_that_has_ended(
     api: Api, settings: KubeSettings, workflows: Workflows, job: Job, phase: str
 ) -> None:
     await nobodys(api, workflows, settings, job, status={"phase": phase})
-    before = await workflows.read(job.job_id)
-    await workflows.stop(job.job_id, by="alice")
-    assert await workflows.read(job.job_id) == before
+    before = await workflows.workflow(job.job_id)
+    await workflows.stop_workflow(job.job_id, by="alice")
+    assert await workflows.workflow(job.job_id) == before
 
 
 async def test_a_second_stop_changes_nothing(api: Api, settings: KubeSettings, workflows: Workflows, job: Job) -> None:
     await nobodys(api, workflows, settings, job, status={"phase": "Running"})
-    await workflows.stop(job.job_id, by="alice")
-    before = await workflows.read(job.job_id)
-    await workflows.stop(job.job_id, by="bob")
-    assert await workflows.read(job.job_id) == before
+    await workflows.stop_workflow(job.job_id, by="alice")
+    before = await workflows.workflow(job.job_id)
+    await workflows.stop_workflow(job.job_id, by="bob")
+    assert await workflows.workflow(job.job_id) == before
 
 
 async def test_a_deleted_workflow_stays_until_its_finalizer_is_removed_and_takes_its_files_along(
     cluster: Cluster, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
-    await workflows.create(job)
-    await workflows.delete(job.job_id)
-    held = await workflows.read(job.job_id)
+    await workflows.create_workflow(job)
+    await workflows.delete_workflow(job.job_id)
+    held = await workflows.workflow(job.job_id)
     assert held
     assert "deletionTimestamp" in held["metadata"]
     assert files_of(cluster, settings, job) is not None
     await workflows.remove_finalizer(job.job_id)
-    assert await workflows.read(job.job_id) is None
+    assert await workflows.workflow(job.job_id) is None
     wait_for("the files to be collected", lambda: files_of(cluster, settings, job) is None)
 
 
@@ -182,17 +182,17 @@ async def test_letting_go_takes_off_only_our_finalizer(
     api: Api, settings: KubeSettings, workflows: Workflows, job: Job
 ) -> None:
     await nobodys(api, workflows, settings, job)
-    path = f"{workflows.path}/{job.job_id}"
+    path = f"{workflows.workflows_path}/{job.job_id}"
     both = ["opsjob.io/record", "example.com/other"]
     await api.patch(path, {"metadata": {"finalizers": both}})
     await workflows.remove_finalizer(job.job_id)
-    kept = await workflows.read(job.job_id)
+    kept = await workflows.workflow(job.job_id)
     assert kept
     assert kept["metadata"]["finalizers"] == ["example.com/other"]
 
 
 async def test_what_is_not_there_is_no_error(workflows: Workflows) -> None:
-    assert await workflows.read("kubetest-never") is None
-    await workflows.stop("kubetest-never", by="alice")
-    await workflows.delete("kubetest-never")
+    assert await workflows.workflow("kubetest-never") is None
+    await workflows.stop_workflow("kubetest-never", by="alice")
+    await workflows.delete_workflow("kubetest-never")
     await workflows.remove_finalizer("kubetest-never")

@@ -42,7 +42,7 @@ async def test_the_files_take_the_secret_over_also_if_they_are_there_already(ser
         return web.json_response({"metadata": {"name": JOB.job_id, "uid": "uid-of-files"}})
 
     async with served(answer) as api:
-        assert await CheckObjects(api, SETTINGS).create(PREFLIGHT) == "uid-of-files"
+        assert await CheckObjects(api, SETTINGS).create_checks(PREFLIGHT) == "uid-of-files"
     method, path, patch = asked[-1]
     assert (method, path) == ("PATCH", f"/api/v1/namespaces/checks/secrets/{JOB.job_id}")
     (owner,) = patch["metadata"]["ownerReferences"]
@@ -62,5 +62,5 @@ async def test_only_what_carries_a_jobs_id_as_its_name_is_a_jobs(served: Served)
 
     async with served(answer) as api:
         objects = CheckObjects(api, SETTINGS)
-        assert await objects.jobs() == ["job-1", "job-2"]
+        assert await objects.jobs_with_checks() == ["job-1", "job-2"]
         assert await objects.unowned_secrets(600) == ["job-1"]

@@ -71,7 +71,7 @@ class Kubernetes:
 async def give_back(served: Served, kubernetes: Kubernetes, **how: bool) -> str:
     async with served(kubernetes.answer) as api:
         await api.get("/version")
-        return await NodeLocks(api, KubeSettings()).give_back("gpu-1", "job-1", **how)
+        return await NodeLocks(api, KubeSettings()).give_back_node("gpu-1", "job-1", **how)
 
 
 def told(seconds_ago: float) -> dict[str, str]:
