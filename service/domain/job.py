@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from service.domain.job_rollout import JobRollout
+from service.domain.job_rollout import JobRollout, Steering
 
 
 class JobType(StrEnum):
@@ -124,8 +124,10 @@ class Job:
     stop_requested: datetime | None = None
     #: The job of which this one takes the nodes that failed or were not begun; empty: it is none of that kind.
     retry_of: str = ""
-    #: None: it goes over its nodes as before there were rollouts, and it cannot be steered.
+    #: None: it goes over its nodes as before there were rollouts.
     rollout: JobRollout | None = None
+    #: Of an addon or reboot job without a rollout; None: it has one, or its steps would not ask.
+    steering: Steering | None = None
     #: The other fields of the request body by their API names, as validated (batchCount, env, resource, …).
     options: Mapping[str, Any] = field(default_factory=dict)
     #: What the Workflow is created from: {"parameters": {name: text}, "files": {file name: text}}.
@@ -139,6 +141,11 @@ class Job:
     refused: str = ""
     #: The Workflow is gone (TTL, delete): nothing is left to do in the cluster.
     workflow_gone: bool = False
+
+    @property
+    def steered(self) -> Steering | None:
+        """What persons have said of it; None: it cannot be paused."""
+        return self.rollout or self.steering
 
 
 def rfc3339(moment: datetime | None) -> str:

@@ -1,9 +1,10 @@
 """Where a job with a rollout stands, as its record keeps it (contract: Rollouts)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.rollout import Advance, Limits, Phase, Rollout
@@ -34,20 +35,36 @@ class RolloutPhase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobRollout(Limits):
+class Steering:
+    """What persons have said of a running job. A job without a rollout has no more than this."""
+
+    #: Who paused it, and why; empty: it is not paused by a person.
+    paused: str = ""
+    #: Whether the Workflow was seen to know what persons have said.
+    carried_out: bool = True
+
+    @property
+    def annotations(self) -> dict[str, str | None]:
+        """What the Workflow has to say of it; None: nothing."""
+        return {labels.PAUSED: self.paused or None}
+
+    def seen_at(self, annotations: Mapping[str, str], *, completed: bool) -> Self:
+        """The same, with whether the Workflow knows it: one that has completed needs to know nothing more."""
+        told = all(annotations.get(key) == value for key, value in self.annotations.items())
+        return replace(self, carried_out=told or completed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRollout(Limits, Steering):
     """The limits that were resolved, the phases, and what persons have said since."""
 
     phases: tuple[RolloutPhase, ...]
-    #: Who paused it, and why; empty: it is not paused by a person.
-    paused: str = ""
     #: The phase up to which a person ended soaks and gates; 0: none.
     advanced: int = 0
     #: How many failed nodes a person tolerated.
     tolerated: int = 0
     #: Whether it is in the job's history that failures hold it now.
     failures_said: bool = False
-    #: Whether the Workflow was seen to know what persons have said.
-    carried_out: bool = True
 
     @classmethod
     def of(cls, rollout: Rollout) -> "JobRollout":
@@ -75,9 +92,8 @@ class JobRollout(Limits):
 
     @property
     def annotations(self) -> dict[str, str | None]:
-        """What the Workflow has to say of it; None: nothing."""
         return {
-            labels.PAUSED: self.paused or None,
+            **super().annotations,
             labels.ADVANCED: str(self.advanced),
             labels.TOLERATED: str(self.tolerated) if self.tolerated else None,
         }

@@ -47,9 +47,13 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime, notes: StepNot
         failed = rollout_progress.failed(rollout, job.plan.names, notes)
         nodes = concluded(job.plan, seen, nodes, failed)
         nodes = rollout_progress.placed(rollout, job.plan.nodes, nodes, notes, now)
+    steering = job.steering.seen_at(seen.annotations, completed=seen.completed) if job.steering else None
+    if steering and steering.paused:
+        nodes = rollout_progress.held_by_pause(steering.paused, job.plan.nodes, nodes, notes)
     nodes = rollout_progress.with_stages(nodes, notes)
     plan = replace(job.plan, nodes=nodes)
-    job = replace(job, plan=plan, rollout=rollout, workflow_uid=seen.uid, workflow_version=seen.version)
+    job = replace(job, plan=plan, rollout=rollout, steering=steering)
+    job = replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
     begun = any(node.start for node in nodes) or any(step.begun and not step.clean_up for step in seen.steps)
     if begun and job.phase is Phase.PENDING:
         job = _running(job, seen)
@@ -116,16 +120,17 @@ def _is_stale(job: Job, seen: Workflow) -> bool:
 
 def is_noted(job: Job) -> bool:
     """Whether its steps note something elsewhere, which changes while the Workflow does not."""
-    return job.rollout is not None or job.type is JobType.REBOOT
+    paused = job.steered is not None and bool(job.steered.paused)
+    return job.rollout is not None or job.type is JobType.REBOOT or paused
 
 
 def _held(job: Job, now: datetime) -> Job | None:
     """The job while it is paused; None: it is not. What persons did is in its history already."""
+    if job.steered and job.steered.paused:
+        return job
     rollout = job.rollout
     if rollout is None:
         return None
-    if rollout.paused:
-        return job
     why = rollout_progress.paused_by_failures(rollout, job.plan.nodes)
     if not why:
         return None

@@ -7,7 +7,7 @@ from datetime import datetime
 from service.domain.job import NodePhase, PlannedNode
 from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase
 from service.domain.workflow import Step, Workflow
-from workflow_templates.protocol import labels
+from workflow_templates.protocol import labels, may_begin
 from workflow_templates.protocol.ledger import Ledger, State
 from workflow_templates.protocol.may_begin import Control, Seen, held, too_many_failed
 
@@ -25,6 +25,8 @@ class StepNotes:
     stages: Mapping[str, str] = field(default_factory=dict)
     #: Nodes that are NotReady, or cordoned by another than this job; what else keeps a node from beginning is there.
     out_of_service: frozenset[str] = frozenset()
+    #: Nodes that are locked by the job and do not merely wait there, cordoned, for their pods; None: it is not known.
+    at_work: frozenset[str] | None = None
 
 
 NO_NOTES = StepNotes()
@@ -40,8 +42,8 @@ def observed(rollout: JobRollout, workflow: Workflow) -> JobRollout:
         _phase(phase, *(steps.get((template, str(number))) for template in (_PHASE, _SOAK, _GATE)))
         for number, phase in enumerate(rollout.phases, 1)
     )
-    told = all(workflow.annotations.get(key) == value for key, value in rollout.annotations.items())
-    return replace(rollout, phases=phases, carried_out=told or workflow.completed)
+    rollout = replace(rollout, phases=phases)
+    return rollout.seen_at(workflow.annotations, completed=workflow.completed)
 
 
 def _phase(phase: RolloutPhase, whole: Step | None, soak: Step | None, gate: Step | None) -> RolloutPhase:
@@ -82,6 +84,28 @@ def placed(
 
     return tuple(
         _waiting(node, why) if node.name in not_begun else _begun(node, known, now)
+        for node, known in zip(nodes, before, strict=True)
+    )
+
+
+def held_by_pause(
+    paused: str, before: Sequence[PlannedNode], nodes: Sequence[PlannedNode], notes: StepNotes
+) -> tuple[PlannedNode, ...]:
+    """The nodes of a job without a ledger while it is paused: one that waits in its pod has not locked its node.
+
+    `before`: as for `placed`. At the end of the job a pod that was ended while it waited has not begun either.
+    """
+    sentence = may_begin.paused_by(paused).sentence
+
+    def waits(node: PlannedNode, known: PlannedNode) -> bool:
+        if notes.at_work is None or node.name in notes.at_work:
+            return False
+        if node.phase is NodePhase.FAILED:
+            return known.phase in (NodePhase.WAITING, NodePhase.SKIPPED)
+        return node.phase is NodePhase.RUNNING
+
+    return tuple(
+        _waiting(node, lambda _: sentence) if waits(node, known) else node
         for node, known in zip(nodes, before, strict=True)
     )
 

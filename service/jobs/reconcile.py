@@ -213,8 +213,8 @@ class Reconciler:
         deletes = not seen.deleting and (job.hidden or self._overdue(seen))
         late = self._is_late(seen)
         lets_go = seen.completed and seen.deleting
-        if job.rollout is not None and not job.rollout.carried_out and not seen.completed:
-            await self._cluster.steer_workflow(job.job_id, job.rollout.annotations)
+        if job.steered is not None and not job.steered.carried_out and not seen.completed:
+            await self._cluster.steer_workflow(job.job_id, job.steered.annotations)
         if late and seen.suspended:
             log.warning("a suspended Workflow is ended at its deadline, which Argo does not do", job_id=job.job_id)
             await self._cluster.time_out_workflow(job.job_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.domain import phase
 from service.domain.job import WITH_ROLLOUT, Job
-from service.domain.job_rollout import JobRollout, PhaseState
+from service.domain.job_rollout import JobRollout, PhaseState, Steering
 from service.domain.request_faults import Fault, FaultCode, RefusedError, StateError
 from service.domain.rollout_progress import count_failed, exceeds
 from service.jobs.ports import Cluster, Records
@@ -15,24 +15,23 @@ _ENDS_BY_ADVANCE = (PhaseState.SOAKING, PhaseState.AWAITING_ADVANCE)
 
 
 async def steer(records: Records, cluster: Cluster, job_id: str, change: Callable[[Job, datetime], Job]) -> None:
-    """Change a job's rollout in its record and then at its Workflow.
+    """Change what persons say of a job in its record and then at its Workflow.
 
     Raises:
         RefusedError: it is of a type that cannot be steered.
-        StateError: it has no rollout, has ended, or is elsewhere.
+        StateError: it has no rollout to advance, has ended, or is elsewhere.
         UnavailableError: the store is away: nothing happened. Kubernetes is away: it is recorded and will come.
     """
     job = await records.change(job_id, lambda job: change(_steerable(job), cluster.now()))
-    if job is not None and job.rollout is not None and not job.rollout.carried_out:
-        await cluster.steer_workflow(job_id, job.rollout.annotations)
+    if job is not None and job.steered is not None and not job.steered.carried_out:
+        await cluster.steer_workflow(job_id, job.steered.annotations)
 
 
 def pausing(by: str, why: str) -> Callable[[Job, datetime], Job]:
     """What is at work finishes, nothing new begins; a job that is paused stays so by whom it was."""
 
     def change(job: Job, now: datetime) -> Job:
-        rollout = _rollout(job)
-        if rollout.paused:
+        if _steered(job).paused:
             return job
         said = f"{by}: {why}" if why else by
         return phase.steered(_with(job, paused=said), phase.PAUSED, f"paused by {said}", now)
@@ -44,16 +43,14 @@ def resuming(by: str) -> Callable[[Job, datetime], Job]:
     """Nodes begin again; where failures hold the job those so far are tolerated, and it counts anew."""
 
     def change(job: Job, now: datetime) -> Job:
-        rollout, failed = _rollout(job), count_failed(job.plan.nodes)
-        tolerates = rollout.on_failure == "pause" and exceeds(rollout, failed)
-        if not rollout.paused and not tolerates:
+        failed = _failed_that_hold(job)
+        if not _steered(job).paused and not failed:
             return job
         told = f"resumed by {by}"
-        if tolerates:
+        if failed:
             told += f", who tolerates {failed} failed {'node' if failed == 1 else 'nodes'}"
-        tolerated = failed if tolerates else rollout.tolerated
-        job = _with(job, paused="", tolerated=tolerated, failures_said=rollout.failures_said and not tolerates)
-        return phase.steered(job, phase.RESUMED, told, now)
+            job = _with(job, tolerated=failed, failures_said=False)
+        return phase.steered(_with(job, paused=""), phase.RESUMED, told, now)
 
     return change
 
@@ -87,17 +84,29 @@ def _steerable(job: Job) -> Job:
         raise StateError(f"{job.job_id} has ended: {job.phase}", "JOB_ENDED")
     if job.stop_requested:
         raise StateError(f"{job.job_id} is being stopped", "JOB_ENDED")
-    if job.rollout is None:
-        message = f'{job.job_id} has no rollout and cannot be steered: it was submitted without "rollout"'
-        raise StateError(message, "NO_ROLLOUT")
     return job
+
+
+def _steered(job: Job) -> Steering:
+    if job.steered is None:
+        message = f"{job.job_id} cannot be paused: the release that accepted it knew no pause; stop and retry it"
+        raise StateError(message, "NO_ROLLOUT")
+    return job.steered
 
 
 def _rollout(job: Job) -> JobRollout:
     if job.rollout is None:
-        raise ValueError(f"{job.job_id} has no rollout")
+        message = f'{job.job_id} has no phases to advance: it was submitted without "rollout"'
+        raise StateError(message, "NO_ROLLOUT")
     return job.rollout
 
 
+def _failed_that_hold(job: Job) -> int:
+    """How many failed nodes hold the job until a person resumes it; 0: it is not held by any."""
+    failed, rollout = count_failed(job.plan.nodes), job.rollout
+    return failed if rollout and rollout.on_failure == "pause" and exceeds(rollout, failed) else 0
+
+
 def _with(job: Job, **said: str | int | bool) -> Job:
-    return replace(job, rollout=replace(_rollout(job), carried_out=False, **said))  # type: ignore[arg-type]  # its fields
+    steering = replace(_steered(job), carried_out=False, **said)  # type: ignore[arg-type]  # its fields
+    return replace(job, **{"rollout" if job.rollout else "steering": steering})  # type: ignore[arg-type]  # of its type

@@ -10,8 +10,8 @@ import structlog
 
 from service.domain import job_ids, preflight, rollout_plan
 from service.domain.cluster_objects import Caller, Node
-from service.domain.job import Job, JobType
-from service.domain.job_rollout import JobRollout
+from service.domain.job import WITH_ROLLOUT, Job, JobType
+from service.domain.job_rollout import JobRollout, Steering
 from service.domain.phase import created
 from service.domain.reach import Reach
 from service.domain.request_faults import Fault, FaultCode, NotPermittedError, RefusedError
@@ -229,6 +229,7 @@ class Submission:
         now = _by(self.cluster.now())
         given = resolved.work.timeout_second if order.timeout_second is None else order.timeout_second
         timeout = self.default_timeout_seconds if given is None else given
+        rollout = JobRollout.of(resolved.work.rollout.rollout) if resolved.work.rollout else None
         return Job(
             job_id=job_ids.job_id(order.name),
             job_name=order.name,
@@ -243,7 +244,8 @@ class Submission:
             conditions=(created(now, resolved.work.note),),
             inputs=(*order.inputs, *resolved.work.inputs),
             plan=resolved.selection.plan,
-            rollout=JobRollout.of(resolved.work.rollout.rollout) if resolved.work.rollout else None,
+            rollout=rollout,
+            steering=Steering() if rollout is None and order.type in WITH_ROLLOUT else None,
             retry_of=order.retry.job_id if order.retry else "",
             options=_as_json(order.options),
             work=resolved.work.recorded(),

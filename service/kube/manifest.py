@@ -109,8 +109,8 @@ def owner(job: Job, uid: str) -> Object:
 
 
 def _steering(job: Job) -> dict[str, str]:
-    """What a person said of its rollout before the Workflow was there."""
-    said = job.rollout.annotations if job.rollout else {}
+    """What a person said of it before the Workflow was there."""
+    said = job.steered.annotations if job.steered else {}
     return {key: value for key, value in said.items() if value is not None}
 
 

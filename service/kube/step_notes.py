@@ -8,11 +8,14 @@ from workflow_templates.protocol.api_path import api_path
 
 async def read(api: Api, settings: KubeSettings, job_id: str) -> StepNotes:
     leases = api_path("coordination.k8s.io/v1", "leases", namespace=settings.jobs_namespace)
-    letters, stages = "", {}
+    letters, stages, at_work = "", {}, set()
     async for lease in api.list(leases, {"labelSelector": f"{labels.JOB_ID}={job_id}"}):
         noted = node_state.annotations(lease)
         if lease["metadata"]["name"] == ledger.name(job_id):
             letters = noted.get(labels.LEDGER, "")
-        elif (node := node_lock.node_of(lease)) and noted.get(labels.STAGE):
-            stages[node] = noted[labels.STAGE]
-    return StepNotes(letters, stages)
+        elif node := node_lock.node_of(lease):
+            if noted.get(labels.STAGE):
+                stages[node] = noted[labels.STAGE]
+            if labels.WAITS_CORDONED not in noted:
+                at_work.add(node)
+    return StepNotes(letters, stages, at_work=frozenset(at_work))

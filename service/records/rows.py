@@ -55,7 +55,7 @@ def to_item(job: Job) -> str:
 def unsettled(job: Job) -> bool:
     """Whether the job asks for something in the cluster that was not seen done (ports: unsettled)."""
     stopping = job.stop_requested is not None and not job.phase.final
-    steering = job.rollout is not None and not job.rollout.carried_out and not job.phase.final
+    steering = job.steered is not None and not job.steered.carried_out and not job.phase.final
     asks = not job.workflow_uid or bool(job.refused) or stopping or job.hidden or steering
     return not job.workflow_gone and asks
 

@@ -21,6 +21,10 @@ def states(job: dict[str, Any]) -> list[str]:
     return [phase["state"] for phase in job["rollout"]["phases"]]
 
 
+def phases(job: dict[str, Any]) -> list[str]:
+    return [node["phase"] for node in job["plan"]["nodes"]]
+
+
 def until_states(api: Api, job_id: str, *wanted: str) -> dict[str, Any]:
     return api.until(job_id, f"phases that are {wanted}", lambda job: states(job) == list(wanted))
 
@@ -109,6 +113,59 @@ def test_what_a_person_cordoned_counts_against_how_many_may_be_out_of_service(
     finally:
         cluster.kubectl("uncordon", cordoned)
     assert api.finished(job_id)["phase"] == "Succeeded"
+
+
+@pytest.mark.parametrize("ended_by", ["resume", "stop"])
+def test_a_job_without_rollout_is_held_too(
+    cluster: Cluster, api: Api, addon: Callable[..., str], two_nodes: list[str], ended_by: str
+) -> None:
+    go = "/run/e2e-plain-go"
+    for node in two_nodes:
+        cluster.on_host(node, "rm", "-f", go)
+    script = f"until test -e {go}; do sleep 0.2; done"
+    job_id = api.create(name="plain", inputs=inputs(addon(script), nodes=two_nodes))
+    job = api.until(job_id, "a node at work", lambda job: "Running" in phases(job))
+    first = job["plan"]["nodes"][phases(job).index("Running")]["name"]
+    (second,) = [name for name in two_nodes if name != first]
+    call(api, job_id, "pause", {"reason": "looks odd"})
+    cluster.on_host(first, "touch", go)
+    job = api.until(job_id, "the other to wait", lambda job: api.node(job, second)["phase"] == "Waiting")
+    assert api.node(job, first)["phase"] == "Succeeded", "what is at work finishes"
+    assert "looks odd" in api.node(job, second)["message"]
+    assert job["conditions"][-1]["reason"] == "Paused"
+    assert not cluster.lease_of(second)
+    cluster.on_host(second, "touch", go)
+    if ended_by == "resume":
+        call(api, job_id, "resume")
+        assert api.finished(job_id)["phase"] == "Succeeded"
+        return
+    api.stop(job_id)
+    stopped = api.finished(job_id)
+    assert (stopped["phase"], stopped["conditions"][-1]["reason"]) == ("Failed", "Stopped")
+    assert api.node(stopped, second)["phase"] == "Skipped"
+    for node in two_nodes:
+        cluster.assert_given_back(job_id, node)
+
+
+def test_a_reboot_without_rollout_is_held_too(cluster: Cluster, api: Api, addon: Callable[..., str], node: str) -> None:
+    go = "/run/e2e-held-go"
+    cluster.on_host(node, "rm", "-f", go)
+    script = f"until test -e {go}; do sleep 0.2; done"
+    before = api.create(name="before", inputs=inputs(addon(script), nodes=[node]))
+    api.until(before, "a node at work", lambda job: phases(job) == ["Running"])
+    boot_id = cluster.get("node", node)["status"]["nodeInfo"]["bootID"]
+    job_id = api.create(name="held", type="reboot", inputs=[{"name": "node", "value": node}])
+    api.until(job_id, "it to wait for the other job", lambda job: before in api.node(job, node)["message"])
+    call(api, job_id, "pause")
+    cluster.on_host(node, "touch", go)
+    assert api.finished(before)["phase"] == "Succeeded"
+    job = api.until(job_id, "it to be held", lambda job: "paused by" in api.node(job, node)["message"])
+    assert api.node(job, node)["phase"] == "Waiting"
+    assert not cluster.lease_of(node)
+    api.stop(job_id)
+    assert api.node(api.finished(job_id), node)["phase"] == "Skipped"
+    assert cluster.get("node", node)["status"]["nodeInfo"]["bootID"] == boot_id
+    cluster.assert_given_back(job_id, node)
 
 
 @pytest.mark.long

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workflow_templates import job_ledger, step_output
+from workflow_templates import job_ledger, pause, step_output
 from workflow_templates.addon import ends, failure_limit
 from workflow_templates.kubernetes_api import Cluster, ClusterError
 from workflow_templates.protocol.ledger import State
@@ -27,11 +27,12 @@ class Limits:
         self._before: set[str] = set()
 
     def begin(self) -> None:
-        """With a rollout this waits in the pod for as long as the job is paused, or there is no room.
+        """This waits in the pod for as long as the job is paused, or, with a rollout, for as long as there is no room.
 
-        Raises NotBegunError: too many nodes failed.
+        Raises NotBegunError: too many nodes failed. Raises EndedError: the job ended while it was paused.
         """
         if self._ledger is None:
+            pause.wait(self._cluster, self._job, f"node {self._node}")
             self._before = failure_limit.failed_before(self._cluster, self._job)
             self._refuse_if_hopeless()
             return

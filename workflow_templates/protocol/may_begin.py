@@ -111,7 +111,7 @@ def _reasons(node: str, ledger: Ledger, control: Control, seen: Seen) -> Iterato
     if too_many := held_by_failures(ledger, control, seen):
         yield too_many
     if control.paused:
-        yield Held(Hold.PAUSED, f"the job is paused by {control.paused}")
+        yield paused_by(control.paused)
     at_work = ledger.in_state(State.WORKING) - seen.ended
     phase = rollout.phase_of[node]
     if earlier := sorted(other for other in at_work if rollout.phase_of[other] < phase):
@@ -121,6 +121,11 @@ def _reasons(node: str, ledger: Ledger, control: Control, seen: Seen) -> Iterato
         beginning, promised = _to_begin_together(node, ledger, seen, at_work)
         at_work |= promised
     yield from _without_room(node, rollout, at_work, beginning, seen.out_of_service)
+
+
+def paused_by(said: str) -> Held:
+    """`said`: who paused the job, and why."""
+    return Held(Hold.PAUSED, f"the job is paused by {said}")
 
 
 def _without_room(

@@ -2,7 +2,7 @@
 
 import sys
 
-from workflow_templates import locks
+from workflow_templates import locks, pause, sigterm
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
@@ -10,9 +10,14 @@ from workflow_templates.reboot import stage
 
 def main() -> int:
     arguments = stage.parser(__doc__).parse_args()
-    cluster = Cluster.in_pod()
+    cluster, node, job = Cluster.in_pod(), arguments.node, arguments.job
 
-    return stage.run(cluster, arguments, lambda: take(cluster, arguments.node, arguments.job))
+    def lock() -> str:
+        with sigterm.raising():
+            pause.wait(cluster, job, f"node {node}")
+        return take(cluster, node, job)
+
+    return stage.run(cluster, arguments, lock)
 
 
 def take(cluster: Cluster, node: str, job: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.cluster_objects import Node
 from service.domain.job import Job, JobType, Phase, Plan, PlannedNode
-from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase
+from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase, Steering
 from tests.records_suite.example import a_job
 from tests.unit.api.test_app import is_problem
 from tests.unit.api.wired import client_of
@@ -205,6 +205,33 @@ async def test_pause_resume_and_advance_answer_nothing_and_tell_the_workflow() -
         ("Running", "Resumed"),
         ("Running", "Advanced"),
     ]
+
+
+@pytest.mark.parametrize(("kind", "steered"), [("addon", True), ("reboot", True), ("preflight", False)])
+async def test_each_job_whose_steps_ask_is_accepted_as_one_that_can_be_paused(kind: str, *, steered: bool) -> None:
+    here = world()
+    body: dict[str, Any] = {"name": "plain", "type": kind, "inputs": [{"name": "cluster", "value": "local"}]}
+    if kind == "addon":
+        body["inputs"] = [*body["inputs"], {"name": "addon.template", "value": "fix"}]
+    if kind == "preflight":
+        body |= {"image": "registry.local/check:1", "entryPoint": "dHJ1ZQ=="}
+    async with client_of(here.app()) as client:
+        answer = await client.post(JOBS, content=json.dumps(body))
+    assert answer.status_code == 200, answer.text
+    job = here.jobs[answer.json()["jobId"]]
+    assert (job.rollout, job.steering) == (None, Steering() if steered else None)
+
+
+async def test_a_job_without_rollout_is_paused_and_resumed_but_not_advanced() -> None:
+    here = World(jobs={OWN: under_way(rollout=None, steering=Steering())}, verbs={"update"})
+    assert (await call(here, "pause", {"reason": "looks bad"})).status_code == 200
+    assert (await call(here, "resume")).status_code == 200
+    assert [annotations for _, annotations in here.steered] == [
+        {labels.PAUSED: "alice: looks bad"},
+        {labels.PAUSED: None},
+    ]
+    answer = await call(here, "advance")
+    assert (is_problem(answer, 409), answer.json()["errorCode"]) == (True, "NO_ROLLOUT")
 
 
 @pytest.mark.parametrize(

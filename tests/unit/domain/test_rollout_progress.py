@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from service.domain.job import Job, NodePhase, Phase
-from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase
+from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase, Steering
 from service.domain.phase import observe
 from service.domain.rollout_progress import StepNotes
 from tests.unit.domain import argo
@@ -143,6 +143,41 @@ class TestNodes:
             "waits until it is Ready",
             "node n1 of phase 1 is at work",
         ]
+
+
+class TestPausedWithoutRollout:
+    PODS: ClassVar[list[Entry]] = [*on("n1", "Running", running()), *on("n2", "Running", running(), index=1)]
+
+    def paused(self) -> Job:
+        return argo.job(*NODES, steering=Steering(paused="anna", carried_out=False))
+
+    def test_a_node_that_waits_in_its_pod_is_not_locked_and_has_not_begun(self) -> None:
+        notes = StepNotes(at_work=frozenset({"n1"}))
+        found = observe(self.paused(), seen(self.PODS, told={labels.PAUSED: "anna"}), at(20), notes)
+        assert [node.phase for node in found.plan.nodes][:2] == [NodePhase.RUNNING, NodePhase.WAITING]
+        assert found.plan.nodes[1].message == "the job is paused by anna"
+        assert found.conditions[-1].reason != "Waiting", "that it is paused is in its history already"
+        assert found.steering
+        assert found.steering.carried_out
+
+    def test_what_is_locked_is_looked_at_again_although_the_workflow_stays_as_it_is(self) -> None:
+        pods = seen(self.PODS)
+        waiting = observe(self.paused(), pods, at(20), StepNotes(at_work=frozenset()))
+        assert waiting.plan.nodes[0].phase is NodePhase.WAITING
+        begun = observe(waiting, pods, at(30), StepNotes(at_work=frozenset({"n1"})))
+        assert begun.plan.nodes[0].phase is NodePhase.RUNNING
+
+    def test_where_it_is_not_known_what_is_locked_the_workflow_speaks_for_itself(self) -> None:
+        found = observe(self.paused(), seen(self.PODS), at(20))
+        assert [node.phase for node in found.plan.nodes][:2] == [NodePhase.RUNNING, NodePhase.RUNNING]
+
+    def test_a_pod_that_was_ended_while_it_waited_has_touched_nothing(self) -> None:
+        waiting = observe(self.paused(), seen(self.PODS), at(20), StepNotes(at_work=frozenset({"n1"})))
+        ended = [*on("n1", "Failed", failed(143)), *on("n2", "Failed", failed(143), index=1)]
+        ending = observe(waiting, seen(ended, version="101"), at(39), StepNotes(at_work=frozenset()))
+        stopped = seen(ended, phase="Failed", version="102")
+        found = observe(ending, stopped, at(40), StepNotes(at_work=frozenset()))
+        assert [node.phase for node in found.plan.nodes][:2] == [NodePhase.FAILED, NodePhase.SKIPPED]
 
 
 FAILED_ONCE = [*on("n1", "Failed", failed(3)), *on("n2", "Running", running(), index=1)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.domain.job import Job, JobType, NodePhase, Phase, Plan, PlannedNode
-from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase
+from service.domain.job_rollout import JobRollout, PhaseState, RolloutPhase, Steering
 from service.domain.request_faults import FaultCode, RefusedError, StateError
 from service.jobs import steer
 from service.jobs.ports import Cluster, Records, UnavailableError
@@ -25,6 +25,11 @@ def rolled(*phases: NodePhase, states: tuple[PhaseState, ...] = (PhaseState.RUNN
     cut = tuple(RolloutPhase(len(nodes) if number == 0 else 0, state=state) for number, state in enumerate(states))
     rollout = JobRollout(phases=cut, **fields)
     return a_job(JOB, phase=Phase.RUNNING, plan=Plan(nodes), rollout=rollout, workflow_uid="uid-1")
+
+
+def plain(**fields: Any) -> Job:
+    """A job without a rollout."""
+    return replace(rolled(), rollout=None, steering=Steering(**fields))
 
 
 def said(job: Job) -> tuple[str, str, str]:
@@ -75,6 +80,30 @@ class TestPauseAndResume:
     def test_a_job_that_stops_at_its_limit_tolerates_nothing(self) -> None:
         job = rolled(NodePhase.FAILED, NodePhase.PENDING)
         assert RESUME(job, LATER) is job
+
+
+class TestWithoutRollout:
+    def test_it_is_paused_and_resumed_all_the_same(self) -> None:
+        paused = steer.pausing("anna", "driver looks bad")(plain(), LATER)
+        assert said(paused) == ("Running", "Paused", "paused by anna: driver looks bad")
+        assert paused.steered
+        assert paused.steered.annotations == {labels.PAUSED: "anna: driver looks bad"}
+        assert unsettled(paused)
+        assert PAUSE(paused, LATER) is paused
+        resumed = RESUME(paused, LATER)
+        assert said(resumed) == ("Running", "Resumed", "resumed by bob")
+        assert resumed.steered
+        assert resumed.steered.annotations == {labels.PAUSED: None}
+        assert RESUME(resumed, LATER) is resumed
+
+    def test_its_failures_are_nothing_to_tolerate(self) -> None:
+        job = replace(plain(), plan=Plan((PlannedNode("n0", NodePhase.FAILED),)))
+        assert RESUME(job, LATER) is job
+
+    def test_it_has_no_phases_to_advance(self) -> None:
+        with pytest.raises(StateError, match="no phases to advance") as refused:
+            ADVANCE(plain(), LATER)
+        assert refused.value.code == "NO_ROLLOUT"
 
 
 class TestAdvance:
@@ -136,6 +165,13 @@ async def test_the_workflow_is_told_what_the_record_says(records: Records) -> No
     cluster = Kubernetes()
     await steered(records, cluster, PAUSE)
     assert cluster.asked == [{labels.PAUSED: "anna", labels.ADVANCED: "0", labels.TOLERATED: None}]
+
+
+async def test_a_job_without_rollout_tells_its_workflow_too(records: Records) -> None:
+    await records.add(plain())
+    cluster = Kubernetes()
+    assert (await steered(records, cluster, PAUSE)).steered == Steering(paused="anna", carried_out=False)
+    assert cluster.asked == [{labels.PAUSED: "anna"}]
 
 
 async def test_with_kubernetes_away_it_is_recorded_and_asked_for_again(records: Records) -> None:

@@ -35,8 +35,14 @@ async def test_the_ledger_and_what_goes_on_at_each_locked_node(served: Served) -
         lease("node-gpu-2", **{labels.NODE: "gpu-2"}),
         lease("something-else", **{labels.STAGE: "x"}),
     )
-    assert found == StepNotes("ws.", {"gpu-1": "waits until it is Ready"})
+    assert found == StepNotes("ws.", {"gpu-1": "waits until it is Ready"}, at_work=frozenset({"gpu-1", "gpu-2"}))
+
+
+async def test_a_node_that_waits_cordoned_for_its_pods_is_not_at_work(served: Served) -> None:
+    waits = {labels.NODE: "gpu-1", labels.WAITS_CORDONED: "true"}
+    found = await read(served, lease("node-gpu-1", **waits), lease("node-gpu-2", **{labels.NODE: "gpu-2"}))
+    assert found.at_work == frozenset({"gpu-2"})
 
 
 async def test_none_noted_anything_yet(served: Served) -> None:
-    assert await read(served) == StepNotes()
+    assert await read(served) == StepNotes(at_work=frozenset())

@@ -14,6 +14,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from tests.unit.workflow_templates.test_host import wait_until
+from workflow_templates import pause
 from workflow_templates.addon import node
 from workflow_templates.host import Host
 from workflow_templates.kubernetes_api import Cluster
@@ -115,6 +116,29 @@ def test_a_held_node_is_tried_again_untouched(pod: Pod, tmp_path: Path) -> None:
     assert not pod.cordoned
     assert not (tmp_path / "ran").exists()
     assert not pod.step.outcome.exists()
+
+
+@pytest.mark.parametrize(("stopped", "code"), [(False, 0), (True, 75)])
+def test_no_node_is_begun_while_the_job_is_paused(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch, *, stopped: bool, code: int
+) -> None:
+    job = f"{WORKFLOWS}/job-1"
+    pod.server.put(job, {"metadata": {"annotations": {labels.PAUSED: "anna"}}})
+    untouched: list[bool] = []
+
+    def sleep(_: float) -> None:
+        untouched.append(not pod.leased and not pod.cordoned)
+        if stopped:
+            os.kill(os.getpid(), signal.SIGTERM)
+        pod.server.put(job, {})
+
+    monkeypatch.setattr(pause, "time", SimpleNamespace(sleep=sleep))
+    assert pod.run(security_upgrade=True) == code
+    assert untouched == [True]
+    if stopped:
+        assert pod.termination_message == "the job is paused by anna"
+        assert not pod.leased
+        assert not pod.cordoned
 
 
 def test_a_busy_node_is_tried_again_cordoned_and_leased(pod: Pod, tmp_path: Path) -> None:
