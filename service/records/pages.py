@@ -34,6 +34,8 @@ async def page(connection: AsyncConnection, query: ListQuery) -> Page:
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
     if total is None:
+        total = await totals.planned_on(connection, query)
+    if total is None:
         total = await connection.scalar(totals.count(*conditions(query, dialect), source=source(query))) or 0
     if query.offset >= total:
         return Page(total, [])

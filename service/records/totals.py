@@ -15,7 +15,7 @@ from service.domain.job import JobType
 from service.domain.list_query import ListQuery, Visible
 from service.records.filters import Span, among, asked_types, conditions, of_kind, scopes, sees_all, span_of, unindexed
 from service.records.rows import storable
-from service.records.tables import listing, tallies
+from service.records.tables import listing, planned_nodes, tallies
 
 #: In milliseconds.
 _DAY = 86_400_000
@@ -32,6 +32,29 @@ async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
     one, *others = (part.scalar_subquery() for part in parts)
     # One statement: the parts are of one moment wherever this is called.
     return int(await connection.scalar(select(sum(others, one))) or 0)
+
+
+async def planned_on(connection: AsyncConnection, query: ListQuery) -> int | None:
+    """How many jobs match where a node is all that is asked for; None: more is, or the caller does not see all.
+
+    What is planned there, less the deleted jobs, which are few: of a node that is in very many plans no job is looked
+    up.
+    """
+    narrowed = (query.type, query.phase, query.cluster_id, query.workspace_id, query.user_name, query.job_name)
+    if query.node is None or not sees_all(query) or any(value is not None for value in narrowed):
+        return None
+    there = planned_nodes.c.node == storable(query.node)
+    planned = count(there, planned_nodes.c.created_ms.between(*span_of(query)), source=planned_nodes)
+    if query.include_deleted:
+        return int(await connection.scalar(planned) or 0)
+    same = (planned_nodes.c.created_ms == listing.c.created_ms) & (planned_nodes.c.job_id == listing.c.job_id)
+    deleted = count(
+        unindexed(listing.c.hidden, connection.dialect.name) == 1,
+        listing.c.created_ms.between(*span_of(query)),
+        select(planned_nodes.c.node).where(there, same).exists(),
+    )
+    both = select(planned.scalar_subquery() - deleted.scalar_subquery())
+    return int(await connection.scalar(both) or 0)
 
 
 def _parts(query: ListQuery, dialect: str) -> list[Select[Any]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from service.domain.list_query import SortField
+from tests.bench.history import EVERYWHERE
 
 PATH = "/api/v1/opsjobs"
 
@@ -29,6 +30,7 @@ FILTERS: dict[str, dict[str, str]] = {
     "jobName": {"jobName": "kernel 77"},
     "includeDeleted": {"includeDeleted": "true"},
     "node": {"node": "gpu-0007"},
+    "node in every job": {"node": EVERYWHERE},
     "node and type, by endTime": {"node": "gpu-0007", "type": "reboot", "sortBy": "endTime"},
     "type and phase": {"type": "addon", "phase": "Succeeded"},
     "userName and phase, by jobName": {"userName": "user-17", "phase": "Failed", "sortBy": "jobName"},

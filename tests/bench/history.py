@@ -16,6 +16,8 @@ BATCH = 1_000
 NODES = 10
 #: One job in five hundred is of half the fleet.
 _FLEET, _OF_FLEET, _FLEET_EVERY = 2_000, 1_000, 500
+#: A node that is in the plan of every job.
+EVERYWHERE = "login-1"
 
 _NAMES = ("upgrade-driver", "sysctl", "Kernel", "check-disks", "Reboot rack")
 _PHASES = {Phase.PENDING: 1, Phase.RUNNING: 2, Phase.SUCCEEDED: 82, Phase.FAILED: 15}
@@ -65,6 +67,7 @@ def _job(number: int, created: datetime, chance: random.Random) -> Job:
     started = created + timedelta(seconds=2) if phase is not Phase.PENDING else None
     nodes = [f"gpu-{chance.randrange(_FLEET):04}" for _ in range(NODES)]
     planned = [f"gpu-{one:04}" for one in range(_OF_FLEET)] if number % _FLEET_EVERY == 0 else nodes
+    planned = [*planned, EVERYWHERE]
     return Job(
         job_id=f"{name.lower().replace(' ', '-')}-{chance.randrange(36**4):06}-{number}",
         job_name=f"{name} {number % 1000}",

@@ -244,6 +244,22 @@ class TestListing:
                 page = await store.page(asked)
                 assert (page.total, ids(page.items)) == (len(expected(jobs, asked)), expected(jobs, asked))
 
+    async def test_the_jobs_of_a_node_in_many_plans_are_counted_without_those_that_are_deleted(
+        self, store: SqlRecords, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages, "FEW", 0)
+        plans = [Plan((PlannedNode("n1"),)), Plan((PlannedNode("n2"),)), Plan((PlannedNode("n1"), PlannedNode("n2")))]
+        moments = [NOON - timedelta(hours=number // 2) for number in range(12)]
+        jobs = [
+            a_job(f"job-{number:02}", plan=plans[number % 3], hidden=number % 4 == 0, created=moment)
+            for number, moment in enumerate(moments)
+        ]
+        await only(store, jobs)
+        for query in (a_query(node="n1"), a_query(node="n1", since=moments[5], until=moments[2]), a_query(node="n3")):
+            for asked in (query, replace(query, include_deleted=True), replace(query, type=JobType.ADDON)):
+                page = await store.page(asked)
+                assert (page.total, ids(page.items)) == (len(expected(jobs, asked)), expected(jobs, asked))
+
     async def test_texts_that_would_be_sql_are_texts(self, store: SqlRecords) -> None:
         await store.add(a_job())
         attack = "x' OR 1=1; DROP TABLE jobs; --"
