@@ -1,26 +1,51 @@
-"""All commands of `opsjobs`, in the order in which help shows them."""
+"""All commands of `opsjobs`, in the order in which help shows them; only what is asked for is imported."""
 
+import re
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from opsjobs_cli import (
-    context_commands,
-    create_commands,
-    exit_status,
-    job_commands,
-    output_commands,
-    rollout_commands,
-    service_commands,
-    support_bundle,
-    versions,
-)
+from opsjobs_cli import exit_status, versions
 from opsjobs_cli.session import with_session
 
 #: No rich in help: it would be read as markup, and takes longer to import than all the rest.
 _SETTINGS = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+#: Command → its module, and the function's name where it is another. All of them together take 0.1 s to import.
+_COMMANDS = {
+    "addon": "create_commands",
+    "preflight": "create_commands",
+    "dumplog": "create_commands",
+    "reboot": "create_commands",
+    "exportimage": "create_commands",
+    "apply": "create_commands",
+    "list": "job_commands.list_jobs",
+    "get": "job_commands",
+    "watch": "job_commands",
+    "logs": "log_commands",
+    "events": "event_commands",
+    "history": "job_commands",
+    "stop": "job_commands",
+    "delete": "job_commands",
+    "pause": "rollout_commands",
+    "resume": "rollout_commands",
+    "advance": "rollout_commands",
+    "retry": "rollout_commands",
+    "report": "output_commands",
+    "download": "output_commands",
+    "nodes": "node_commands",
+    "freeze": "node_commands",
+    "unfreeze": "node_commands",
+    "templates": "service_commands",
+    "whoami": "service_commands",
+    "version": "service_commands",
+    "support-bundle": "support_bundle.support_bundle",
+}
+_CONTEXT = "context"
+_VERSION = "--version"
+_CONTEXT_COMMANDS = {"set": "set_context", "use": "use", "list": "list_contexts", "delete": "delete"}
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer hands it over like that
@@ -32,45 +57,43 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  # typer hands it over like 
 def _main(
     *,
     version: Annotated[  # its callback does it
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show this command's version.")
+        bool, typer.Option(_VERSION, callback=_version, is_eager=True, help="Show this command's version.")
     ] = False,
 ) -> None:
     """Operations on the nodes of a GPU cluster, as durable jobs."""
 
 
-def tree() -> typer.Typer:
+def tree(word: str) -> typer.Typer:
+    """The command named by that word alone, or all of them where there is none of that name."""
     app = typer.Typer(name="opsjobs", no_args_is_help=True, epilog=exit_status.HELP, **_SETTINGS)  # type: ignore[arg-type]  # of several types
     app.callback()(_main)
-    commands: dict[str, Callable[..., None]] = {
-        "addon": create_commands.addon,
-        "preflight": create_commands.preflight,
-        "dumplog": create_commands.dumplog,
-        "reboot": create_commands.reboot,
-        "exportimage": create_commands.exportimage,
-        "apply": create_commands.apply,
-        "list": job_commands.list_jobs,
-        "get": job_commands.get,
-        "watch": job_commands.watch,
-        "history": job_commands.history,
-        "stop": job_commands.stop,
-        "delete": job_commands.delete,
-        "pause": rollout_commands.pause,
-        "resume": rollout_commands.resume,
-        "advance": rollout_commands.advance,
-        "retry": rollout_commands.retry,
-        "report": output_commands.report,
-        "download": output_commands.download,
-        "templates": service_commands.templates,
-        "whoami": service_commands.whoami,
-        "version": service_commands.version,
-        "support-bundle": support_bundle.support_bundle,
-    }
-    for name, command in commands.items():
-        app.command(name, epilog=exit_status.HELP)(with_session(command))
-    contexts = typer.Typer(no_args_is_help=True, help="Services by name, in a file of yours.", **_SETTINGS)  # type: ignore[arg-type]  # as above
-    contexts.command("set")(context_commands.set_context)
-    contexts.command("use")(context_commands.use)
-    contexts.command("list")(context_commands.list_contexts)
-    contexts.command("delete")(context_commands.delete)
-    app.add_typer(contexts, name="context")
+    alone = word in {*_COMMANDS, _CONTEXT, _VERSION}
+    for name in _COMMANDS:
+        if name == word or not alone:
+            app.command(name, epilog=exit_status.HELP)(with_session(_function(name)))
+    if word == _CONTEXT or not alone:
+        app.add_typer(_contexts(), name=_CONTEXT)
     return app
+
+
+def first_word(arguments: list[str], environment: dict[str, str]) -> str:
+    """What is to be done, of a command line or of one that a shell asks about; empty: not said yet."""
+    begun = environment.get("COMP_WORDS") or environment.get("_TYPER_COMPLETE_ARGS")
+    # Shells join the words by a space or a line end; the last one is still being written.
+    words = re.split(r"\s", begun)[1:-1] if begun else arguments
+    return words[0] if words else ""
+
+
+def _function(name: str) -> Callable[..., None]:
+    module, _, function = _COMMANDS[name].partition(".")
+    found: Any = getattr(import_module(f"opsjobs_cli.{module}"), function or name)
+    return found  # type: ignore[no-any-return]  # a test calls each of them
+
+
+def _contexts() -> typer.Typer:
+    from opsjobs_cli import context_commands
+
+    contexts = typer.Typer(no_args_is_help=True, help="Services by name, in a file of yours.", **_SETTINGS)  # type: ignore[arg-type]  # as above
+    for name, function in _CONTEXT_COMMANDS.items():
+        contexts.command(name)(getattr(context_commands, function))
+    return contexts

@@ -27,9 +27,13 @@ class RefusedError(Complaint):
 
 
 class UnreachableError(Complaint):
-    """The service does not answer, or not as it should, after all tries."""
+    """The service does not answer (`status` 0), or not as it should, after all tries."""
 
     exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class WaitedTooLongError(Complaint):

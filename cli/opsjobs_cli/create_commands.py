@@ -59,6 +59,7 @@ def addon(  # noqa: PLR0913  # a command line has as many options as the API has
     yes: flags.Yes = False,
     expected_plan: flags.ExpectedPlan = None,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Run scripts as root on nodes, in batches (addon)."""
@@ -73,7 +74,9 @@ def addon(  # noqa: PLR0913  # a command line has as many options as the API has
         "securityUpgrade": security_upgrade,
         "rollout": rollout_flags.rollout(max_unavailable, failure_limit, on_failure, phase, per_group, together),
     }
-    how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
+    how = _how(
+        dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, follow=follow, wait_timeout=wait_timeout
+    )
     submit(session, job_body.body("addon", name, given, fields), how)
 
 
@@ -119,6 +122,7 @@ def preflight(  # noqa: PLR0913  # as above
     yes: flags.Yes = False,
     expected_plan: flags.ExpectedPlan = None,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Run a check in one pod a node, on all nodes at once, and write a report (preflight)."""
@@ -137,7 +141,9 @@ def preflight(  # noqa: PLR0913  # as above
         "hostpath": host_path,
         "resource": {name: value for name, value in resource.items() if value is not None},
     }
-    how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
+    how = _how(
+        dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, follow=follow, wait_timeout=wait_timeout
+    )
     submit(session, job_body.body("preflight", name, given, fields), how)
 
 
@@ -164,6 +170,7 @@ def reboot(  # noqa: PLR0913  # as above
     yes: flags.Yes = False,
     expected_plan: flags.ExpectedPlan = None,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Drain, reboot and give back nodes, one after another or as a rollout says (reboot)."""
@@ -172,7 +179,9 @@ def reboot(  # noqa: PLR0913  # as above
         **_common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all),
         "rollout": rollout_flags.rollout(max_unavailable, failure_limit, on_failure, phase, per_group, together),
     }
-    how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
+    how = _how(
+        dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, follow=follow, wait_timeout=wait_timeout
+    )
     submit(session, job_body.body("reboot", name, given, fields), how)
 
 
@@ -190,12 +199,13 @@ def dumplog(  # noqa: PLR0913  # as above
     ttl_seconds: flags.TtlSeconds = None,
     dry_run: flags.DryRun = False,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Put all logs of a workload into one archive; opsjobs download gets it (dumplog)."""
     given = {"workload": workload, "workspace": workspace, "cluster": cluster, "node": node}
     fields = _common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all)
-    how = _how(dry_run=dry_run, yes=True, wait=wait, wait_timeout=wait_timeout)
+    how = _how(dry_run=dry_run, yes=True, wait=wait, follow=follow, wait_timeout=wait_timeout)
     submit(session, job_body.body("dumplog", name, given, fields), how)
 
 
@@ -210,12 +220,13 @@ def exportimage(  # noqa: PLR0913  # as above
     ttl_seconds: flags.TtlSeconds = None,
     dry_run: flags.DryRun = False,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Copy the image that a workload runs into the team's registry (exportimage)."""
     given = {"workload": workload, "workspace": workspace, "cluster": cluster}
     fields = _common(timeout_seconds, ttl_seconds, None, tolerate_all=False)
-    how = _how(dry_run=dry_run, yes=True, wait=wait, wait_timeout=wait_timeout)
+    how = _how(dry_run=dry_run, yes=True, wait=wait, follow=follow, wait_timeout=wait_timeout)
     submit(session, job_body.body("exportimage", name, given, fields), how)
 
 
@@ -227,13 +238,16 @@ def apply(  # noqa: PLR0913  # as above
     yes: flags.Yes = False,
     expected_plan: flags.ExpectedPlan = None,
     wait: flags.Wait = False,
+    follow: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Submit the jobs of a file, each as the API has it, in their order."""
     bodies = job_body.documents(file)
-    how = _how(dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, wait_timeout=wait_timeout)
-    if len(bodies) > 1 and (how.wait or how.expected_plan):
-        raise UsageError(f"{file} holds {len(bodies)} jobs: --wait and --expected-plan are for a single one")
+    how = _how(
+        dry_run=dry_run, yes=yes, expected_plan=expected_plan, wait=wait, follow=follow, wait_timeout=wait_timeout
+    )
+    if len(bodies) > 1 and (how.wait or how.follow or how.expected_plan):
+        raise UsageError(f"{file} holds {len(bodies)} jobs: --wait, --follow and --expected-plan are for one")
     for body in bodies:
         submit(session, body, how)
 
@@ -249,5 +263,13 @@ def _common(
     }
 
 
-def _how(*, dry_run: bool, yes: bool, wait: bool, wait_timeout: float | None, expected_plan: str | None = None) -> How:
-    return How(dry_run, yes, expected_plan, wait or wait_timeout is not None, wait_timeout)
+def _how(  # noqa: PLR0913  # one for each option
+    *,
+    dry_run: bool,
+    yes: bool,
+    wait: bool,
+    follow: bool,
+    wait_timeout: float | None,
+    expected_plan: str | None = None,
+) -> How:
+    return How(dry_run, yes, expected_plan, wait or wait_timeout is not None, follow, wait_timeout)

@@ -24,13 +24,13 @@ def main() -> None:
 
 def run() -> int:
     """The command; returns its exit status where it does not exit by itself."""
-    from opsjobs_cli.command_tree import tree
+    from opsjobs_cli.command_tree import first_word, tree
 
     program = os.path.basename(sys.argv[0])  # noqa: PTH119  # a name, not a path
     # kubectl calls its plugin by another name than people do.
     name = "kubectl opsjobs" if program.startswith("kubectl-") else "opsjobs"
     try:
-        tree()(prog_name=name, standalone_mode=True)
+        tree(first_word(sys.argv[1:], dict(os.environ)))(prog_name=name, standalone_mode=True)
     except Complaint as complaint:
         note(f"opsjobs: {complaint}")
         return int(complaint.exit_code)

@@ -53,6 +53,9 @@ ExpectedPlan = Annotated[
     typer.Option("--expected-plan", metavar="DIGEST", help="Run only the plan that a dry run showed (its planDigest)."),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the job's end, and end as the job.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Show the output of its steps until the job's end, and end as the job.")
+]
 WaitTimeout = Annotated[
     float | None,
     typer.Option(

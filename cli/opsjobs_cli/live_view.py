@@ -3,13 +3,17 @@
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from opsjobs_cli import moments, rollout_views
 from opsjobs_cli.following import FINAL, Following
 from opsjobs_cli.job_views import by_interest
 from opsjobs_cli.neutral_text import neutral
 from opsjobs_cli.printing import PHASE_STYLES, Output, cell, console, say
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
 
 Job = dict[str, Any]
 
@@ -70,12 +74,32 @@ def _on_a_terminal(following: Following, output: Output) -> Job:
     from rich.live import Live
 
     screen = console()
-    last: Job = {}
-    with following.leaving(), Live(console=screen, auto_refresh=False, transient=False, redirect_stderr=True) as live:
-        for last in following.states():
-            room = _ALL if last["phase"] in FINAL else screen.height - _OTHER_LINES
-            live.update(picture(last, output, room), refresh=True)
-    return last
+    shown = _Shown({}, output)
+    with (
+        following.leaving(),
+        # Drawn so often a second, however many events come: a thousand nodes that begin at once are one picture.
+        Live(shown, console=screen, refresh_per_second=4, redirect_stderr=True, redirect_stdout=False) as live,
+    ):
+        for shown.job in following.states():
+            if not shown.drawn:
+                live.refresh()
+    return shown.job
+
+
+@dataclass
+class _Shown:
+    """The latest state of a job, drawn when the screen is."""
+
+    job: Job
+    output: Output
+    drawn: bool = False
+
+    def __rich_console__(self, screen: "Console", _options: "ConsoleOptions") -> Iterator[Any]:
+        if not self.job:
+            return
+        self.drawn = True
+        room = _ALL if self.job["phase"] in FINAL else screen.height - _OTHER_LINES
+        yield picture(self.job, self.output, room)
 
 
 def picture(job: Job, output: Output, room: int) -> Any:

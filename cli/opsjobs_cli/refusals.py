@@ -23,6 +23,11 @@ _HINTS = {
 }
 
 
+def lacks_call(error: RefusedError) -> bool:
+    """Whether the service is older than the call, and not against it."""
+    return error.code in _NO_SUCH_CALL
+
+
 def may_pass(answer: "Response") -> bool:
     """Whether it may be another answer in a moment."""
     if answer.status_code == HTTPStatus.CONFLICT:
@@ -40,9 +45,9 @@ def of(answer: "Response") -> Complaint:
     """What ends the command because of this answer."""
     problem = _problem(answer)
     message = _message(answer, problem)
-    if may_pass(answer):
-        return UnreachableError(f"the service cannot do this now ({answer.status_code}): {message}")
     status = answer.status_code
+    if may_pass(answer):
+        return UnreachableError(f"the service cannot do this now ({answer.status_code}): {message}", status=status)
     code = str(problem.get("errorCode", ""))
     if answer.is_redirect:
         return RefusedError(

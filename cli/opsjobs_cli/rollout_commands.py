@@ -10,7 +10,7 @@ from opsjobs_cli.neutral_text import neutral
 from opsjobs_cli.printing import say
 from opsjobs_cli.service_client import job_path
 from opsjobs_cli.session import Session
-from opsjobs_cli.submission import accepted, confirm, made, wait
+from opsjobs_cli.submission import accepted, confirm, follow, made, wait
 
 #: States of a phase that is over.
 _DONE = "Done"
@@ -36,6 +36,7 @@ def retry(  # noqa: PLR0913  # a command line has as many options as the call ha
     which: Annotated[Which, typer.Option("--which", help="Nodes that failed, were not begun, or both.")] = Which.BOTH,
     yes: flags.Yes = False,
     wait_: flags.Wait = False,
+    follow_: flags.Follow = False,
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Make a new job on the nodes of an addon or reboot that failed or were not begun, with what it ran."""
@@ -43,6 +44,8 @@ def retry(  # noqa: PLR0913  # a command line has as many options as the call ha
         nodes = _left(session.service.job(job), which)
         confirm({"nodes": nodes, "excluded": []}, f"Retry {neutral(job)}")
     job_id = made(session, job_path(job, "retry"), {"which": which.value})
+    if follow_:
+        follow(session, job_id, wait_timeout)
     if wait_ or wait_timeout is not None:
         wait(session, job_id, wait_timeout)
     session.output.show({"jobId": job_id}, name=lambda: [job_id], table=lambda: accepted(job_id))

@@ -1,8 +1,7 @@
 """The service over HTTP: what is tried again, what ends the command, and with which words."""
 
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +22,10 @@ TRIES = 4
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _TIMEOUT = 30.0
+_CONNECT_TIMEOUT = 10.0
+#: A stream has a sign of life every 15 s; after three of them that did not come, its connection is dead.
+SILENCE = 45.0
+_EVENTS = "text/event-stream"
 
 
 class Service:
@@ -65,19 +68,35 @@ class Service:
         content = {} if body is None else {"json": body}
         return self._ask("POST", path, params=params, headers=dict(headers or {}), **content)
 
+    def put(self, path: str, body: Any) -> "Response":
+        return self._ask("PUT", path, json=body)
+
     def delete(self, path: str) -> "Response":
         return self._ask("DELETE", path)
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator["Response"]:
-        """An answer whose body is read while it comes. It is not tried again here."""
-        request = self._request("GET", path, headers=dict(headers))
+    def stream(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        also: Collection[int] = (),
+        silence: float = _TIMEOUT,
+    ) -> Iterator["Response"]:
+        """An answer whose body is read while it comes; it is not tried again here.
+
+        `also` are statuses that are no refusal; after `silence` seconds without a byte the connection counts as broken.
+        """
+        timeout = httpx().Timeout(_TIMEOUT, connect=_CONNECT_TIMEOUT, read=silence)
         try:
-            answer = self._client.send(request, stream=True)
+            answer = self._send("GET", path, stream=True, params=params, headers=dict(headers or {}), timeout=timeout)
         except httpx().TransportError as error:
+            if not _is_no_use(error):
+                self.whereto.reconnect()
             raise self._unreachable(error) from error
         try:
-            if answer.is_error or answer.is_redirect:
+            if answer.status_code not in also and (answer.is_error or answer.is_redirect):
                 answer.read()
                 raise refusals.of(answer)
             yield answer
@@ -85,6 +104,16 @@ class Service:
             raise self._unreachable(error) from error
         finally:
             answer.close()
+
+    @contextmanager
+    def events(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str], silence: float = SILENCE
+    ) -> Iterator["Response"]:
+        """A stream of server-sent events; what comes without one must at least be a comment."""
+        with self.stream(path, params, {"Accept": _EVENTS, **headers}, silence=silence) as answer:
+            if not answer.headers.get("Content-Type", "").startswith(_EVENTS):
+                raise UnreachableError(f"{neutral(self.whereto.url)} sends no stream of events: is it the service?")
+            yield answer
 
     def _ask(self, method: str, path: str, *, tries: int = TRIES, **what: Any) -> "Response":
         pause = _FIRST_PAUSE
@@ -108,14 +137,15 @@ class Service:
             pause *= 2
         raise AssertionError("the last try returns or raises")
 
-    def _send(self, method: str, path: str, **what: Any) -> "Response":
-        answer = self._client.send(self._request(method, path, **what))
+    def _send(self, method: str, path: str, *, stream: bool = False, **what: Any) -> "Response":
+        answer = self._client.send(self._request(method, path, **what), stream=stream)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             before, self._token = self._token, ""
             request = self._request(method, path, **what)
             # Where the token comes from a file or a program, there may be a newer one by now.
             if self._token != before:
-                answer = self._client.send(request)
+                answer.close()
+                answer = self._client.send(request, stream=stream)
         return answer
 
     def _request(self, method: str, path: str, **what: Any) -> Any:
@@ -156,6 +186,8 @@ def _accepted(answer: "Response") -> "Response":
 
 
 def _client(whereto: Whereto, transport: Any) -> "Client":
+    import ssl
+
     # Without TLS no certificate is checked, and to read all authorities of a system takes 20 ms.
     encrypted = whereto.url.startswith("https:")
     trusted = (
@@ -163,7 +195,7 @@ def _client(whereto: Whereto, transport: Any) -> "Client":
         if encrypted
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
-    timeout = httpx().Timeout(_TIMEOUT, connect=10.0)
+    timeout = httpx().Timeout(_TIMEOUT, connect=_CONNECT_TIMEOUT)
     # A proxy of the environment would be asked for this machine's own addresses, too.
     made: Client = httpx().Client(
         base_url=whereto.url,
@@ -182,6 +214,8 @@ def _is_no_use(error: Exception) -> bool:
 
 
 def _is_untrusted(error: BaseException | None) -> bool:
+    import ssl
+
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

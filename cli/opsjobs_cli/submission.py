@@ -30,6 +30,7 @@ class How:
     yes: bool = False
     expected_plan: str | None = None
     wait: bool = False
+    follow: bool = False
     wait_timeout: float | None = None
 
 
@@ -45,6 +46,8 @@ def submit(session: Session, body: Body, how: How) -> None:
         return
     expected = how.expected_plan or ("" if how.yes else _confirmed(session, body))
     job_id = _sent(session, body, expected)
+    if how.follow:
+        follow(session, job_id, how.wait_timeout)
     if how.wait:
         wait(session, job_id, how.wait_timeout)
         return
@@ -64,6 +67,24 @@ def wait(session: Session, job_id: str, within: float | None) -> None:
         job = live_view.quietly(following)
         session.output.show(job, name=lambda: [job_id], table=lambda: None)
     raise typer.Exit(exit_code(job))
+
+
+def follow(session: Session, job_id: str, within: float | None) -> None:
+    """Show what the steps of a job write until it has ended, and end the command as the job.
+
+    Raises:
+        typer.Exit: always, with the exit status of the job.
+    """
+    from opsjobs_cli.log_commands import follow_output
+    from opsjobs_cli.log_printing import LogPrinter
+
+    # Before anything else: whatever becomes of this command, the job can be asked for.
+    note(neutral(job_id))
+    try:
+        follow_output(Following(session.service, job_id, within), LogPrinter(session.output, raw=False, with_node=True))
+    except RefusedError as error:
+        note(f"its output is not shown: {error}")
+    wait(session, job_id, within)
 
 
 def _confirmed(session: Session, body: Body) -> str:

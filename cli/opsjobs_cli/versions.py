@@ -1,13 +1,14 @@
 """Which command line this is."""
 
 import functools
-from importlib.metadata import PackageNotFoundError, version
 
 AGENT = "opsjobs-cli"
 
 
 @functools.cache
 def own() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("opsjobs-cli")
     except PackageNotFoundError:

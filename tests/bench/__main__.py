@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import flood, listing, live, scale
+from tests.bench import command_line, flood, listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
@@ -14,7 +14,9 @@ TYPES = ("addon", "preflight")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", choices=[listing.PART, live.PART, scale.PART, flood.PART], help="one part")
+    parser.add_argument(
+        "--only", choices=[listing.PART, live.PART, scale.PART, flood.PART, command_line.PART], help="one part"
+    )
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
     parser.add_argument("--requests", type=int, default=listing.Size.requests, help="list: requests of each case")
@@ -37,6 +39,7 @@ def main() -> None:
             with_argo=not given.no_argo,
         ),
         live.PART: lambda: live.run(live.Size(given.jobs)),
+        command_line.PART: command_line.run,
         flood.PART: lambda: flood.run(flood.Size(given.callers, given.flood_seconds)),
         scale.PART: lambda: scale.run(
             [

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from service.domain.cluster_objects import AddonTemplate, NodeTemplate
 from service.domain.job import JobType
+from tests.cli.scripted import Scripted
 from tests.cli.served import Served
 from tests.unit.api.world import World
 
@@ -104,3 +105,14 @@ def opsjobs(nowhere: Opsjobs, service: Served, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPSJOBS_URL", service.url)
     monkeypatch.setenv("OPSJOBS_TOKEN", "alice")
     return nowhere
+
+
+@pytest.fixture
+def scripted(opsjobs: Opsjobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
+    """A service that sends what the test has written down, in place of the other."""
+    server = Scripted()
+    opsjobs.environment.setenv("OPSJOBS_URL", server.url)
+    for pause in ("unbroken_stream._SOON", "following._SOON", "service_client._FIRST_PAUSE"):
+        monkeypatch.setattr(f"opsjobs_cli.{pause}", 0)
+    yield server
+    server.close()

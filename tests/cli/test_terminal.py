@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from opsjobs_cli import command_tree
 
 from service.domain.cluster_objects import Node
 from tests.cli.conftest import Opsjobs
@@ -126,6 +127,36 @@ def test_help_and_completion_import_nothing_that_is_slow() -> None:
         )  # fmt: skip
         assert "list" in done.stdout
         assert done.stdout.strip().endswith("SLOW:")
+
+
+def test_every_command_has_help_and_says_how_it_ends(opsjobs: Opsjobs) -> None:
+    listed = opsjobs("--help").out
+    for name in command_tree._COMMANDS:
+        assert f"  {name} " in listed
+        shown = opsjobs(name, "--help")
+        assert shown.code == 0
+        assert f"opsjobs {name} " in shown.out
+        assert "124 waited too long" in " ".join(shown.out.split())
+    for name in ("set", "use", "list", "delete"):
+        assert opsjobs("context", name, "--help").code == 0
+    assert opsjobs("lst").code == 2
+    assert opsjobs().code in (0, 2)
+
+
+@pytest.mark.parametrize("begun", ["l", "logs made-aaaaaa --n", "reboot --no"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_commands_and_options(opsjobs: Opsjobs, shell: str, begun: str) -> None:
+    words = f"opsjobs {begun}"
+    opsjobs.environment.setenv("_OPSJOBS_COMPLETE", f"complete_{shell}")
+    if shell == "bash":
+        # As its script joins them.
+        opsjobs.environment.setenv("COMP_WORDS", words.replace(" ", "\n"))
+        opsjobs.environment.setenv("COMP_CWORD", str(words.count(" ")))
+    else:
+        opsjobs.environment.setenv("_TYPER_COMPLETE_ARGS", words)
+        opsjobs.environment.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    offered = re.findall(r"[\w-]+", opsjobs().out)
+    assert {"logs", "list"} <= set(offered) if begun == "l" else "--node" in offered
 
 
 def test_names_are_completed_from_the_service(opsjobs: Opsjobs, service: Served) -> None:
