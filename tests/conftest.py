@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _group(path: Path, asked: set[str]) -> str:
     if {TESTS / "kube", TESTS / "faults"} & set(path.parents):
         return "kube"  # they share two namespaces
+    if "guests" in asked:
+        return "reboot"  # they share one
     return MANY_NODES if "nodes" in asked else ""
 
 

@@ -21,8 +21,6 @@ from tests.e2e.reboot.machines import (
     told,
 )
 
-pytestmark = pytest.mark.xdist_group("reboot")
-
 
 def test_the_documents_example_reboots_a_node_and_proves_it(
     cluster: Cluster, api: Api, node: str, guests: Callable[..., None]

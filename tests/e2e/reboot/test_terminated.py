@@ -5,8 +5,6 @@ import pytest
 from tests.e2e.live import Api, Cluster, wait_for
 from tests.e2e.reboot.machines import PATIENCE, as_it_was, at, boot_id, own_boot_id, reboot
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.long
 def test_a_node_whose_reboot_is_pending_stays_locked_and_cordoned(cluster: Cluster, api: Api, node: str) -> None:

