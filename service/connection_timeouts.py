@@ -5,11 +5,13 @@ Decision 0035. uvicorn's own limits stay: its keep-alive, and the 16 KiB that he
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service.lingering_close import LingeringTransport
 
 log = structlog.get_logger()
 
@@ -21,6 +23,10 @@ _PIECE_BYTES = 64
 #: The extension in a request's ASGI scope that closes its connection: how a response without a length says that it is
 #: not whole.
 ABORT = "opsjobs.abort"
+#: Bytes of a refused body that are read and dropped, so that its client sees why; who sends more is cut off.
+_DROPPED = 16 * 1024 * 1024
+#: h11's states of a server that has nothing more to say about a request.
+_ANSWERED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 #: Seconds between two looks at a connection: that much later than its limit it is ended.
 LOOK_SECONDS = 1.0
 
@@ -70,24 +76,32 @@ class Pieced(h11.Connection):
     """h11's connection, which counts the pieces in which the body of a request comes.
 
     A client chooses the size of its chunks, and one of a byte takes as long to read as one of many kilobytes: 360 KB of
-    them, without a token, held up everybody for 0.4 s.
+    them, without a token, held up everybody for 0.4 s. What comes of a body after its answer is dropped.
     """
 
-    count = size = 0
+    count = size = dropped = 0
     #: Whether they are too many and too small.
     too_small = False
 
     def next_event(self) -> Any:
         """What h11 makes of the bytes that are there; nothing more of a body in too small pieces."""
-        event = h11.NEED_DATA if self.too_small else super().next_event()
-        match event:
-            case h11.Request():
-                self.count = self.size = 0
-            case h11.Data():
-                self.count += 1
-                self.size += len(event.data)
-                self.too_small = self.count > _PIECES and self.size < self.count * _PIECE_BYTES
-        return event
+        while not self.too_small:
+            event = super().next_event()
+            match event:
+                case h11.Request():
+                    self.count = self.size = self.dropped = 0
+                case h11.Data():
+                    self._note(event)
+                    if self.our_state in _ANSWERED:
+                        self.dropped += len(event.data)
+                        continue
+            return event
+        return h11.NEED_DATA
+
+    def _note(self, piece: h11.Data) -> None:
+        self.count += 1
+        self.size += len(piece.data)
+        self.too_small = self.count > _PIECES and self.size < self.count * _PIECE_BYTES
 
 
 class GuardedConnection(H11Protocol):
@@ -115,7 +129,8 @@ class GuardedConnection(H11Protocol):
         return self.loop.time() - self._wrote + LOOK_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._closing = LingeringTransport(transport, self._is_sending_in_vain)
+        super().connection_made(cast("asyncio.Transport", self._closing))
         self.conn = Pieced(h11.SERVER)
         self._doing: tuple[str, object] | None = None
         self._since = self._wrote = self.loop.time()
@@ -130,6 +145,20 @@ class GuardedConnection(H11Protocol):
             self.scope["extensions"] = extensions
         if self.conn.too_small:
             self.cut_off("send a body in pieces of a size")
+        elif self.conn.dropped > _DROPPED:
+            self.cut_off("stop sending a body that was refused")
+        else:
+            self._closing.ended()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in _ANSWERED:
+            self.cut_off("keep to HTTP in what it sent after its answer")
+        else:
+            super().send_400_response(msg)
+
+    def _is_sending_in_vain(self) -> bool:
+        """Whether the rest of a body is to come that has had its answer."""
+        return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.all_unread.connections.discard(self)
@@ -163,7 +192,7 @@ class GuardedConnection(H11Protocol):
         """What is waited for, in which request of the connection, and how long it may take."""
         if self.conn.their_state is h11.IDLE:
             return ("send its headers", self.cycle), self.timeouts.header
-        if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete:
+        if self._is_sending_in_vain():
             return ("send the rest of a body", self.cycle), self.timeouts.body
         return None, 0.0
 
