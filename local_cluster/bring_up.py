@@ -101,7 +101,7 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
     }
     with stages.stage("Installing the chart") as stage:
         certificate.install(local.kubectl, local.nodes()[0], stage)
-        product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage)
+        product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage, sets_back=True)
         s3_server.share_keys(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
     with stages.stage("Waiting for the service") as stage:

@@ -53,15 +53,29 @@ def source_digest(made_elsewhere: list[str]) -> str:
     return image_builds.digest(made_elsewhere, *sources, *files)
 
 
-def install(kubectl: Kubectl, helm: Path | str, settings: dict[str, str], values: Path | None, stage: Stage) -> None:
-    """Install or upgrade the chart and wait until its pods are ready; `settings` are values set by name."""
+def install(  # noqa: PLR0913 - each is said by the caller
+    kubectl: Kubectl,
+    helm: Path | str,
+    settings: dict[str, str],
+    values: Path | None,
+    stage: Stage,
+    *,
+    sets_back: bool = False,
+) -> None:
+    """Install or upgrade the chart and wait until its pods are ready; `settings` are values set by name.
+
+    `sets_back`: what others have changed of the chart's objects since becomes what the chart says, as an interrupted
+    test leaves it; else Helm refuses to.
+    """
     # Helm installs definitions once and never again.
     kubectl.run(stage, "apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     _clear_interrupted(kubectl, stage)
     chosen = [word for name, value in settings.items() for word in ("--set-string", f"{name}={value}")]
     given = ["--values", str(values)] if values else []
     where = ["--kubeconfig", str(kubectl.kubeconfig), "--namespace", RELEASE_NAMESPACE, "--create-namespace"]
-    stage.run([helm, "upgrade", "--install", RELEASE, CHART, *where, *given, *chosen, "--wait", "--timeout", "5m"])
+    wins = ["--force-conflicts"] if sets_back else []
+    command = [helm, "upgrade", "--install", RELEASE, CHART, *where, *given, *chosen, *wins]
+    stage.run([*command, "--wait", "--timeout", "5m"])
 
 
 def wait_until_it_answers(handover: Handover, stage: Stage) -> None:
