@@ -19,6 +19,7 @@ from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
 from service.jobs.housekeeping import Housekeeping
+from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
 from service.jobs.preparation import Kind
 from service.jobs.prepare_addon import Addons
@@ -58,9 +59,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews: Reviews) -> Dependencies:
+    workspace_namespaces = WorkspaceNamespaces(cluster, records, settings.cluster_id)
     submission = Submission(
         records=records,
         cluster=cluster,
+        permissions=Permissions(reviews, workspace_namespaces),
         cluster_id=settings.cluster_id,
         workspace_label=settings.workspace_label,
         unhealthy_taint=settings.preflight.mark_taint,
@@ -81,7 +84,7 @@ def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews
         cluster=cluster,
         reviews=reviews,
         submission=submission,
-        workspace_namespaces=WorkspaceNamespaces(cluster, records, settings.cluster_id),
+        workspace_namespaces=workspace_namespaces,
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
         caller_limit=CallerLimit(settings.max_requests_per_caller),

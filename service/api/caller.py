@@ -1,6 +1,6 @@
 """Who asks, and what they may do (contract: Who may do what)."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
@@ -11,19 +11,14 @@ from fastapi import Depends, Request
 from service.api import audit
 from service.api.dependencies import Services
 from service.api.problems import RETRY_AFTER, Problem, unknown_job
-from service.domain.cluster_objects import Caller, Workspace
+from service.domain.cluster_objects import Caller
 from service.domain.job import Job, JobType
 from service.domain.job_ids import is_job_id
 from service.domain.list_query import Visible
-from service.domain.reach import Reach
-from service.domain.selection import Selection
 from service.jobs import prepare_dumplog
 from service.jobs.ports import UnavailableError
 
 log = structlog.get_logger()
-
-#: What a job of that type reads on behalf of its caller.
-_READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
 
 
 async def caller(request: Request, services: Services) -> Caller:
@@ -88,65 +83,6 @@ async def within_caller_limit(request: Request, services: Services, who: CallerD
 
 def _unauthenticated(message: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": 'Bearer realm="opsjobs"'})
-
-
-async def require_create_anything(services: Services, who: Caller) -> None:
-    """Read no body of those who may create no job of any type anywhere: it costs, and all they would get is a refusal.
-
-    Raises:
-        Problem: 403.
-    """
-    workspaces = await services.workspace_namespaces.workspaces()
-    if not await services.reviews.granted(who, "create", JobType, _namespaces(workspaces)):
-        message = f"{who.user_name} may create no jobs: the right is create on opsjobs.opsjob.io/<type>"
-        raise Problem(HTTPStatus.FORBIDDEN, message)
-
-
-async def create_reach(services: Services, who: Caller, kind: JobType, *, fresh: bool) -> Reach:
-    """Where the caller may create jobs of that type; `fresh`: also in workspaces that were made a moment ago.
-
-    Raises:
-        Problem: 403 where that is nowhere: nothing is resolved for them, which costs, and would show what there is.
-    """
-    workspaces = await services.workspace_namespaces.workspaces(fresh=fresh)
-    granted = await services.reviews.granted(who, "create", [kind], _namespaces(workspaces))
-    if not granted:
-        message = f"{who.user_name} may not create {kind} jobs: the right is create on opsjobs.opsjob.io/{kind}"
-        raise Problem(HTTPStatus.FORBIDDEN, message)
-    within = {namespace for _, namespace in granted if namespace is not None}
-    return Reach.of(workspaces, within, everywhere=(kind, None) in granted)
-
-
-def _namespaces(workspaces: Sequence[Workspace]) -> list[str]:
-    """Every namespace that claims one of the workspaces."""
-    return [namespace for workspace in workspaces for namespace in workspace.namespaces]
-
-
-async def require_create(services: Services, who: Caller, kind: JobType, selection: Selection) -> None:
-    """Let only those submit whom Kubernetes RBAC lets create that type in that workspace, or cluster-wide.
-
-    Raises:
-        Problem: 403.
-    """
-    if not await services.reviews.may(who, "create", kind, selection.namespace or None):
-        where = f"in workspace {selection.workspace_id!r}" if selection.workspace_id else "on nodes of no one workspace"
-        message = f"{who.user_name} may not create {kind} jobs {where}: the right is create on opsjobs.opsjob.io/{kind}"
-        raise Problem(HTTPStatus.FORBIDDEN, message)
-    if resource := _READ_BY.get(kind):
-        await _require_own_right(services, who, kind, selection, resource)
-
-
-async def _require_own_right(
-    services: Services, who: Caller, kind: JobType, selection: Selection, resource: str
-) -> None:
-    """No caller reads through a job what they may not read themselves (contract: dumplog and exportimage)."""
-    for workload in selection.workloads:
-        if not await services.reviews.may_get(who, workload.namespace, resource):
-            message = (
-                f"{who.user_name} may not get {resource} in namespace {workload.namespace!r}, "
-                f"which {kind} of workload {workload.name!r} needs"
-            )
-            raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def require_begin(services: Services, who: Caller, job: Job, what: str) -> None:

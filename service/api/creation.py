@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import Request
 
 from service.api import audit, body, idempotency, parse_order
-from service.api.caller import create_reach, require_create, require_create_anything
 from service.api.dependencies import Dependencies
+from service.api.planning import resolved
 from service.api.problems import Problem, refused
 from service.api.received_body import received
 from service.api.write_parameters import Creation, creation
@@ -18,7 +18,6 @@ from service.domain import rollout_answer
 from service.domain.cluster_objects import Caller
 from service.domain.job_representation import plan_representation
 from service.domain.request_faults import Fault, NotPermittedError, RefusedError
-from service.domain.selection import Selection
 from service.jobs.order import Order
 from service.jobs.plan_digest import plan_digest
 from service.jobs.ports import IdempotencyKey, UnavailableError
@@ -36,11 +35,11 @@ class Created:
     shown: Resolved | None = None
 
 
-def dry_run_answer(resolved: Resolved) -> dict[str, Any]:
+def dry_run_answer(planned: Resolved) -> dict[str, Any]:
     """What a dry run answers: the plan, its digest, and how a rollout goes over its nodes, where there is one."""
-    plan, rollout = resolved.selection.plan, resolved.work.rollout
-    shown = {"rollout": rollout_answer.planned(rollout, resolved.wanted_rollout)} if rollout else {}
-    return {"plan": plan_representation(plan), "planDigest": plan_digest(resolved), **shown}
+    plan, rollout = planned.selection.plan, planned.work.rollout
+    shown = {"rollout": rollout_answer.planned(rollout, planned.wanted_rollout)} if rollout else {}
+    return {"plan": plan_representation(plan), "planDigest": plan_digest(planned), **shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Creating:
         """
         services, asked = self.services, creation(self.request.query_params)
         audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
-        await require_create_anything(services, self.who)
+        await services.permissions.require_anything(self.who)
         async with received(self.request, services, self.who) as sent:
             content, form = await self._read(sent)
             order = await self._order(form, [*asked.faults, *idempotency.faults(key_text)])
@@ -96,33 +95,24 @@ class Creating:
     async def _later_faults(self, order: Order) -> Sequence[Fault]:
         """What a faulty order's plan would be refused for as well; nothing is found where there is no right to it."""
         try:
-            await self._resolve(order)
+            await resolved(self.request, self.services, self.who, order)
         except RefusedError as error:
             return error.faults
-        except (Problem, NotPermittedError, UnavailableError):
+        except (NotPermittedError, UnavailableError):
             pass
         return ()
 
-    async def _permit(self, order: Order, selection: Selection) -> None:
-        audit.note(self.request, nodes=list(selection.plan.names))
-        await require_create(self.services, self.who, order.type, selection)
-
-    async def _resolve(self, order: Order) -> Resolved:
-        # Of a named workspace it is asked by itself; a workload is looked for in all.
-        reach = await create_reach(self.services, self.who, order.type, fresh=bool(order.values("workload")))
-        return await self.services.submission.resolve(order, reach, lambda selection: self._permit(order, selection))
-
     async def _expected(self, order: Order, asked: Creation) -> Resolved:
-        resolved = await self._resolve(order)
-        if asked.expected_plan and asked.expected_plan != plan_digest(resolved):
+        expected = await resolved(self.request, self.services, self.who, order)
+        if asked.expected_plan and asked.expected_plan != plan_digest(expected):
             message = "the plan has become another than the one that was shown: look at it again with ?dryRun=true"
             raise Problem(HTTPStatus.CONFLICT, message, code="PLAN_CHANGED")
-        return resolved
+        return expected
 
     async def _submit(self, order: Order, asked: Creation, key: IdempotencyKey | None) -> str:
         async def accept() -> str:
-            resolved = await self._expected(order, asked)
-            return await self.services.submission.submit(order, self.who, resolved, key)
+            expected = await self._expected(order, asked)
+            return await self.services.submission.submit(order, self.who, expected, key)
 
         job_id = await idempotency.once(self.services, key, accept)
         audit.note(self.request, job_id=job_id)

@@ -12,6 +12,7 @@ from service.api.open_streams import OpenStreams
 from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
+from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Records, Reviews
 from service.jobs.submit import Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
@@ -35,6 +36,10 @@ class Dependencies:
     streams: OpenStreams = field(default_factory=OpenStreams)
     #: Held while a large body is looked through.
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    @property
+    def permissions(self) -> Permissions:
+        return Permissions(self.reviews, self.workspace_namespaces)
 
     async def may(self, who: Caller, verb: str, job: Job) -> bool:
         """Whether Kubernetes RBAC lets the caller do `verb` with that job, in its workspace or cluster-wide."""

@@ -3,16 +3,13 @@
 from fastapi import Request
 
 from service.api import audit, idempotency, parse_order
-from service.api.caller import create_reach, require_create
 from service.api.dependencies import Dependencies
+from service.api.planning import resolved
 from service.api.problems import refused
 from service.api.received_body import job_and_body
 from service.api.request_bodies import RetryRequest
 from service.domain.cluster_objects import Caller
-from service.domain.selection import Selection
 from service.jobs import retry
-from service.jobs.order import Order
-from service.jobs.submit import Resolved
 
 
 async def retried(request: Request, services: Dependencies, who: Caller, job_id: str, key_text: str | None) -> str:
@@ -31,17 +28,8 @@ async def retried(request: Request, services: Dependencies, who: Caller, job_id:
 
     async def accept() -> str:
         order = retry.order(job, asked.which)
-        return await services.submission.submit(order, who, await _resolved(request, services, who, order), key)
+        return await services.submission.submit(order, who, await resolved(request, services, who, order), key)
 
     made = await idempotency.once(services, key, accept)
     audit.note(request, job_id=made, retry_of=job.job_id)
     return made
-
-
-async def _resolved(request: Request, services: Dependencies, who: Caller, order: Order) -> Resolved:
-    async def permit(selection: Selection) -> None:
-        audit.note(request, nodes=list(selection.plan.names))
-        await require_create(services, who, order.type, selection)
-
-    reach = await create_reach(services, who, order.type, fresh=False)
-    return await services.submission.resolve(order, reach, permit)

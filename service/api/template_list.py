@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api.caller import CallerDep, create_reach, within_caller_limit
+from service.api.caller import CallerDep, within_caller_limit
 from service.api.dependencies import Dependencies, Services
 from service.api.etags import tagged
 from service.api.openapi import NOT_MODIFIED, SHOW, TAGGED, json_response, problems
@@ -51,7 +51,7 @@ async def list_node_templates(request: Request, services: Services, who: CallerD
 
 async def _require_addon(services: Dependencies, who: Caller) -> None:
     """Raises Problem (403) for who may create no addon anywhere."""
-    await create_reach(services, who, JobType.ADDON, fresh=False)
+    await services.permissions.reach(who, JobType.ADDON)
 
 
 def _item(template: AddonTemplate, *, with_text: bool) -> AddonTemplateItem:

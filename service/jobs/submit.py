@@ -1,6 +1,6 @@
 """Submission as one promise: what is accepted runs exactly once, what is refused leaves nothing behind."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from service.domain.request_faults import Fault, FaultCode, NotPermittedError, R
 from service.domain.secret_values import masked
 from service.domain.selection import WITHOUT_NODES, Facts, Selection, select
 from service.jobs.order import Order
+from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, IdempotencyKey, Quota, QuotaError, Records, UnavailableError
 from service.jobs.preparation import Kind, Work
 
@@ -27,10 +28,6 @@ log = structlog.get_logger()
 _NEEDED_VALUES = {JobType.DUMPLOG: "objectStore", JobType.PREFLIGHT: "objectStore"}
 #: The apiserver's clock is known to the second, and what has passed since it was read likewise.
 _SAME_TIME = timedelta(seconds=3)
-
-
-#: Raises where the caller has no right to such a job on that selection.
-Permit = Callable[[Selection], Awaitable[None]]
 
 
 class KeyConflictError(Exception):
@@ -69,6 +66,7 @@ class Submission:
 
     records: Records
     cluster: Cluster
+    permissions: Permissions
     cluster_id: str
     workspace_label: str
     #: key=value:Effect of the taint that nodes get which fail a preflight job; empty: none.
@@ -123,18 +121,18 @@ class Submission:
             raise KeyConflictError("the first request with this Idempotency-Key is still under way", in_flight=True)
         return claim.job_id
 
-    async def resolve(self, order: Order, reach: Reach, permit: Permit) -> Resolved:
-        """What the order's selectors come to in the cluster as it is now.
+    async def select(self, order: Order, who: Caller) -> Selection:
+        """Where the job would work, in the cluster as it is now; nothing beyond the caller's reach is looked at.
 
-        Nothing beyond the caller's `reach` is looked at. `permit` is asked as soon as it is known where the job would
-        work, before anything of nodes is revealed: what it raises is all that a caller learns who may not do this.
+        What the selection is refused for `prepare` raises, once the caller's right to work there is known.
 
         Raises:
             NotPermittedError: the job would work beyond the caller's reach, or names a workload that is not within it.
             RefusedError: with every fault at once.
         """
-        kind = self.kinds.get(order.type)
-        if kind is None or any(self._not_looked_up(order)):
+        # Of a named workspace it is asked by itself; a workload is looked for in all.
+        reach = await self.permissions.reach(who, order.type, fresh=bool(order.values("workload")))
+        if order.type not in self.kinds or any(self._not_looked_up(order)):
             raise RefusedError(self.over_limits(order))
         workloads = tuple(dict.fromkeys(order.values("workload")))
         if beyond := reach.beyond(order.inputs):
@@ -148,7 +146,7 @@ class Submission:
             raise NotPermittedError(
                 f"there is no workload {named} in a workspace in which you may create {order.type} jobs{reach.but}"
             )
-        selection = select(
+        return select(
             order.type,
             order.inputs,
             facts,
@@ -157,9 +155,19 @@ class Submission:
             tolerate_all=order.options.get("isTolerateAll", False),
             again=order.retry is not None,
         )
+
+    async def prepare(self, order: Order, who: Caller, selection: Selection) -> Resolved:
+        """What the job would do on that selection.
+
+        Before anything of nodes is revealed it is asked whether the caller may work there.
+
+        Raises:
+            NotPermittedError: all that a caller learns who may not do this.
+            RefusedError: with every fault at once.
+        """
         if selection.placed:
-            await permit(selection)
-        work = await kind.prepare(order, selection)
+            await self.permissions.require(who, order.type, selection)
+        work = await self.kinds[order.type].prepare(order, selection)
         planned = (*selection.faults, *self._too_many_nodes(order, selection))
         faults = [*self.over_limits(order), *self._without_template(work), *work.faults, *planned]
         if faults:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from service.api.caller_limit import CallerLimit
 from service.domain.cluster_objects import Caller, Node, Workspace
 from service.domain.job import Job, JobType
+from service.jobs.permissions import Permissions
 from service.jobs.ports import Quota
 from service.jobs.preparation import Work
 from service.jobs.submit import Limits, Submission
@@ -80,9 +81,11 @@ async def records(tmp_path: Path) -> AsyncIterator[SqlRecords]:
 
 def service(world: World, records: SqlRecords, quota: Quota) -> FastAPI:
     port = cast("Any", world)
+    homes = WorkspaceNamespaces(port, records, "local")
     submission = Submission(
         records=records,
         cluster=port,
+        permissions=Permissions(port, homes),
         cluster_id="local",
         workspace_label="opsjob.io/workspace",
         templates={JobType.REBOOT: "opsjob-reboot-00000000"},
@@ -91,7 +94,6 @@ def service(world: World, records: SqlRecords, quota: Quota) -> FastAPI:
         limits=Limits(ttl_seconds=MONTH),
         quota=quota,
     )
-    homes = WorkspaceNamespaces(port, records, "local")
     return app_of(
         records=records,
         cluster=port,

@@ -70,6 +70,7 @@ def submission(records: Any, cluster: Any) -> Submission:
     return Submission(
         records=records,
         cluster=cluster,
+        permissions=None,  # type: ignore[arg-type]  # not asked
         cluster_id="local",
         workspace_label="opsjob.io/workspace",
         templates={JobType.ADDON: WAITING_TEMPLATE},

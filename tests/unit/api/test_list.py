@@ -152,7 +152,7 @@ class Refusing:
     async def claim(self, _key: object) -> str | None:
         return Claim().job_id
 
-    async def resolve(self, _order: object, _reach: object, _permit: object) -> None:
+    async def select(self, _order: object, _who: object) -> None:
         raise RefusedError([Fault("inputs", "come to no node")])
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from service.domain.cluster_objects import Caller, Node, Workload
 from service.domain.job import JobType, Named, Plan
-from service.domain.reach import Reach
 from service.domain.request_faults import Fault, FaultCode, RefusedError
 from service.domain.selection import Selection
 from service.jobs.order import Order
@@ -18,6 +17,7 @@ from service.jobs.prepare_dumplog import ASKED, Dumplogs, DumplogSettings
 from service.jobs.prepare_node_logs import NodeLogs
 from service.main import dependencies
 from service.settings import Settings
+from tests.unit.jobs.test_submit import resolve
 from workflow_templates.dumplog.archive_request import ArchiveRequest
 
 EVERYWHERE = DumplogSettings(scratch_mebibytes=100, all_namespaces=True)
@@ -89,12 +89,9 @@ async def test_what_the_step_may_not_read_is_refused_with_the_value_that_opens_i
 
 @pytest.mark.parametrize("job_type", [JobType.DUMPLOG, JobType.PREFLIGHT])
 async def test_without_an_object_store_the_refusal_names_the_value_that_is_missing(job_type: JobType) -> None:
-    async def permit(_: object) -> None:
-        """Everybody may."""
-
     submission = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(RefusedError, match=r"type: \w+ is not installed here: .* chart's value objectStore"):
-        await submission.resolve(Order(name="d", type=job_type, inputs=()), Reach(everywhere=True), permit)
+        await resolve(submission, Order(name="d", type=job_type, inputs=()))
 
 
 @dataclass

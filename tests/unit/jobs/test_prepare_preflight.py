@@ -21,6 +21,7 @@ from service.kube.manifest import workflow
 from service.main import dependencies, kinds
 from service.settings import Settings
 from tests.unit.domain.argo import job
+from tests.unit.jobs.test_submit import resolve
 
 
 async def work(*nodes: Node, timeout_second: int | None = None, **options: Any) -> Work:
@@ -99,16 +100,13 @@ class Fleet:
 
 
 async def resolved(replica: int | None) -> Resolved:
-    async def permit(_: object) -> None:
-        """Everybody may."""
-
     whole = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
     fleet: Any = Fleet(tuple(Node(f"n-{number:02}") for number in range(20)))
     submission = replace(whole, cluster=fleet, limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})
     options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}
     inputs = (Named("cluster", submission.cluster_id),)
     order = Order(name="p", type=JobType.PREFLIGHT, inputs=inputs, options=options)
-    return await submission.resolve(order, Reach(everywhere=True), permit)
+    return await resolve(submission, order, Reach(everywhere=True))
 
 
 async def test_a_jobs_limit_counts_the_nodes_that_replica_leaves() -> None:

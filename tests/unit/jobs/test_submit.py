@@ -45,6 +45,7 @@ def submission(cluster: Any, **limits: int) -> Submission:
     return Submission(
         records=unused,
         cluster=cluster,
+        permissions=unused,
         cluster_id="local",
         workspace_label="opsjob.io/workspace",
         templates={JobType.ADDON: "opsjob-addon-00000000", JobType.DUMPLOG: "opsjob-dumplog-00000000"},
@@ -59,23 +60,37 @@ def order(*inputs: str, job_type: JobType = JobType.ADDON, **options: Any) -> Or
     return Order(name="x", type=job_type, inputs=named, options=options)
 
 
+ALICE = Caller("u-1", "alice")
 CLUSTER_WIDE = Reach(everywhere=True, workspaces={"team-a": "ns-a", "team-b": "ns-b"})
 IN_B = Reach(workspaces={"team-b": "ns-b"})
 
 
-async def nobody(_selection: Selection) -> None:
-    raise NotPermittedError("no")
+@dataclass
+class Permitted:
+    """Within that reach, and there or not."""
+
+    within: Reach
+    permitted: bool
+
+    async def reach(self, _who: Caller, _kind: JobType, **_how: bool) -> Reach:
+        return self.within
+
+    async def require(self, _who: Caller, _kind: JobType, _selection: Selection) -> None:
+        if not self.permitted:
+            raise NotPermittedError("no")
 
 
-async def anybody(_selection: Selection) -> None:
-    pass
+async def resolve(asked: Submission, wanted: Order, reach: Reach = CLUSTER_WIDE, *, permitted: bool = True) -> Resolved:
+    permissions: Any = Permitted(reach, permitted)
+    asked = replace(asked, permissions=permissions)
+    return await asked.prepare(wanted, ALICE, await asked.select(wanted, ALICE))
 
 
 async def test_more_workloads_than_allowed_are_refused_before_any_is_looked_for() -> None:
     cluster = Cluster()
     many = order(*(f"workload=w{number}" for number in range(3)))
     with pytest.raises(RefusedError, match="name 3 workloads, a job has at most 2"):
-        await submission(cluster, workloads=2).resolve(many, CLUSTER_WIDE, anybody)
+        await resolve(submission(cluster, workloads=2), many)
     assert cluster.asked == []
 
 
@@ -83,7 +98,7 @@ async def test_each_workload_is_looked_for_once_however_often_it_is_named() -> N
     cluster = Cluster()
     named = order("workload=a", "workload=b", *["workload=a"] * 9)
     with pytest.raises(RefusedError):
-        await submission(cluster, workloads=2).resolve(named, CLUSTER_WIDE, anybody)
+        await resolve(submission(cluster, workloads=2), named)
     assert cluster.asked == ["nodes", "a", "b", "team-a", "team-b"]
 
 
@@ -94,16 +109,16 @@ async def test_each_workload_is_looked_for_once_however_often_it_is_named() -> N
 )
 async def test_who_may_not_learns_nothing_of_the_nodes(inputs: tuple[str, ...]) -> None:
     with pytest.raises(NotPermittedError):
-        await submission(Cluster(), nodes=0).resolve(order(*inputs), CLUSTER_WIDE, nobody)
+        await resolve(submission(Cluster(), nodes=0), order(*inputs), permitted=False)
     with pytest.raises(RefusedError, match=r"cordoned|at most 0"):
-        await submission(Cluster(), nodes=0).resolve(order(*inputs), CLUSTER_WIDE, anybody)
+        await resolve(submission(Cluster(), nodes=0), order(*inputs))
 
 
 async def test_of_a_node_that_is_not_there_only_who_may_hears() -> None:
     with pytest.raises(RefusedError, match="there is no node 'n9'"):
-        await submission(Cluster()).resolve(order("node=n9"), CLUSTER_WIDE, anybody)
+        await resolve(submission(Cluster()), order("node=n9"))
     with pytest.raises(NotPermittedError):
-        await submission(Cluster()).resolve(order("node=n9"), CLUSTER_WIDE, nobody)
+        await resolve(submission(Cluster()), order("node=n9"), permitted=False)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +128,7 @@ async def test_of_a_node_that_is_not_there_only_who_may_hears() -> None:
 async def test_beyond_the_callers_reach_nothing_is_looked_at(inputs: tuple[str, ...]) -> None:
     cluster = Cluster()
     with pytest.raises(NotPermittedError, match=r"the right is create on opsjobs\.opsjob\.io/addon"):
-        await submission(cluster).resolve(order(*inputs), IN_B, anybody)
+        await resolve(submission(cluster), order(*inputs), IN_B)
     assert cluster.asked == []
 
 
@@ -122,31 +137,31 @@ async def test_workloads_are_looked_for_only_where_the_caller_may_work(inputs: t
     """A workload of another workspace and one that is nowhere are the same to them."""
     cluster = Cluster()
     with pytest.raises(NotPermittedError, match="there is no workload 'train' in a workspace in which you may"):
-        await submission(cluster).resolve(order(*inputs), IN_B, anybody)
+        await resolve(submission(cluster), order(*inputs), IN_B)
     assert cluster.asked == ["nodes", "train", "team-b"]
 
 
 async def test_a_named_workspace_is_the_only_one_that_is_looked_through() -> None:
     cluster = Cluster()
     with pytest.raises(RefusedError):
-        await submission(cluster).resolve(order("workload=train", "workspace=team-a"), CLUSTER_WIDE, anybody)
+        await resolve(submission(cluster), order("workload=train", "workspace=team-a"))
     assert cluster.asked == ["nodes", "train", "team-a"]
 
 
 async def test_a_job_without_nodes_reads_only_those_that_it_names() -> None:
     cluster = Cluster()
-    await submission(cluster).resolve(order("workload=train", job_type=JobType.DUMPLOG), CLUSTER_WIDE, anybody)
+    await resolve(submission(cluster), order("workload=train", job_type=JobType.DUMPLOG))
     named = order("workload=train", "node=n2", job_type=JobType.DUMPLOG)
-    await submission(cluster).resolve(named, CLUSTER_WIDE, anybody)
+    await resolve(submission(cluster), named)
     assert [asked for asked in cluster.asked if asked.startswith("nodes")] == ["nodes []", "nodes ['n2']"]
 
 
 async def test_a_workflow_stays_no_longer_than_it_may() -> None:
     longer = order("node=n2", ttlSecondsAfterFinished=601)
     with pytest.raises(RefusedError, match="ttlSecondsAfterFinished: is at most 600 here"):
-        await submission(Cluster(), ttl_seconds=600).resolve(longer, CLUSTER_WIDE, anybody)
-    await submission(Cluster(), ttl_seconds=601).resolve(longer, CLUSTER_WIDE, anybody)
-    await submission(Cluster()).resolve(longer, CLUSTER_WIDE, anybody)
+        await resolve(submission(Cluster(), ttl_seconds=600), longer)
+    await resolve(submission(Cluster(), ttl_seconds=601), longer)
+    await resolve(submission(Cluster()), longer)
 
 
 async def test_whom_a_node_that_is_not_ready_is_locked_by_is_asked_once() -> None:
@@ -159,7 +174,7 @@ async def test_whom_a_node_that_is_not_ready_is_locked_by_is_asked_once() -> Non
             return {"n1": "reboot-abc123", "n2": "other"}
 
     cluster = Rebooting()
-    found = await submission(cluster).resolve(order("cluster=local"), CLUSTER_WIDE, anybody)
+    found = await resolve(submission(cluster), order("cluster=local"))
     assert cluster.asked == ["holders"]
     assert [node.name for node in found.selection.plan.nodes] == ["n1", "n2"]
     assert "reboot-abc123" in found.selection.plan.nodes[0].message
@@ -174,10 +189,10 @@ async def test_of_a_named_workspace_that_several_namespaces_claim_that_is_said(*
     reach = Reach(everywhere=everywhere, contested=frozenset({"team-a"}))
     named = order("workspace=team-a", "workload=train", job_type=JobType.DUMPLOG)
     with pytest.raises(RefusedError, match="several namespaces are labelled"):
-        await submission(Claimed()).resolve(named, reach, anybody)
+        await resolve(submission(Claimed()), named, reach)
     if not everywhere:
         with pytest.raises(NotPermittedError, match="in team-a no new job is accepted"):
-            await submission(Claimed()).resolve(order("workload=train", job_type=JobType.DUMPLOG), reach, anybody)
+            await resolve(submission(Claimed()), order("workload=train", job_type=JobType.DUMPLOG), reach)
 
 
 class Store:
