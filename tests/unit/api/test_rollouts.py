@@ -106,6 +106,7 @@ async def test_without_a_rollout_nothing_of_it_is_shown() -> None:
     [
         ({"maxUnavailable": "101%"}, {}, [("rollout.maxUnavailable", "INVALID_VALUE")]),
         ({"failureLimit": -1}, {}, [("rollout.failureLimit", "INVALID_VALUE")]),
+        ({"failureLimit": "101%"}, {}, [("rollout.failureLimit", "INVALID_VALUE")]),
         ({"phases": []}, {}, [("rollout.phases", "INVALID_VALUE")]),
         ({"phases": [{"nodes": 3}, {"nodes": 2}]}, {}, [("rollout.phases[1].nodes", "INVALID_VALUE")]),
         ({"phases": [{"nodes": 3}]}, {}, [("rollout.phases", "INVALID_VALUE")]),

@@ -1,7 +1,9 @@
 """The two pods of a node's turn in a rollout of reboots: what is noted where, and what goes back when it fails."""
 
 import argparse
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import labels, node_lock
 from workflow_templates.protocol.ledger import State
 from workflow_templates.protocol.rollout import Phase, Rollout
-from workflow_templates.reboot import begin_reboot, lane_node, stage
+from workflow_templates.reboot import begin_reboot, evict, lane_node, stage
 
 NODE = "/api/v1/nodes/n1"
 LOCK = f"{LEASES}/node-n1"
@@ -66,6 +68,39 @@ def test_a_node_that_begins_is_locked_cordoned_and_its_boot_id_noted(turn: Turn)
     assert turn.server.objects[NODE]["spec"]["unschedulable"] is True
     assert (turn.folder / "boot-id").read_text() == "boot-id-1"
     assert turn.letters == "w."
+
+
+def test_it_is_told_to_reboot_only_when_the_volumes_of_the_evicted_pods_are_detached(
+    turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attachment = "/apis/storage.k8s.io/v1/volumeattachments/csi-pv-1"
+    turn.server.put("/api/v1/persistentvolumes/pv-1", {"spec": {"claimRef": {"namespace": "team", "name": "data-0"}}})
+    turn.server.put(attachment, {"spec": {"nodeName": "n1", "source": {"persistentVolumeName": "pv-1"}}})
+    noted: list[bool] = []
+
+    def look(_seconds: float) -> None:
+        noted.append((turn.folder / "boot-id").exists())
+        if len(noted) == 3:
+            del turn.server.objects[attachment]
+
+    monkeypatch.setattr(evict, "time", SimpleNamespace(sleep=look, monotonic=time.monotonic))
+    turn.begin()
+    assert noted == [False, False, False], "the step on the host asks for the noted boot id"
+    assert (turn.folder / "boot-id").exists()
+
+
+def test_volumes_that_are_not_detached_in_time_fail_the_node_which_is_given_back(
+    turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn.server.put("/api/v1/persistentvolumes/pv-1", {"spec": {"claimRef": {"namespace": "team", "name": "data-0"}}})
+    attachment = {"spec": {"nodeName": "n1", "source": {"persistentVolumeName": "pv-1"}}}
+    turn.server.put("/apis/storage.k8s.io/v1/volumeattachments/csi-pv-1", attachment)
+    monkeypatch.setattr(evict.Eviction, "overdue", lambda *_: True)
+    with pytest.raises(stage.FailedError, match="volume of claim team/data-0 is still attached"):
+        turn.begin()
+    assert turn.letters == "f."
+    assert LOCK not in turn.server.objects
+    assert "unschedulable" not in turn.server.objects[NODE]["spec"]
 
 
 def test_a_node_that_another_job_has_locked_gives_its_place_back(turn: Turn) -> None:
