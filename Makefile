@@ -50,6 +50,8 @@ lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint, kn
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) python -m workflow_templates.render --check
+	@$(RUN) python -m service.openapi_file --check
+	@$(RUN) openapi-spec-validator docs/openapi.json
 	@$(RUN) python -m local_cluster chart-lint
 	@$(UV) audit --frozen --quiet; status=$$?; if [ $$status -eq 2 ]; then \
 	  echo "uv audit cannot reach osv.dev: dependencies were NOT audited (docs/security.md)"; else exit $$status; fi
@@ -60,5 +62,6 @@ bench: setup ## Measure: make bench ONLY=list runs one part (RECORDS=1000000: wi
 image: setup ## Rebuild the product image and roll it out on the local cluster
 	@$(RUN) python -m local_cluster image
 
-render: setup ## Write the WorkflowTemplates into the chart from their Hera source
+render: setup ## Write what is rendered from code: the chart's WorkflowTemplates, docs/openapi.json
 	@$(RUN) python -m workflow_templates.render
+	@$(RUN) python -m service.openapi_file
