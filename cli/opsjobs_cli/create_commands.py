@@ -192,6 +192,7 @@ def dumplog(  # noqa: PLR0913  # as above
     workspace: flags.Workspaces = None,
     cluster: flags.Clusters = None,
     node: flags.Nodes = None,
+    selector: flags.Selectors = None,
     exclude_node: flags.ExcludedNodes = None,
     tolerate_all: flags.TolerateAll = False,
     name: flags.Name = None,
@@ -203,7 +204,7 @@ def dumplog(  # noqa: PLR0913  # as above
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Put all logs of a workload into one archive; opsjobs download gets it (dumplog)."""
-    given = {"workload": workload, "workspace": workspace, "cluster": cluster, "node": node}
+    given = {"workload": workload, "workspace": workspace, "cluster": cluster, "node": node, "selector": selector}
     fields = _common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all)
     how = _how(dry_run=dry_run, yes=True, wait=wait, follow=follow, wait_timeout=wait_timeout)
     submit(session, job_body.body("dumplog", name, given, fields), how)
@@ -215,6 +216,10 @@ def exportimage(  # noqa: PLR0913  # as above
     workload: flags.Workload,
     workspace: flags.Workspaces = None,
     cluster: flags.Clusters = None,
+    node: flags.Nodes = None,
+    selector: flags.Selectors = None,
+    exclude_node: flags.ExcludedNodes = None,
+    tolerate_all: flags.TolerateAll = False,
     name: flags.Name = None,
     timeout_seconds: flags.TimeoutSeconds = None,
     ttl_seconds: flags.TtlSeconds = None,
@@ -224,8 +229,8 @@ def exportimage(  # noqa: PLR0913  # as above
     wait_timeout: flags.WaitTimeout = None,
 ) -> None:
     """Copy the image that a workload runs into the team's registry (exportimage)."""
-    given = {"workload": workload, "workspace": workspace, "cluster": cluster}
-    fields = _common(timeout_seconds, ttl_seconds, None, tolerate_all=False)
+    given = {"workload": workload, "workspace": workspace, "cluster": cluster, "node": node, "selector": selector}
+    fields = _common(timeout_seconds, ttl_seconds, exclude_node, tolerate_all=tolerate_all)
     how = _how(dry_run=dry_run, yes=True, wait=wait, follow=follow, wait_timeout=wait_timeout)
     submit(session, job_body.body("exportimage", name, given, fields), how)
 

@@ -31,7 +31,10 @@ def list_jobs(  # noqa: PLR0913  # a command line has as many options as the API
     workspace: Annotated[str | None, typer.Option("--workspace", "-w", metavar="ID")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="ID")] = None,
     node: Annotated[
-        str | None, typer.Option("--node", metavar="NAME", help="Only jobs whose plan has this node.")
+        str | None,
+        typer.Option(
+            "--node", metavar="NAME", help="Only jobs whose plan has this node.", autocompletion=suggestions.nodes
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Made since: 90m, 12h, 7d, or a time (default: 30 days).")

@@ -36,11 +36,12 @@ class LogPrinter:
         return f"{self._head(line)}{text}"
 
     def _head(self, line: dict[str, Any]) -> str:
-        node = neutral(line["node"])
+        # A step of the whole job is on no node; without a word of its own its lines could begin with another's.
+        node = neutral(line["node"]) or "-"
         if self.output.is_wide:
             step = f"{neutral(line['step'])}#{line['attempt']}"
             return f"{self.output.time(line['time'])} {node} {step}: "
-        return f"{node}: " if self.with_node and node else ""
+        return f"{node}: " if self.with_node else ""
 
     def _gap(self, event: Event) -> None:
         gap = json.loads(event.data)
@@ -52,12 +53,11 @@ class LogPrinter:
         note(f"--- {' '.join(self._said_of(gap))} ---")
 
     def _said_of(self, gap: dict[str, Any]) -> Iterator[str]:
-        if gap.get("node"):
+        if gap["node"]:
             yield f"{neutral(gap['node'])}:"
         yield "lines are missing"
-        if gap.get("from"):
-            yield f"from {self.output.time(gap['from'])}"
-        if gap.get("to"):
-            yield f"to {self.output.time(gap['to'])}"
-        if gap.get("reason"):
-            yield f"({neutral(gap['reason'])})"
+        if gap["since"]:
+            yield f"from {self.output.time(gap['since'])}"
+        if gap["until"]:
+            yield f"to {self.output.time(gap['until'])}"
+        yield f"({neutral(gap['reason'])})"

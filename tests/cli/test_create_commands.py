@@ -3,11 +3,15 @@
 import base64
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from service.api import request_bodies
 from service.domain.cluster_objects import Node
+from service.domain.job import JobType
 from tests.cli.conftest import Opsjobs
+from tests.cli.scripted import Scripted, content
 from tests.cli.served import Served
 
 
@@ -163,3 +167,38 @@ def test_a_repeated_try_makes_one_job(opsjobs: Opsjobs, service: Served) -> None
     assert len(keys) == 1
     assert None not in keys
     assert len(service.jobs()) == 1
+
+
+SCOPE = ["--node", "a", "--selector", "b=c", "--workspace", "d", "--workload", "e", "--cluster", "f"]
+COMMON = ["--exclude-node", "g", "--tolerate-all", "--name", "h", "--timeout-seconds", "1", "--ttl-seconds", "2"]
+ROLLOUT = ["--max-unavailable", "1", "--failure-limit", "0", "--on-failure", "pause", "--phase", "rest",
+           "--per-group", "rack=1"]  # fmt: skip
+EVERY_FLAG = {
+    JobType.ADDON: ["-t", "i", "--node-template", "j", "--batch-count", "1", "--available-ratio", "0.5",
+                    "--security-upgrade", *ROLLOUT],
+    JobType.PREFLIGHT: ["--image", "k", "--entry-point", "bA==", "--env", "HOME", "--host-path", "/l", "--cpu", "1",
+                        "--memory", "1", "--gpu", "1", "--ephemeral-storage", "1", "--shared-memory", "1",
+                        "--replica", "1"],
+    JobType.REBOOT: ROLLOUT,
+    JobType.DUMPLOG: [],
+    JobType.EXPORTIMAGE: [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(JobType))
+def test_every_field_of_the_api_has_a_flag(opsjobs: Opsjobs, scripted: Scripted, kind: JobType) -> None:
+    scripted.answers["/api/v1/opsjobs"] = [content({"jobId": "made-aaaaaa"})]
+    ended = opsjobs(kind.value, *SCOPE, *COMMON, *EVERY_FLAG[kind], *yes(kind))
+    assert ended.code == 0, ended.err
+    sent = scripted.seen[-1][4]
+    assert set(sent) == request_bodies.fields(request_bodies.MODELS[kind])
+    names = set(get_args(request_bodies.Input.model_fields["name"].annotation))
+    templates = {"addon.template", "node.template"}
+    assert {one["name"] for one in sent["inputs"]} == (names if kind is JobType.ADDON else names - templates)
+    for field, model in (("resource", request_bodies.Resource), ("rollout", request_bodies.Rollout)):
+        if field in sent:
+            assert set(sent[field]) == {known.alias or name for name, known in model.model_fields.items()}
+
+
+def yes(kind: JobType) -> list[str]:
+    return [] if kind in (JobType.DUMPLOG, JobType.EXPORTIMAGE) else ["--yes"]

@@ -77,9 +77,15 @@ def test_no_line_is_missing_and_none_comes_twice_after_breaks(opsjobs: Opsjobs, 
     assert resumed == ["", "at-2", "at-2", "at-2", "at-4"]
 
 
+def test_lines_of_no_node_are_told_from_those_of_one(opsjobs: Opsjobs, scripted: Scripted) -> None:
+    scripted.answers[LOG] = [stream(line(1, "n1: fooled", ""), END)]
+    assert opsjobs("logs", JOB).out == "-: n1: fooled\n"
+
+
 def test_a_gap_is_shown_where_it_is_with_its_times(opsjobs: Opsjobs, scripted: Scripted) -> None:
-    gap = event("gap", {"node": "n1", "step": "run", "from": NOW, "to": "2026-01-02T03:05:00.000Z", "reason": HOSTILE})
-    scripted.answers[LOG] = [stream(line(1), gap, line(9), END)]
+    until = "2026-01-02T03:05:00.123456789Z"
+    gap = {"node": "n1", "step": "run", "attempt": 1, "since": NOW, "until": until, "reason": HOSTILE}
+    scripted.answers[LOG] = [stream(line(1), event("gap", gap), line(9), END)]
     terminal = Terminal("logs", JOB, "--utc")
     assert terminal.ended() == 0
     assert [shown[:80] for shown in terminal.screen.splitlines()] == [
@@ -90,6 +96,10 @@ def test_a_gap_is_shown_where_it_is_with_its_times(opsjobs: Opsjobs, scripted: S
     ended = opsjobs("logs", JOB)
     assert ended.out == "n1: line 1\nn1: line 9\n"
     assert "lines are missing" in ended.err
+    gone = {"node": "", "step": "", "attempt": 0, "since": "", "until": "", "reason": "pod gone"}
+    scripted.answers[LOG] = [stream(event("gap", gone), END)]
+    assert opsjobs("logs", JOB).err == "--- lines are missing (pod gone) ---\n"
+    scripted.answers[LOG] = [stream(line(1), event("gap", gap), line(9), END)]
     assert "gap" in json.loads(opsjobs("logs", JOB, "-o", "json").out.splitlines()[1])
 
 

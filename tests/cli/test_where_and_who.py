@@ -1,7 +1,9 @@
 """Which service a command goes to, and with which token: none goes where it was not meant for."""
 
 import json
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,36 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(opsjobs: Opsjo
     opsjobs.environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     opsjobs.environment.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     assert opsjobs("list").code == 0
+
+
+def test_a_proxy_of_the_environment_is_asked_for_other_machines(
+    nowhere: Opsjobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is told nothing but where to: the token goes through it encrypted."""
+    monkeypatch.setattr("opsjobs_cli.service_client.TRIES", 1)
+    monkeypatch.setattr("opsjobs_cli.service_client._FIRST_PAUSE", 0)
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse() -> None:
+            while True:
+                try:
+                    connection, _ = proxy.accept()
+                except OSError:
+                    return
+                with connection:
+                    heard.append(connection.recv(4096))
+                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        nowhere.environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        nowhere.environment.setenv("OPSJOBS_TOKEN", "alice")
+        ended = nowhere("list", "--url", "https://opsjobs.example.com")
+        proxy.shutdown(socket.SHUT_RDWR)
+    assert ended.code == 4
+    assert heard[0].startswith(b"CONNECT opsjobs.example.com:443")
+    assert b"alice" not in b"".join(heard)
 
 
 @pytest.mark.usefixtures("opsjobs")
