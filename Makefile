@@ -44,7 +44,7 @@ test-long: setup ## What takes longer than `make test` may
 	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
 	@$(RUN) pytest -m long $(SELECT)
 
-lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint, known vulnerabilities
+lint: setup ## ruff, mypy, import-linter, rendered files current, the API unbroken, chart lint, known vulnerabilities
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
@@ -52,6 +52,7 @@ lint: setup ## ruff, mypy, import-linter, rendered files current, chart lint, kn
 	@$(RUN) python -m workflow_templates.render --check
 	@$(RUN) python -m service.openapi_file --check
 	@$(RUN) openapi-spec-validator docs/openapi.json
+	@$(RUN) python -m local_cluster api-lint
 	@$(RUN) python -m local_cluster chart-lint
 	@$(UV) audit --frozen --quiet; status=$$?; if [ $$status -eq 2 ]; then \
 	  echo "uv audit cannot reach osv.dev: dependencies were NOT audited (docs/security.md)"; else exit $$status; fi

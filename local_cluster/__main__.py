@@ -1,10 +1,10 @@
-"""`python -m local_cluster prepare|up|down|image|chart-lint`: what `make up` and its kin call."""
+"""`python -m local_cluster prepare|up|down|image|chart-lint|api-lint`: what `make up` and its kin call."""
 
 import argparse
 import os
 from pathlib import Path
 
-from local_cluster import bring_up, chart_lint, elsewhere
+from local_cluster import api_lint, bring_up, chart_lint, elsewhere
 from local_cluster.cluster import KUBECONFIG
 from local_cluster.cluster_settings import BUILD, Settings
 from local_cluster.stages import StageError, Stages, fail
@@ -26,6 +26,8 @@ def _obey(arguments: argparse.Namespace, stages: Stages) -> None:
     kubeconfig = os.environ.get("KUBECONFIG")
     if arguments.command == "chart-lint":
         chart_lint.lint(settings, stages)
+    elif arguments.command == "api-lint":
+        api_lint.lint(settings, stages)
     elif arguments.command == "prepare":
         bring_up.prepare(settings, stages)
     elif arguments.command == "down":
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove all that up made; the cache stays")
     commands.add_parser("image", help="rebuild the product image and roll it out")
     commands.add_parser("chart-lint", help="lint and render the chart, and check it against the schemas")
+    commands.add_parser("api-lint", help="look for changes of the API that break clients of the last release")
     return parser
 
 

@@ -65,6 +65,7 @@ PROGRAMS = (
     Program("kubeconform", "1 min"),
     CRANE,
     REGISTRY,
+    Program("oasdiff", "1 min"),
     Program("versitygw", "1 min"),
     Program("kwok", "2 min"),
 )
@@ -77,6 +78,15 @@ def build_all(stages: Stages, cache: Path) -> None:
             continue
         with stages.stage(f"Building {program.name}", program.expect) as stage:
             build(program, cache, stage)
+
+
+def built_tool(cache: Path, name: str, stages: Stages) -> Path:
+    """The program of that name and module, built where the cache does not hold it yet."""
+    (program,) = (program for program in PROGRAMS if program.name == name)
+    if not program.folder(cache).exists():
+        with stages.stage(f"Building {program.name}", program.expect) as stage:
+            build(program, cache, stage)
+    return program.folder(cache) / name
 
 
 def build(program: Program, cache: Path, stage: Stage) -> None:

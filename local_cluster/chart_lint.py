@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from local_cluster.binaries import ARGO_MODULE, PROGRAMS, build
+from local_cluster.binaries import ARGO_MODULE, built_tool
 from local_cluster.cluster_settings import ARGO_VERSION, CHECKOUT, KUBERNETES_VERSION, RELEASE_NAMESPACE, Settings
 from local_cluster.stages import Stage, Stages
 
@@ -25,11 +25,7 @@ FILE_NAME = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
 
 def lint(settings: Settings, stages: Stages) -> None:
     """Raise StageError with the tool's words where a scenario is not right."""
-    for program in PROGRAMS:
-        if program.name in TOOLS and not program.folder(settings.cache).exists():
-            with stages.stage(f"Building {program.name}", program.expect) as stage:
-                build(program, settings.cache, stage)
-    helm, kubeconform = (tool_path(settings, name) for name in TOOLS)
+    helm, kubeconform = (built_tool(settings.cache, name, stages) for name in TOOLS)
     with stages.stage("Linting the chart") as stage:
         schemas = schema_folder(settings, stage)
         for values in sorted((CHART / "ci").glob("*.yaml")):
@@ -49,11 +45,6 @@ def lint(settings: Settings, stages: Stages) -> None:
                 [kubeconform, "-strict", "-summary", "-skip", UNKNOWN_KINDS, "-schema-location", location, "-"],
                 given=rendered,
             )
-
-
-def tool_path(settings: Settings, name: str) -> Path:
-    (program,) = (program for program in PROGRAMS if program.name == name)
-    return program.folder(settings.cache) / name
 
 
 def schema_folder(settings: Settings, stage: Stage) -> Path:
