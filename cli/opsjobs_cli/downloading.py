@@ -1,8 +1,8 @@
-"""Getting what lies in the object store, in as many tries as it takes."""
+"""Getting what a job left behind, in as many tries as it takes: through the service, or from the object store."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -12,10 +12,16 @@ from typing import Any
 from opsjobs_cli.complaints import InterruptedByPersonError, RefusedError, UnreachableError
 from opsjobs_cli.http_library import httpx
 from opsjobs_cli.neutral_text import neutral
+from opsjobs_cli.refusals import lacks_call
+from opsjobs_cli.service_client import Service, job_path
 
 #: Opens the object for a request with these headers; the answer's body is read in the block.
 Opener = Callable[[Mapping[str, str]], AbstractContextManager[Any]]
+#: Takes how many bytes there are, and how many there will be; None: not known.
+_Shown = Callable[[int, int | None], None]
 
+#: The service has no file of that name here.
+_NOT_HERE = "UNKNOWN_OUTPUT"
 _PIECE = 1 << 16
 #: Tries in a row that bring nothing, before it is given up, and the seconds between.
 _TRIES = 5
@@ -24,9 +30,37 @@ _PAUSE = 1.0
 _LARGEST_REPORT = 256 << 20
 
 
+def through(service: Service, job_id: str, name: str) -> Opener:
+    """Through the service, which has the object store's key and asks for the person's right."""
+    return partial(_open_output, service, job_path(job_id, "outputs", name))
+
+
+def either(first: Opener, second: Opener) -> Opener:
+    """The first, or where the service has it not (it is older, or has no key of the object store) the second."""
+    return partial(_open_either, first, second)
+
+
 def link(url: str) -> Opener:
     """Through a link that is signed: no token of ours goes there, and nothing else decides who may read."""
     return partial(_open_link, url)
+
+
+@contextmanager
+def _open_output(service: Service, path: str, headers: Mapping[str, str]) -> Iterator[Any]:
+    with service.stream(path, headers=headers, also=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,)) as answer:
+        yield answer
+
+
+@contextmanager
+def _open_either(first: Opener, second: Opener, headers: Mapping[str, str]) -> Iterator[Any]:
+    with ExitStack() as opened:
+        try:
+            answer = opened.enter_context(first(headers))
+        except RefusedError as error:
+            if error.code != _NOT_HERE and not lacks_call(error):
+                raise
+            answer = opened.enter_context(second(headers))
+        yield answer
 
 
 @contextmanager
@@ -55,9 +89,9 @@ def read(source: Opener) -> bytes:
                     if len(content) > _LARGEST_REPORT:
                         raise RefusedError(f"it is larger than {_LARGEST_REPORT >> 20} MiB: that is no report")
                 return bytes(content)
-        except httpx().TransportError as error:
+        except (httpx().TransportError, UnreachableError) as error:
             if not left:
-                raise UnreachableError(f"the object store is not reachable: {neutral(error)}") from error
+                raise UnreachableError(f"it cannot be read: {neutral(error)}") from error
             time.sleep(_PAUSE)
     raise AssertionError("the last try returns or raises")
 
@@ -95,24 +129,23 @@ class Download:
         """Of which object the part is: another of the same name is not put behind it."""
         return self.target.with_name(f"{self.target.name}.part.etag")
 
-    def _in_tries(self, shown: Callable[[int, int], None]) -> None:
+    def _in_tries(self, shown: _Shown) -> None:
         left = _TRIES
         while True:
             before = self._size()
             try:
                 self._once(shown)
-            except httpx().TransportError as error:
+            except (httpx().TransportError, UnreachableError) as error:
                 left = _TRIES if self._size() > before else left - 1
                 if not left:
                     raise UnreachableError(
-                        f"the object store does not send the rest: {neutral(error)}; the same command goes on from "
-                        f"{self._part}"
+                        f"the rest does not come: {neutral(error)}; the same command goes on from {self._part}"
                     ) from error
                 time.sleep(_PAUSE)
             else:
                 return
 
-    def _once(self, shown: Callable[[int, int], None]) -> None:
+    def _once(self, shown: _Shown) -> None:
         """As much as comes in one answer; raises httpx.TransportError where it breaks off."""
         size, tag = self._size(), self._known_tag()
         headers = {"Range": f"bytes={size}-", "If-Range": tag} if size and tag else {}
@@ -126,9 +159,11 @@ class Download:
             _expect(answer, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
             begun_at = size if answer.status_code == HTTPStatus.PARTIAL_CONTENT else 0
             self._tag.write_text(_strong(answer.headers.get("ETag", "")))
-            whole = begun_at + int(answer.headers.get("Content-Length") or 0)
+            length = answer.headers.get("Content-Length")
+            whole = begun_at + int(length) if length else None
             with self._part.open("ab" if begun_at else "wb") as file:
-                for piece in answer.iter_raw(_PIECE):
+                # As it comes: what a buffer holds when the connection breaks would have to come again.
+                for piece in answer.iter_raw():
                     file.write(piece)
                     shown(file.tell(), whole)
 
@@ -157,8 +192,8 @@ def _expect(answer: Any, *statuses: HTTPStatus) -> None:
 
 
 @contextmanager
-def _progress(name: str, *, showing: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; the function it gives takes how many bytes there are, and how many there will be."""
+def _progress(name: str, *, showing: bool) -> Iterator[_Shown]:
+    """A bar on a terminal."""
     if not showing:
         yield lambda _size, _whole: None
         return

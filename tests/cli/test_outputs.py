@@ -12,6 +12,7 @@ import pytest
 
 from service.domain.job import Condition, JobType, Named, Phase
 from tests.cli.conftest import Opsjobs
+from tests.cli.scripted import Answer, Scripted, content, job, problem
 from tests.cli.served import Served
 
 ENDED = Condition(Phase.SUCCEEDED, "Succeed", "job finished successfully", datetime.now(UTC))
@@ -175,9 +176,9 @@ def test_an_addons_and_a_reboots_report_are_tables_too(opsjobs: Opsjobs, service
                "secondsDown": 70, "secondsToReady": 130.5, "evicted": ["a/b"]},
               {"node": "n2", "result": "skipped", "message": "not begun", "oldBootId": None, "newBootId": None,
                "secondsDown": None, "secondsToReady": None, "evicted": []}]  # fmt: skip
-    for kind, content in ((JobType.ADDON, addon), (JobType.REBOOT, reboot)):
+    for kind, nodes in ((JobType.ADDON, addon), (JobType.REBOOT, reboot)):
         job_id = f"reported-{kind}-aaaaaa"
-        outputs = (Named("report", json.dumps(content)),)
+        outputs = (Named("report", json.dumps(nodes)),)
         if not service.has(job_id):
             service.add(kind, job_id=job_id, phase=Phase.SUCCEEDED, outputs=outputs, conditions=(ENDED,))
     assert opsjobs("report", "reported-addon-aaaaaa").out.splitlines()[1].split() == [
@@ -190,3 +191,81 @@ def test_an_addons_and_a_reboots_report_are_tables_too(opsjobs: Opsjobs, service
     lines = opsjobs("report", "reported-reboot-aaaaaa").out.splitlines()
     assert lines[1].split() == ["n1", "✔", "succeeded", "70s", "2m10s", "1"]
     assert lines[2].split() == ["n2", "-", "skipped", "0", "not", "begun"]
+
+
+JOB = "dumped-aaaaaa"
+PATH = f"/api/v1/opsjobs/{JOB}"
+OUTPUT = f"{PATH}/outputs/archive"
+
+
+def archive(part: bytes, status: int = 200, *, breaks: bool = False) -> Answer:
+    return Answer(part, status, "application/gzip", {"ETag": '"one"'}, breaks=breaks)
+
+
+@pytest.fixture
+def through_service(scripted: Scripted, store: Store, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    monkeypatch.setattr("opsjobs_cli.downloading._PAUSE", 0)
+    outputs = [{"name": "endpoint", "value": store.url}]
+    scripted.answers[PATH] = [content(job(JOB, "Succeeded", type="dumplog", outputs=outputs))]
+    return scripted
+
+
+def test_an_archive_comes_through_the_service_and_goes_on_where_it_stopped(
+    opsjobs: Opsjobs, through_service: Scripted, store: Store, tmp_path: Path
+) -> None:
+    through_service.answers[OUTPUT] = [
+        archive(ARCHIVE[:300_000], breaks=True),
+        problem(503, "UNAVAILABLE"),
+        archive(ARCHIVE[300_000:], 206),
+    ]
+    ended = opsjobs("download", JOB, "-f", str(tmp_path / "logs"))
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "logs").read_bytes() == ARCHIVE
+    sent = [(headers.get("Range"), headers.get("If-Range")) for _, headers in through_service.asked(OUTPUT)]
+    assert sent == [(None, None), ("bytes=300000-", '"one"'), ("bytes=300000-", '"one"')]
+    assert store.asked == []
+
+
+@pytest.mark.parametrize("code", ["NOT_FOUND", "UNKNOWN_OUTPUT"])
+def test_where_the_service_has_it_not_the_link_is_used(
+    opsjobs: Opsjobs, through_service: Scripted, store: Store, tmp_path: Path, code: str
+) -> None:
+    """An older service; one that has no key of the object store."""
+    through_service.answers[OUTPUT] = [problem(404, code)]
+    assert opsjobs("download", JOB, "-f", str(tmp_path / "logs")).code == 0
+    assert (tmp_path / "logs").read_bytes() == ARCHIVE
+    assert "Authorization" not in store.asked[0]
+
+
+def test_who_may_not_read_an_output_does_not_go_around_the_service(
+    opsjobs: Opsjobs, through_service: Scripted, store: Store, tmp_path: Path
+) -> None:
+    through_service.answers[OUTPUT] = [problem(403, "FORBIDDEN", "you may not get pods/log there")]
+    ended = opsjobs("download", JOB, "-f", str(tmp_path / "logs"))
+    assert ended.code == 3
+    assert "you may not get pods/log" in ended.err
+    assert store.asked == []
+
+
+def test_other_files_of_a_job_have_a_name(
+    opsjobs: Opsjobs, through_service: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    through_service.answers[f"{PATH}/outputs/picture"] = [Answer(b"<svg/>", 200, "image/svg+xml")]
+    assert opsjobs("download", JOB, "picture").code == 0
+    assert (tmp_path / f"{JOB}-picture.svg").read_bytes() == b"<svg/>"
+    assert opsjobs("download", JOB, "../../x").code == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{JOB}-picture.svg"]
+    assert through_service.seen[-1][1] == f"{PATH}/outputs/..%2F..%2Fx"
+
+
+def test_a_preflight_report_is_read_through_the_service(
+    opsjobs: Opsjobs, through_service: Scripted, store: Store
+) -> None:
+    outputs = [{"name": "report", "value": store.url}]
+    through_service.answers[PATH] = [content(job(JOB, "Succeeded", type="preflight", outputs=outputs))]
+    report = {"version": 1, "totals": {"pass": 0, "fail": 0, "error": 0, "skip": 0}, "nodes": []}
+    through_service.answers[f"{PATH}/outputs/report"] = [problem(503, "UNAVAILABLE"), content(report)]
+    ended = opsjobs("report", JOB, "-o", "json")
+    assert json.loads(ended.out) == report, ended.err
+    assert store.asked == []
