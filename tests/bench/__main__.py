@@ -9,7 +9,7 @@ from tests.bench import command_line, flood, listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
-TYPES = ("addon", "preflight")
+TYPES = ("addon", "preflight", "reboot")
 
 
 def main() -> None:
@@ -23,9 +23,9 @@ def main() -> None:
     parser.add_argument("--cases", default="", help="list: only the cases whose names hold this")
     parser.add_argument("--no-argo", action="store_true", help="list: without argo-server beside it")
     parser.add_argument("--jobs", type=int, default=live.Size.jobs, help="live: jobs at work at the same time")
-    parser.add_argument("--nodes", type=int, default=scale.Size.nodes, help="scale: fake nodes")
-    parser.add_argument("--batch", type=int, default=scale.Size.batch, help="scale: the job's batchCount")
-    parser.add_argument("--seconds", type=float, nargs="+", default=(10, 2), help="scale: how long a step takes")
+    parser.add_argument("--nodes", type=int, default=0, help="scale: fake nodes")
+    parser.add_argument("--batch", type=int, default=0, help="scale: how many of them are in work at a time")
+    parser.add_argument("--seconds", type=float, nargs="+", default=(), help="scale: how long a step takes")
     parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES, help="scale: which job types")
     parser.add_argument("--callers", type=int, default=flood.Size.callers, help="flood: callers that send bodies")
     parser.add_argument("--flood-seconds", type=float, default=flood.Size.seconds, help="flood: how long they do")
@@ -43,9 +43,9 @@ def main() -> None:
         flood.PART: lambda: flood.run(flood.Size(given.callers, given.flood_seconds)),
         scale.PART: lambda: scale.run(
             [
-                scale.Size(given.nodes, given.batch, seconds, job_type)
+                size
                 for job_type in given.types
-                for seconds in given.seconds[: 1 if job_type == "preflight" else None]
+                for size in scale.sizes(job_type, given.nodes, given.batch, given.seconds)
             ]
         ),
     }

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from local_cluster.binaries import MODULES
-from service.kube.client import METADATA, Api, ConflictError
+from service.kube.client import Api
+from tests.bench import fake_steps
 from tests.bench.processes import running
 from tests.e2e.live import Cluster
 
@@ -25,8 +26,6 @@ WORKSPACE = "bench-fleet"
 _OURS = f"{MARK}=scale"
 _NODES = "/api/v1/nodes"
 _PREFIX = "fake-"
-_STEPS = "opsjob.io/step=node"
-
 _MODULE = "sigs.k8s.io/kwok"
 #: How nodes become and stay Ready, and how pods start and go, as KWOK has it.
 _STAGES = (
@@ -43,9 +42,7 @@ _MOST_SECONDS_BETWEEN = 40
 #: Requests at the same time.
 _WRITERS = 8
 
-_NODE_ID = "workflows.argoproj.io/node-id"
 _WORKFLOW = "workflows.argoproj.io/workflow"
-_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +65,7 @@ async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, secon
         with running(command, folder / "kwok.log", lambda: None):
             await _create(api, count)
             await until("all nodes Ready", 300 + 0.3 * count, lambda: _ready(api, count))
-            executor = asyncio.create_task(_report(api, cluster.jobs))
+            executor = asyncio.create_task(fake_steps.report(api, cluster.jobs))
             try:
                 yield
             finally:
@@ -150,6 +147,7 @@ def _node(number: int) -> dict[str, Any]:
         "kind": "Node",
         "metadata": {"name": f"{_PREFIX}{number:05}", "labels": {MARK: "scale", WORKSPACE_LABEL: WORKSPACE}},
         "spec": {"taints": [{"key": MARK, "effect": effect} for effect in ("NoSchedule", "NoExecute")]},
+        "status": {"nodeInfo": {"bootID": fake_steps.boot_id()}},
     }
 
 
@@ -185,40 +183,6 @@ async def _ready(api: Api, count: int) -> bool:
 
 
 async def _pods_gone(api: Api, namespace: str) -> bool:
-    steps = {"labelSelector": _STEPS}
+    steps = {"labelSelector": fake_steps.STEPS}
     pods = [pod async for pod in api.list(f"/api/v1/namespaces/{namespace}/pods", steps)]
     return not any(pod["spec"].get("nodeName", "").startswith(_PREFIX) for pod in pods)
-
-
-async def _report(api: Api, namespace: str) -> None:
-    """Be Argo's executor for the steps there: it reports their output, with what a quiet addon says."""
-    pods, results = (
-        f"/api/v1/namespaces/{namespace}/pods",
-        f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflowtaskresults",
-    )
-    running_steps: dict[str, str | int] = {
-        "watch": "true",
-        "labelSelector": _STEPS,
-        "fieldSelector": "status.phase=Running",
-    }
-    async for line in api.lines(pods, running_steps, accept=METADATA, silence=600):
-        change = json.loads(line)
-        if change["type"] == "ADDED":
-            with contextlib.suppress(ConflictError):
-                await api.create(results, _result(change["object"]["metadata"]))
-
-
-def _result(pod: dict[str, Any]) -> dict[str, Any]:
-    node_id = pod["annotations"][_NODE_ID]
-    templates = [{"name": "bench-scale", "result": "succeeded", "message": "", "exitCode": 0, "lastLines": "done\n"}]
-    outcome = {"node": pod["name"], "result": "succeeded", "message": "", "templates": templates}
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "WorkflowTaskResult",
-        "metadata": {
-            "name": node_id,
-            "labels": {_WORKFLOW: pod["labels"][_WORKFLOW], _OUTPUTS_COMPLETED: "true"},
-            "ownerReferences": pod["ownerReferences"],
-        },
-        "outputs": {"parameters": [{"name": "outcome", "value": json.dumps(outcome, separators=(",", ":"))}]},
-    }

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 
 from service.kube.client import Api, KubeSettings, connect
+from tests.bench import reboots
 from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes, until
-from tests.bench.figures import Amount, keep, machine
+from tests.bench.figures import Amount, Figures, keep, machine
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
 from workflow_templates.object_store import Store, StoreLocation
@@ -38,7 +39,8 @@ _LOOK = 2.0
 class Size:
     """A fleet, how many of its nodes are in work at a time, and how long a step takes there.
 
-    A preflight job is on all of them at the same time, whatever `batch` says.
+    A preflight job is on all of them at the same time, whatever `batch` says. Of a reboot's three steps the one on the
+    node itself takes `seconds`; the two others really run, on the cluster's own nodes.
     """
 
     nodes: int = 1_000
@@ -48,7 +50,7 @@ class Size:
 
     @property
     def at_once(self) -> int:
-        return self.batch if self.job_type == "addon" else self.nodes
+        return self.nodes if self.job_type == "preflight" else self.batch
 
     @property
     def theory(self) -> float:
@@ -58,18 +60,32 @@ class Size:
         return f"{self.job_type}, {self.nodes} nodes, {self.at_once} at a time, {self.seconds:g} s each"
 
 
+#: What issue 19 names, and in how many seconds it is to be done.
+REBOOTS, REBOOTS_WITHIN = Size(200, 20, 30, "reboot"), 900.0
+_USUAL = {"addon": (Size(), Size(seconds=2)), "preflight": (Size(job_type="preflight"),), "reboot": (REBOOTS,)}
+
+
+def sizes(job_type: str, nodes: int, batch: int, seconds: Sequence[float]) -> Iterator[Size]:
+    """The usual sizes of a type of job, but for what is given: 0, or none, is not."""
+    for usual in _USUAL[job_type]:
+        size = replace(usual, nodes=nodes or usual.nodes, batch=batch or usual.batch)
+        yield from (replace(size, seconds=each) for each in seconds) if seconds else (size,)
+        if seconds:
+            return
+
+
 def run(sizes: list[Size]) -> None:
     """Measure and keep the scale part."""
     if not _FACTS.exists():
         raise SystemExit("the scale part needs the cluster: run make up first")
     cluster = Cluster(json.loads(_FACTS.read_text()))
-    found: list[Amount] = []
+    found: list[Amount | Figures] = []
     for size in sizes:
         found += asyncio.run(_measure(cluster, size))
         keep(PART, found)
 
 
-async def _measure(cluster: Cluster, size: Size) -> list[Amount]:
+async def _measure(cluster: Cluster, size: Size) -> list[Amount | Figures]:
     print(f"\n{size} …; {machine()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as folder, _prepared(cluster):
         api = await connect(KubeSettings(kubeconfig=cluster.facts["kubeconfig"]))
@@ -85,7 +101,7 @@ async def _measure(cluster: Cluster, size: Size) -> list[Amount]:
             await api.close()
 
 
-async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size) -> AsyncIterator[Amount]:
+async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size) -> AsyncIterator[Amount | Figures]:
     """Run one job, and say what it took.
 
     Raises:
@@ -104,20 +120,25 @@ async def _run(cluster: Cluster, api: Api, client: httpx.AsyncClient, size: Size
     if at_once(nodes) > size.at_once:
         raise RuntimeError(f"{at_once(nodes)} nodes were in work at the same time, and {size.at_once} may be")
     began, ended = min(node["start"] for node in nodes), max(node["end"] for node in nodes)
-    # Only the size that issue 5 names has a target; shorter steps show what the machine can do.
+    # Only the sizes that issues name have a target; shorter steps show what the machine can do.
     target = ALLOWED if size == Size() else None
     makespan = between(job["creationTime"], job["endTime"])
-    of_report = _report(cluster, job) if size.job_type == "preflight" else ()
+    workflow = await _workflow(cluster, api, job["jobId"])
+    of_type: Iterable[Amount | Figures] = ()
+    if size.job_type == "preflight":
+        of_type = _report(cluster, job)
+    elif size.job_type == "reboot":
+        of_type = reboots.amounts(workflow, size.nodes, size.at_once, makespan)
     for amount in (
-        Amount("from submission to the end", makespan, "s"),
+        Amount("from submission to the end", makespan, "s", REBOOTS_WITHIN if size == REBOOTS else None),
         Amount(f"the same against {size.theory:g} s", makespan / size.theory, "times", target),
         Amount("until the first node is begun", between(job["creationTime"], began), "s"),
         Amount("from the first node's start to the last one's end", between(began, ended), "s"),
         Amount("clean-up and verdict", between(ended, job["endTime"]), "s"),
-        Amount("the Workflow object", await _workflow_bytes(cluster, api, job["jobId"]) / 1000, "kB"),
+        Amount("the Workflow object", len(json.dumps(workflow, separators=(",", ":")).encode()) / 1000, "kB"),
         Amount("the service's processor", (after.cpu - before.cpu) / (after.at - before.at), "cores"),
         Amount("the service's working set, most", most, "MB"),
-        *of_report,
+        *of_type,
     ):
         found = replace(amount, case=f"{size}: {amount.case}")
         print(found.line(), flush=True)
@@ -186,21 +207,31 @@ def _caller(cluster: Cluster) -> httpx.AsyncClient:
 
 async def _submit(client: httpx.AsyncClient, size: Size) -> str:
     inputs = [{"name": "workspace", "value": WORKSPACE}]
-    order: dict[str, Any] = {"name": _NAME, "type": size.job_type, "inputs": inputs, "isTolerateAll": True}
+    order: dict[str, Any] = {"name": _NAME, "type": size.job_type, "inputs": inputs}
     if size.job_type == "addon":
         inputs.append({"name": "addon.template", "value": _NAME})
-        order["batchCount"] = size.batch
+        order |= {"isTolerateAll": True, "batchCount": size.batch}
+    elif size.job_type == "reboot":
+        order["rollout"] = {"maxUnavailable": size.batch}
     else:
-        order |= {"image": "none.invalid/check:1", "entryPoint": base64.b64encode(b"true").decode()}
+        order |= {
+            "isTolerateAll": True,
+            "image": "none.invalid/check:1",
+            "entryPoint": base64.b64encode(b"true").decode(),
+        }
     answer = await client.post(_JOBS, json=order)
     if answer.is_error:
         raise RuntimeError(f"the job was refused: {answer.text}")
     return str(answer.json()["jobId"])
 
 
-async def _workflow_bytes(cluster: Cluster, api: Api, job_id: str) -> int:
-    path = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.jobs}/workflows/{job_id}"
-    return len(json.dumps(await api.get(path), separators=(",", ":")).encode())
+async def _workflow(cluster: Cluster, api: Api, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = await api.get(
+        f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.jobs}/workflows/{job_id}"
+    )
+    if found is None:
+        raise RuntimeError(f"the Workflow of {job_id} is gone")
+    return found
 
 
 async def _job(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.job import rfc3339
-from tests.bench.scale import Size, at_once, between, check_report
+from tests.bench import reboots
+from tests.bench.scale import REBOOTS, Size, at_once, between, check_report, sizes
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,6 +35,36 @@ def test_theory_is_whole_batches() -> None:
     assert Size(nodes=1_000, batch=50, seconds=10).theory == 200
     assert Size(nodes=101, batch=50, seconds=2).theory == 6
     assert Size(nodes=1_000, seconds=10, job_type="preflight").theory == 10
+    assert REBOOTS.theory == 300
+
+
+def test_a_run_is_of_the_usual_size_but_for_what_is_given() -> None:
+    assert list(sizes("addon", 0, 0, ())) == [Size(), Size(seconds=2)]
+    assert list(sizes("addon", 20, 5, (1, 3))) == [Size(20, 5, 1), Size(20, 5, 3)]
+    assert list(sizes("reboot", 0, 0, ())) == [REBOOTS]
+
+
+def entry(kind: str, template: str, begin: int, end: int) -> dict[str, str]:
+    moments = (BEGIN + timedelta(seconds=begin), BEGIN + timedelta(seconds=end))
+    started, finished = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments)
+    return {"type": kind, "templateName": template, "startedAt": started, "finishedAt": finished}
+
+
+def test_reboots_are_measured_against_rounds_of_their_slowest_stages() -> None:
+    entries = [
+        *(entry("DAG", "node", 0, 20), entry("Retry", "begin", 0, 5), entry("Pod", "begin", 0, 5)),
+        *(entry("Pod", "reboot", 6, 12), entry("Pod", "end", 13, 20)),
+        *(entry("DAG", "node", 21, 35), entry("Pod", "begin", 21, 25), entry("Pod", "reboot", 25, 34)),
+        entry("Pod", "end", 34, 35),
+        {"type": "TaskGroup", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"},
+    ]
+    workflow = {"status": {"nodes": {str(number): one for number, one in enumerate(entries)}}}
+    found = {one.case: one for one in reboots.amounts(workflow, 2, 1, 63)}
+    assert found["2 rounds of the slowest stages"].record()["value"] == 2 * (5 + 9 + 7)
+    assert found["from submission to the end against that"].record()["value"] == 1.5
+    assert found["a node's reboot"].record()["p99_ms"] == 9000
+    with pytest.raises(RuntimeError, match="2 of 3 nodes"):
+        list(reboots.amounts(workflow, 3, 1, 63))
 
 
 def test_times_are_subtracted_as_the_api_writes_them() -> None:
