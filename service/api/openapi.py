@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 from service.api import responses
 from service.api.examples import EXAMPLES
@@ -208,6 +209,13 @@ RETRIED: dict[int | str, Schema] = {
 }
 
 
+class _Described(GenerateJsonSchema):
+    """No schema has a `default`: a client that is generated takes a field with one as always there."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
 def _schemas() -> Schema:
     bodies = (RetryRequest, PauseRequest, ResumeRequest, AdvanceRequest)
     described = (
@@ -221,7 +229,8 @@ def _schemas() -> Schema:
         responses.Problem,
     )
     wanted = [(model, "validation") for model in (*MODELS.values(), *bodies, *described)]
-    definitions: Schema = models_json_schema(wanted, ref_template=_REF)[1]["$defs"]  # type: ignore[arg-type]
+    _, described_once = models_json_schema(wanted, ref_template=_REF, schema_generator=_Described)  # type: ignore[arg-type]
+    definitions: Schema = described_once["$defs"]
     for kind, model in MODELS.items():
         definitions[model.__name__]["properties"]["type"] = {"const": kind.value}
     return definitions

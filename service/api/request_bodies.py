@@ -188,8 +188,8 @@ def _phase_nodes(value: Any) -> Any:
 
 class RolloutPhase(Strict):
     nodes: Annotated[Any, AfterValidator(_phase_nodes), _described(1, REST)] = None
-    soak_seconds: Annotated[StrictInt, Field(ge=0, le=INT32)] = Field(0, alias="soakSeconds")
-    advance: Literal["auto", "manual"] = "auto"
+    soak_seconds: Annotated[StrictInt, Field(ge=0, le=INT32)] = Field(0, alias="soakSeconds", description="default: 0")
+    advance: Literal["auto", "manual"] = Field("auto", description="default: auto")
 
 
 class Topology(Strict):
@@ -228,7 +228,7 @@ class Rollout(Strict):
         None, alias="maxUnavailable"
     )
     failure_limit: Annotated[Any, AfterValidator(partial(_share, 0)), _described(0)] = Field(None, alias="failureLimit")
-    on_failure: Literal["stop", "pause"] = Field("stop", alias="onFailure")
+    on_failure: Literal["stop", "pause"] = Field("stop", alias="onFailure", description="default: stop")
     phases: (
         Annotated[
             list[RolloutPhase],
@@ -270,7 +270,7 @@ class PreflightRequest(JobRequest):
 class RetryRequest(Strict):
     """The body of POST …/{jobId}/retry; it may be left out."""
 
-    which: Which = Which.BOTH
+    which: Which = Field(Which.BOTH, description="default: both")
 
 
 class PauseRequest(Strict):
