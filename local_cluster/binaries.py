@@ -113,6 +113,8 @@ def link_all(cache: Path, folder: Path) -> None:
     }
     if {link: link.readlink() for link in folder.glob("*") if link.is_symlink()} == wanted:
         return
+    if folder.is_symlink():  # to another checkout's, which is left as it is
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for link, binary in wanted.items():
