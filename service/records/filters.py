@@ -41,11 +41,17 @@ def reads_rows(query: ListQuery) -> bool:
     return filters > 1 or query.node is not None or any(value is not None for value in substrings)
 
 
-def source(query: ListQuery) -> FromClause:
-    """What the filter's columns are of: the narrow table, and where it names a node what is planned there, first."""
+def source(query: ListQuery, dialect: str) -> FromClause:
+    """What the filter's columns are of: the narrow table, and where it names a node what is planned there, first.
+
+    The id alone says which job it is. SQLite finds a row by time and id; PostgreSQL, which takes the two for
+    independent of each other, would expect no match, and read the whole table before the first row of a page.
+    """
     if query.node is None:
         return listing
-    same = (listing.c.created_ms == planned_nodes.c.created_ms) & (listing.c.job_id == planned_nodes.c.job_id)
+    same = listing.c.job_id == planned_nodes.c.job_id
+    if dialect != "postgresql":
+        same &= listing.c.created_ms == planned_nodes.c.created_ms
     return planned_nodes.join(listing, same)
 
 

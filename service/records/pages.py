@@ -30,13 +30,13 @@ async def page(connection: AsyncConnection, query: ListQuery) -> Page:
     few_of_somebody = total is not None and total <= FEW and not sees_all(query)
     if few_of_somebody or (reads_rows(query) and (total is None or total <= FEW)):
         asked = conditions(query, dialect, usable=OF_SOMEBODY if few_of_somebody else None)
-        found = (await connection.execute(_keys(query).where(*asked).limit(FEW + 1))).all()
+        found = (await connection.execute(_keys(query, dialect).where(*asked).limit(FEW + 1))).all()
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
     if total is None:
         total = await totals.planned_on(connection, query)
     if total is None:
-        total = await connection.scalar(totals.count(*conditions(query, dialect), source=source(query))) or 0
+        total = await connection.scalar(totals.count(*conditions(query, dialect), source=source(query, dialect))) or 0
     if query.offset >= total:
         return Page(total, [])
     return Page(total, await _walk(connection, query, total))
@@ -62,7 +62,8 @@ async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> li
     offset = total - query.offset - limit if backwards else query.offset
     descending = query.descending is not backwards
     usable = set() if query.node is not None else {SORT_COLUMNS[query.sort_by]}
-    keys = _keys(query).where(*conditions(query, connection.dialect.name, usable=usable))
+    dialect = connection.dialect.name
+    keys = _keys(query, dialect).where(*conditions(query, dialect, usable=usable))
     chosen = keys.order_by(*_order(keys.selected_columns, descending=descending)).limit(limit).offset(offset)
     ids = chosen.subquery("page")
     items = select(jobs.c.item).select_from(ids.join(jobs, jobs.c.job_id == ids.c.job_id))
@@ -71,14 +72,14 @@ async def _walk(connection: AsyncConnection, query: ListQuery, total: int) -> li
     return found[::-1] if backwards else found
 
 
-def _keys(query: ListQuery) -> Select[*tuple[Any, ...]]:
+def _keys(query: ListQuery, dialect: str) -> Select[*tuple[Any, ...]]:
     """What a job is sorted by: the column asked for, then the id, which is the last in any case."""
     if query.node is None:
         return select(*dict.fromkeys((SORT_COLUMNS[query.sort_by], listing.c.job_id)))
     # In the order of what is planned on the node, so that nothing is sorted where time is what it is sorted by.
     own = {listing.c.created_ms: planned_nodes.c.created_ms, listing.c.job_id: planned_nodes.c.job_id}
     columns = (own.get(column, column) for column in (SORT_COLUMNS[query.sort_by], listing.c.job_id))
-    return select(*dict.fromkeys(columns)).select_from(source(query))
+    return select(*dict.fromkeys(columns)).select_from(source(query, dialect))
 
 
 def _order(columns: Iterable[ColumnElement[Any]], *, descending: bool) -> list[ColumnElement[Any]]:
