@@ -13,7 +13,7 @@ from service.api.dependencies import Dependencies
 from service.api.planning import resolved
 from service.api.problems import Problem, refused
 from service.api.received_body import received
-from service.api.write_parameters import Creation, creation
+from service.api.write_parameters import CreateParameters, creation
 from service.domain import rollout_answer
 from service.domain.cluster_objects import Caller
 from service.domain.job_representation import plan_representation
@@ -58,12 +58,13 @@ class Creating:
         Raises:
             Problem: all that is wrong with the request.
         """
-        services, asked = self.services, creation(self.request.query_params)
-        audit.note(self.request, dry_run=asked.dry_run and not asked.faults)
+        services = self.services
+        asked, faults = creation(self.request.query_params)
+        audit.note(self.request, dry_run=asked.dry_run)
         await services.permissions.require_anything(self.who)
         async with received(self.request, services, self.who) as sent:
             content, form = await self._read(sent)
-            order = await self._order(form, [*asked.faults, *idempotency.faults(key_text)])
+            order = await self._order(form, [*faults, *idempotency.faults(key_text)])
             if asked.dry_run:
                 return Created(shown=await self._expected(order, asked))
             key = idempotency.key(key_text, self.who.user_id, content)
@@ -102,14 +103,14 @@ class Creating:
             pass
         return ()
 
-    async def _expected(self, order: Order, asked: Creation) -> Resolved:
+    async def _expected(self, order: Order, asked: CreateParameters) -> Resolved:
         expected = await resolved(self.request, self.services, self.who, order)
         if asked.expected_plan and asked.expected_plan != plan_digest(expected):
             message = "the plan has become another than the one that was shown: look at it again with ?dryRun=true"
             raise Problem(HTTPStatus.CONFLICT, message, code="PLAN_CHANGED")
         return expected
 
-    async def _submit(self, order: Order, asked: Creation, key: IdempotencyKey | None) -> str:
+    async def _submit(self, order: Order, asked: CreateParameters, key: IdempotencyKey | None) -> str:
         async def accept() -> str:
             expected = await self._expected(order, asked)
             return await self.services.submission.submit(order, self.who, expected, key)

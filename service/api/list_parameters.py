@@ -1,13 +1,15 @@
 """The query of a list request (opsjob-api.md: List; contract: List)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from typing import TypeVar
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from service.api.problems import refused
-from service.api.write_parameters import truth
+from service.api.queries import BOOLEAN, Parsed, Query, choice, faults, or_empty, truth, whole_number
 from service.domain.job import JobType, Phase
 from service.domain.list_query import ListQuery, SortField, Visible
 from service.domain.request_faults import Fault, shown
@@ -21,62 +23,8 @@ MAX_OFFSET = 2**31 - 1
 
 #: RFC 3339 with any fraction and any offset; a time without an offset, as the document shows them, is UTC.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\- ]\d\d:\d\d)?")
-
-Value = TypeVar("Value")
-Choice = TypeVar("Choice", bound=Enum)
-
-
-def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> ListQuery:
-    """What a list was asked for; unknown names are ignored, an empty value is an absent one.
-
-    Raises:
-        Problem: 400 with every fault of the query at once.
-    """
-    given = {name: value for name, value in params.items() if value}
-    faults: list[Fault] = []
-
-    def read(name: str, parse: Callable[[str], Value], default: Value) -> Value:
-        if name not in given:
-            return default
-        try:
-            return parse(given[name])
-        except ValueError as error:
-            faults.append(Fault(name, str(error)))
-            return default
-
-    until = read("until", lambda text: _moment(text, up=False), NO_END)
-    end = now if until == NO_END else until
-    since = read("since", lambda text: _moment(text, up=True), _earlier(end))
-    if since > end and not faults:
-        faults.append(Fault("since", "is after until"))
-    query = ListQuery(
-        since=since,
-        until=until,
-        visible=visible,
-        offset=read("offset", lambda text: _number(text, 0, MAX_OFFSET), 0),
-        limit=read("limit", lambda text: _number(text, 1, MAX_LIMIT), 100),
-        sort_by=read("sortBy", lambda text: _choice(SortField, text), SortField.CREATION_TIME),
-        descending=read("order", lambda text: _order(text) == "desc", default=True),
-        cluster_id=given.get("clusterId"),
-        workspace_id=given.get("workspaceId"),
-        user_name=given.get("userName"),
-        job_name=given.get("jobName"),
-        node=given.get("node"),
-        phase=read("phase", lambda text: _choice(Phase, text), None),
-        type=read("type", lambda text: _choice(JobType, text), None),
-        include_deleted=read("includeDeleted", truth, default=False),
-    )
-    faults += [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
-    if faults:
-        raise refused(faults)
-    return query
-
-
-def _earlier(until: datetime) -> datetime:
-    try:
-        return until - WINDOW
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
+_WHEN = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
+_MOMENT = or_empty({"type": "string", "format": "date-time"})
 
 
 def _moment(text: str, *, up: bool) -> datetime:
@@ -97,22 +45,72 @@ def _moment(text: str, *, up: bool) -> datetime:
         raise ValueError(f"{shown(text)} is not a time: {error}") from error
 
 
-def _number(text: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,10}", text) or not least <= int(text) <= most:
-        raise ValueError(f"{shown(text)} must be a whole number from {least} to {most}")
-    return int(text)
-
-
-def _choice(choices: type[Choice], text: str) -> Choice:
-    try:
-        return choices(text)
-    except ValueError as error:
-        raise ValueError(
-            f"{shown(text)} must be one of {', '.join(str(choice.value) for choice in choices)}"
-        ) from error
-
-
-def _order(text: str) -> str:
+def _descending(text: str) -> bool:
     if text not in ("asc", "desc"):
         raise ValueError(f"{shown(text)} must be asc or desc")
-    return text
+    return text == "desc"
+
+
+Text = Annotated[str | None, Parsed(str, or_empty({"type": "string", "pattern": r"^[^\u0000]*$"}))]
+
+
+class ListParameters(Query):
+    """The context of a validation is the time now."""
+
+    offset: Annotated[int, whole_number(0, MAX_OFFSET)] = 0
+    limit: Annotated[int, whole_number(1, MAX_LIMIT)] = 100
+    sort_by: Annotated[SortField, choice(SortField)] = SortField.CREATION_TIME
+    order: Annotated[bool, Parsed(_descending, or_empty({"type": "string", "enum": ["asc", "desc"]}))] = True
+    # Before since, which is compared with it.
+    until: Annotated[datetime, Parsed(partial(_moment, up=False), _MOMENT)] = Field(NO_END, description=_WHEN)
+    since: Annotated[datetime | None, Parsed(partial(_moment, up=True), _MOMENT)] = Field(None, description=_WHEN)
+    cluster_id: Text = None
+    workspace_id: Text = None
+    user_name: Text = Field(None, description="case-insensitive substring")
+    job_name: Text = Field(None, description="case-insensitive substring")
+    node: Text = Field(None, description="jobs whose plan holds the node of exactly that name")
+    phase: Annotated[Phase | None, choice(Phase)] = None
+    type: Annotated[JobType | None, choice(JobType)] = None
+    include_deleted: Annotated[bool, Parsed(truth, BOOLEAN)] = False
+
+    @field_validator("since")
+    @classmethod
+    def _is_not_after_until(cls, since: datetime, info: ValidationInfo) -> datetime:
+        now: Any = info.context
+        # It is not there where it is faulty itself.
+        if "until" in info.data and since > _end(info.data["until"], now):
+            raise ValueError("is after until")
+        return since
+
+
+def _end(until: datetime, now: datetime) -> datetime:
+    return now if until == NO_END else until
+
+
+def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> ListQuery:
+    """What a list was asked for; unknown names are ignored, an empty value is an absent one.
+
+    Raises:
+        Problem: 400 with every fault of the query at once.
+    """
+    given = {name: value for name, value in params.items() if value}
+    unstorable = [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
+    try:
+        asked = ListParameters.model_validate(given, context=now)
+    except ValidationError as error:
+        raise refused([*faults(error), *unstorable]) from error
+    if unstorable:
+        raise refused(unstorable)
+    return ListQuery(
+        since=asked.since or _earlier(_end(asked.until, now)),
+        visible=visible,
+        descending=asked.order,
+        **asked.model_dump(exclude={"since", "order"}),
+    )
+
+
+def _earlier(until: datetime) -> datetime:
+    try:
+        return until - WINDOW
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

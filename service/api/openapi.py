@@ -11,14 +11,11 @@ from pydantic_core import core_schema
 
 from service.api import responses
 from service.api.examples import EXAMPLES
-from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET
+from service.api.list_parameters import ListParameters
 from service.api.request_bodies import MODELS, AdvanceRequest, PauseRequest, ResumeRequest, RetryRequest
-from service.api.write_parameters import FALSE, TRUE
-from service.domain.job import JobType, Phase
-from service.domain.list_query import SortField
+from service.api.write_parameters import CreateParameters
 
 _REF = "#/components/schemas/{model}"
-_TIME = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
 
 Schema = dict[str, Any]
 
@@ -94,42 +91,11 @@ def _is_fastapis(response: Schema) -> bool:
     return "HTTPValidationError" in str(response)
 
 
-def _query(name: str, schema: Schema, description: str = "") -> Schema:
-    # An empty value is an absent one.
-    either = {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
-    return {"name": name, "in": "query", "schema": either, **({"description": description} if description else {})}
-
-
-def _choice(values: Any) -> Schema:
-    return {"type": "string", "enum": [str(value) for value in values]}
-
-
 def optional_body(model: type[BaseModel]) -> Schema:
     return {"requestBody": {"required": False, "content": {"application/json": {"schema": _ref(model)}}}}
 
 
-_TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
-_WHEN: Schema = {"type": "string", "format": "date-time"}
-_BOOLEAN: Schema = {"type": "string", "enum": [*TRUE, *FALSE]}
-
-LIST: Schema = {
-    "parameters": [
-        _query("offset", {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}),
-        _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
-        _query("sortBy", _choice(SortField)),
-        _query("order", _choice(("asc", "desc"))),
-        _query("since", _WHEN, _TIME),
-        _query("until", _WHEN, _TIME),
-        _query("clusterId", _TEXT),
-        _query("workspaceId", _TEXT),
-        _query("userName", _TEXT, "case-insensitive substring"),
-        _query("jobName", _TEXT, "case-insensitive substring"),
-        _query("node", _TEXT, "jobs whose plan holds the node of exactly that name"),
-        _query("phase", _choice(Phase)),
-        _query("type", _choice(JobType)),
-        _query("includeDeleted", _BOOLEAN),
-    ]
-}
+LIST: Schema = {"parameters": ListParameters.parameters()}
 
 _KEY: Schema = {
     "name": "Idempotency-Key",
@@ -139,21 +105,18 @@ _KEY: Schema = {
 }
 
 CREATE: Schema = {
-    "parameters": [
-        _query("dryRun", _BOOLEAN, "answer the plan and create nothing; bare, it means the same as true"),
-        {
-            "name": "expectedPlan",
-            "in": "query",
-            "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            "description": "the planDigest of a dry run: 409 where the plan has become another",
-        },
-        _KEY,
-    ],
+    "parameters": [*CreateParameters.parameters(), _KEY],
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"oneOf": [_ref(model) for model in MODELS.values()]},
+                "schema": {
+                    "oneOf": [_ref(model) for model in MODELS.values()],
+                    "discriminator": {
+                        "propertyName": "type",
+                        "mapping": {kind.value: _ref(model)["$ref"] for kind, model in MODELS.items()},
+                    },
+                },
                 "examples": {example["type"]: {"value": example} for example in EXAMPLES},
             }
         },
@@ -231,6 +194,4 @@ def _schemas() -> Schema:
     wanted = [(model, "validation") for model in (*MODELS.values(), *bodies, *described)]
     _, described_once = models_json_schema(wanted, ref_template=_REF, schema_generator=_Described)  # type: ignore[arg-type]
     definitions: Schema = described_once["$defs"]
-    for kind, model in MODELS.items():
-        definitions[model.__name__]["properties"]["type"] = {"const": kind.value}
     return definitions

@@ -241,6 +241,7 @@ class Rollout(Strict):
 
 
 class AddonRequest(JobRequest):
+    type: Literal[JobType.ADDON]
     inputs: Annotated[Scoped, AfterValidator(_names_a_template)]
     batch_count: Annotated[StrictInt, Field(ge=1, le=INT32)] | None = Field(None, alias="batchCount")
     available_ratio: Ratio | None = Field(None, alias="availableRatio")
@@ -260,6 +261,7 @@ class Resource(Strict):
 
 
 class PreflightRequest(JobRequest):
+    type: Literal[JobType.PREFLIGHT]
     image: Annotated[StrictStr, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
     entry_point: StrictStr = Field(alias="entryPoint")
     resource: Resource | None = None
@@ -290,14 +292,17 @@ class ResumeRequest(Strict):
 
 
 class DumplogRequest(JobRequest):
+    type: Literal[JobType.DUMPLOG]
     inputs: OfWorkload
 
 
 class RebootRequest(JobRequest):
+    type: Literal[JobType.REBOOT]
     rollout: Rollout | None = None
 
 
 class ExportimageRequest(JobRequest):
+    type: Literal[JobType.EXPORTIMAGE]
     inputs: OfWorkload
 
 

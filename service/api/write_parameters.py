@@ -2,64 +2,57 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import Request
+from pydantic import Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from service.api.problems import refused
+from service.api.queries import BOOLEAN, Parsed, Query, faults, truth
 from service.domain.request_faults import Fault, FaultCode, cut, shown
 
-TRUE = ("true", "True", "1", "yes", "All")
-FALSE = ("false", "0", "no")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
-    """How a job is to be created. With faults it is not, and `dry_run` says nothing."""
-
-    dry_run: bool = False
-    #: The digest that a dry run answered for its plan; empty: whatever the plan is.
-    expected_plan: str = ""
-    faults: tuple[Fault, ...] = ()
+def _dry_run(text: str) -> bool:
+    """Bare, as in `?dryRun`: it is meant."""
+    return truth(text or "true")
 
 
-def creation(query: QueryParams) -> Creation:
-    """What the query of POST /api/v1/opsjobs says."""
-    faults = [*_strangers(query, ("dryRun", "expectedPlan")), *_repeated(query)]
-    dry_run, expected_plan = False, query.get("expectedPlan", "")
-    if "dryRun" in query:
-        try:
-            # Bare, as in `?dryRun`: it is meant.
-            dry_run = truth(query["dryRun"] or "true")
-        except ValueError as error:
-            faults.append(Fault("dryRun", str(error)))
-    if "expectedPlan" in query and not _DIGEST.fullmatch(expected_plan):
-        message = (
-            f"must be the planDigest that a dry run answered, 64 hexadecimal digits; {shown(expected_plan)} was sent"
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError(
+            f"must be the planDigest that a dry run answered, 64 hexadecimal digits; {shown(text)} was sent"
         )
-        faults.append(Fault("expectedPlan", message))
-    return Creation(dry_run, expected_plan, tuple(faults))
+    return text
 
 
-def truth(text: str) -> bool:
-    """A boolean of a query, the same for all of them.
+class CreateParameters(Query):
+    dry_run: Annotated[bool, Parsed(_dry_run, BOOLEAN)] = Field(
+        default=False, description="answer the plan and create nothing; bare, it means the same as true"
+    )
+    expected_plan: Annotated[str, Parsed(_digest, {"type": "string", "pattern": f"^{_DIGEST.pattern}$"})] = Field(
+        "", description="the planDigest of a dry run: 409 where the plan has become another"
+    )
 
-    Raises:
-        ValueError: it is neither; the message is for the caller.
-    """
-    if text not in (*TRUE, *FALSE):
-        raise ValueError(f"must be one of {', '.join(TRUE)}, or {', '.join(FALSE)}; {shown(text)} was sent")
-    return text in TRUE
+
+def creation(query: QueryParams) -> tuple[CreateParameters, list[Fault]]:
+    """What the query of POST /api/v1/opsjobs says, and all that is wrong with it; with faults it says nothing."""
+    found = [*_strangers(query, ("dryRun", "expectedPlan")), *_repeated(query)]
+    try:
+        asked = CreateParameters.model_validate(dict(query))
+    except ValidationError as error:
+        found += faults(error)
+    return (CreateParameters(), found) if found else (asked, found)
 
 
 def only(*names: str) -> Callable[[Request], None]:
     """A dependency of routes that change something and know no other parameters: 400 for any."""
 
     def checked(request: Request) -> None:
-        if faults := list(_strangers(request.query_params, names)):
-            raise refused(faults)
+        if strangers := list(_strangers(request.query_params, names)):
+            raise refused(strangers)
 
     return checked
 
