@@ -26,15 +26,13 @@ FEW = 1_000
 async def page(connection: AsyncConnection, query: ListQuery) -> Page:
     """One page of a list. The connection must see one state of the store throughout."""
     dialect = connection.dialect.name
-    total = await totals.total(connection, query)
+    total = await totals.total(connection, query, FEW)
     few_of_somebody = total is not None and total <= FEW and not sees_all(query)
     if few_of_somebody or (reads_rows(query) and (total is None or total <= FEW)):
         asked = conditions(query, dialect, usable=OF_SOMEBODY if few_of_somebody else None)
         found = (await connection.execute(_keys(query, dialect).where(*asked).limit(FEW + 1))).all()
         if len(found) <= FEW:
             return await _page_of(connection, query, found)
-    if total is None:
-        total = await totals.planned_on(connection, query)
     if total is None:
         total = await connection.scalar(totals.count(*conditions(query, dialect), source=source(query, dialect))) or 0
     if query.offset >= total:

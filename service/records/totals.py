@@ -22,9 +22,14 @@ _DAY = 86_400_000
 _EVERYTHING = Visible("", "", everywhere=frozenset(JobType))
 
 
-async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
-    """How many jobs match; None: the filter asks for more than is told apart here, and has to be counted by."""
-    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name, query.node)):
+async def total(connection: AsyncConnection, query: ListQuery, few: int) -> int | None:
+    """How many jobs match; None: the filter asks for more than is told apart here, and has to be counted by.
+
+    Also None: they are planned on a node, and no more than `few`, which are as well fetched.
+    """
+    if query.node is not None:
+        return await _planned_on(connection, query, query.node, few)
+    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name)):
         return None
     parts = _parts(query, connection.dialect.name)
     if not parts:
@@ -34,27 +39,23 @@ async def total(connection: AsyncConnection, query: ListQuery) -> int | None:
     return int(await connection.scalar(select(sum(others, one))) or 0)
 
 
-async def planned_on(connection: AsyncConnection, query: ListQuery) -> int | None:
-    """How many jobs match where a node is all that is asked for; None: more is, or the caller does not see all.
-
-    What is planned there, less the deleted jobs, which are few: of a node that is in very many plans no job is looked
-    up.
-    """
+async def _planned_on(connection: AsyncConnection, query: ListQuery, node: str, few: int) -> int | None:
+    """What is planned there, less the deleted jobs: of a node that is in very many plans no job is looked up."""
     narrowed = (query.type, query.phase, query.cluster_id, query.workspace_id, query.user_name, query.job_name)
-    if query.node is None or not sees_all(query) or any(value is not None for value in narrowed):
+    if not sees_all(query) or any(value is not None for value in narrowed):
         return None
-    there = planned_nodes.c.node == storable(query.node)
-    planned = count(there, planned_nodes.c.created_ms.between(*span_of(query)), source=planned_nodes)
-    if query.include_deleted:
-        return int(await connection.scalar(planned) or 0)
+    there = planned_nodes.c.node == storable(node)
+    counted = count(there, planned_nodes.c.created_ms.between(*span_of(query)), source=planned_nodes)
+    planned = int(await connection.scalar(counted) or 0)
+    if planned <= few or query.include_deleted:
+        return planned if query.include_deleted else None
     same = (planned_nodes.c.created_ms == listing.c.created_ms) & (planned_nodes.c.job_id == listing.c.job_id)
     deleted = count(
         unindexed(listing.c.hidden, connection.dialect.name) == 1,
         listing.c.created_ms.between(*span_of(query)),
         select(planned_nodes.c.node).where(there, same).exists(),
     )
-    both = select(planned.scalar_subquery() - deleted.scalar_subquery())
-    return int(await connection.scalar(both) or 0)
+    return planned - int(await connection.scalar(deleted) or 0)
 
 
 def _parts(query: ListQuery, dialect: str) -> list[Select[Any]]:
