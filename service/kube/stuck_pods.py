@@ -25,6 +25,8 @@ _TIMED = "opsjob-addon"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 #: The reason for a pod of which neither kubelet nor scheduler say anything.
 _NO_REASON = "Kubernetes gives no reason"
+#: How long ago a kubelet began a pod of which it has lost a container: by then it has noticed, where it does.
+_FORGOTTEN_SECONDS = 120
 #: The least that Kubernetes takes; the pod has had all of it.
 _PASSED = 1
 
@@ -49,7 +51,7 @@ async def end_stuck_pods(api: Api, settings: KubeSettings, not_ready_seconds: in
             ended[name] = why
             continue
         at_work.add(pod["metadata"].get("annotations", {}).get(labels.ARGO_NODE_ID))
-        why = _not_started(api, pod, present, settings.start_seconds)
+        why = _forgotten(api, pod) or _not_started(api, pod, present, settings.start_seconds)
         if why and await _end(api, object_path(path, name), pod, why):
             ended[name] = why
     for report in open_reports:
@@ -69,6 +71,21 @@ def _lost(api: Api, pod: Object, present: Mapping[str, Object], not_ready_second
         if ready or since > api.now() - timedelta(seconds=not_ready_seconds):
             return ""
     return f"node {name} did not answer for {not_ready_seconds} s and was given up"
+
+
+def _forgotten(api: Api, pod: Object) -> str:
+    """Why it waits in vain: its node restarted while it began, and the kubelet has lost a container and does nothing.
+
+    A step that waits for one node of a rollout may lie on another that is rebooted. Empty: that is not so.
+    """
+    status = pod["status"]
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    is_lost = any(one.get("containerID") and (one.get("state") or {}).get("waiting") == {} for one in containers)
+    if status.get("phase") != "Pending" or not is_lost or not status.get("startTime"):
+        return ""
+    if nodes.moment(status["startTime"]) > api.now() - timedelta(seconds=_FORGOTTEN_SECONDS):
+        return ""
+    return pod_start.given_up("its node restarted meanwhile, and the container that ran is lost")
 
 
 def _not_started(api: Api, pod: Object, present: Mapping[str, Object], start_seconds: int) -> str:
