@@ -41,8 +41,7 @@ test: setup ## Everything, on the real cluster (K=addon: only tests whose names 
 	@$(RUN) python -m tests.run $(SELECT) $(if $(DURATIONS),--durations $(DURATIONS),)
 
 test-long: setup ## What takes longer than `make test` may
-	@$(RUN) python -m local_cluster up --nodes 4 --no-demo
-	@$(RUN) pytest -m long $(SELECT)
+	@$(RUN) python -m tests.run --long $(SELECT) $(if $(DURATIONS),--durations $(DURATIONS),)
 
 lint: setup ## ruff, mypy, import-linter, rendered files current, the API unbroken, chart lint, known vulnerabilities
 	@$(RUN) ruff check .

@@ -1,7 +1,8 @@
 """`make test`: the whole suite, beside the cluster's coming up and on it (docs/decisions/0030).
 
 What needs no cluster runs while that comes up; then what shares the cluster, several tests at a time; then what nothing
-may run beside, one after another. Whatever fails, the rest is run.
+may run beside, one after another. Whatever fails, the rest is run. `make test-long` does the same with the tests that
+`make test` has no time for.
 """
 
 import argparse
@@ -18,9 +19,7 @@ LOG = ROOT / "build" / "logs" / "tests-without-the-cluster.log"
 NOTHING = 5
 
 PYTEST = (sys.executable, "-m", "pytest")
-WITHOUT_THE_CLUSTER = ("-m", "not e2e and not long", "-n", "2")
-SHARING_IT = ("-m", "e2e and not alone and not long", "-n", "5", "--dist", "loadgroup", "--no-loadscope-reorder")
-ALONE_ON_IT = ("-m", "e2e and alone and not long")
+BESIDE_EACH_OTHER = ("--dist", "loadgroup", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,37 @@ class Part:
         return self.status not in (0, NOTHING)
 
 
+@dataclass(frozen=True)
+class Suite:
+    """The choice of tests of each part."""
+
+    without_the_cluster: tuple[str, ...]
+    sharing_it: tuple[str, ...]
+    alone_on_it: tuple[str, ...]
+
+
+SHORT = Suite(
+    ("-m", "not e2e and not long", "-n", "2"),
+    ("-m", "e2e and not alone and not long", "-n", "5", *BESIDE_EACH_OTHER),
+    ("-m", "e2e and alone and not long"),
+)
+#: Two of these at a time reboot a node, on two cores.
+LONG = Suite(
+    ("-m", "not e2e and long"),
+    ("-m", "e2e and not alone and long", "-n", "4", *BESIDE_EACH_OTHER),
+    ("-m", "e2e and alone and long"),
+)
+
+
 def main() -> int:
-    options = _options()
+    suite, options = _chosen()
     began = time.monotonic()
     local_cluster("prepare")
-    parts = [without_the_cluster(options)]
-    parts += [part("sharing the cluster", SHARING_IT, options), part("alone on the cluster", ALONE_ON_IT, options)]
+    parts = [without_the_cluster(suite, options)]
+    parts += [
+        part("sharing the cluster", suite.sharing_it, options),
+        part("alone on the cluster", suite.alone_on_it, options),
+    ]
     say("all of it")
     for one in parts:
         print(f"{'FAILED' if one.failed else 'passed'}  {one.name}, after {one.seconds:.0f} s")
@@ -49,13 +73,13 @@ def main() -> int:
     return int(any(one.failed for one in parts))
 
 
-def without_the_cluster(options: Sequence[str]) -> Part:
+def without_the_cluster(suite: Suite, options: Sequence[str]) -> Part:
     """Run what needs no cluster while that comes up, and to its end: beside it nothing on the cluster would have time.
 
     Its words come in one piece, not between those of the other.
     """
     started = time.monotonic()
-    command = [*PYTEST, *WITHOUT_THE_CLUSTER, *options]
+    command = [*PYTEST, *suite.without_the_cluster, *options]
     with LOG.open("wb") as log:
         beside = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -86,13 +110,14 @@ def say(name: str) -> None:
     print(f"\n──── {name}", flush=True)
 
 
-def _options() -> list[str]:
-    """What every pytest of the run is given, beside the choice of its own tests."""
+def _chosen() -> tuple[Suite, list[str]]:
+    """The suite, and what every pytest of the run is given beside the choice of its own tests."""
     parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="the tests that make test has no time for, and only these")
     parser.add_argument("-k", default="", help="only tests whose names match")
     parser.add_argument("--durations", metavar="N", help="list the N slowest tests of each part")
     chosen = parser.parse_args()
-    return [
+    return LONG if chosen.long else SHORT, [
         *(["-k", chosen.k] if chosen.k else []),
         *(["--durations", chosen.durations] if chosen.durations else []),
     ]
