@@ -5,6 +5,7 @@ never waits, and no answer is used for longer than it may be.
 """
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
@@ -55,6 +56,18 @@ class BriefCache(Generic[Value]):
         answer: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         answer.set_result(value)
         self._put(key, answer, self._end())
+
+    def postpone(self, key: Hashable) -> None:
+        """What is asked for the key waits for something first: its time begins only with `begin`."""
+        self._count_until(key, math.inf)
+
+    def begin(self, key: Hashable) -> None:
+        """What is asked for the key is asked only now."""
+        self._count_until(key, self._end())
+
+    def _count_until(self, key: Hashable, end: float) -> None:
+        if key in self._answers and not (answer := self._answers[key][1]).done():
+            self._answers[key] = (end, answer)
 
     async def _renew(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Value]]) -> None:
         """A failure is left to who asks when there is no answer any more."""

@@ -3,15 +3,14 @@
 import asyncio
 import hashlib
 import itertools
-from collections import OrderedDict
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from service.domain.cluster_objects import Caller
 from service.jobs.ports import UnavailableError
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings, Object
+from service.kube.granted_rights import GrantedRights, Question
 from service.kube.known_tokens import KnownTokens
 from workflow_templates.protocol.api_path import api_path, is_object_name
 
@@ -22,7 +21,7 @@ _ACCESS_REVIEWS = api_path("authorization.k8s.io/v1", "subjectaccessreviews")
 SECONDS = 8.0
 _TOKENS = 2_000
 _RIGHTS = 20_000
-_GRANTS = 500
+_NODES = 500
 #: Reviews under way at one time of tokens that were accepted before, and of strangers': few of the client's
 #: connections, so that some are left for everything else that is asked of Kubernetes.
 _KNOWN_AT_ONCE = 16
@@ -32,15 +31,8 @@ _STRANGERS_WAITING = 512
 #: Callers of whom it is remembered which tokens were accepted, and how many of each: no caller makes others strangers.
 _KNOWN_CALLERS = 2_000
 _KNOWN_TOKENS_EACH = 8
-#: Questions under way at one time for one caller's rights in many namespaces.
+#: Questions under way at one time about the nodes of one request.
 _AT_ONCE = 16
-#: Such questions of all callers together: of those who had a right before, and of the others, who may be any number.
-_KNOWN_RIGHTS_AT_ONCE = 16
-_OTHER_RIGHTS_AT_ONCE = 8
-#: The same where no request waits for the answers, only for the processor that they take from other requests.
-_RENEWED_AT_ONCE = 2
-#: So they are begun to be renewed earlier: for 100 workspaces that is 500 questions.
-_RIPE_GRANTS = 0.5
 
 
 class KubeReviews:
@@ -58,11 +50,8 @@ class KubeReviews:
         self._asking_strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
         self._strangers = 0
         self._rights: BriefCache[bool] = BriefCache(seconds, _RIGHTS)
-        self._grants: BriefCache[frozenset[tuple[str, str | None]]] = BriefCache(seconds, _GRANTS, _RIPE_GRANTS)
-        self._had_rights: OrderedDict[tuple[object, ...], None] = OrderedDict()
-        self._asking_rights = asyncio.Semaphore(_KNOWN_RIGHTS_AT_ONCE)
-        self._asking_other_rights = asyncio.Semaphore(_OTHER_RIGHTS_AT_ONCE)
-        self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _GRANTS)
+        self._grants = GrantedRights(self._ask_on_jobs, seconds)
+        self._nodes: BriefCache[frozenset[str]] = BriefCache(seconds, _NODES)
 
     async def caller(self, token: str) -> Caller | None:
         """Who the token speaks for; None: Kubernetes does not accept it, or not for our audience.
@@ -110,40 +99,11 @@ class KubeReviews:
     async def granted(
         self, caller: Caller, verb: str, job_types: Iterable[str], namespaces: Iterable[str]
     ) -> frozenset[tuple[str, str | None]]:
-        """As service.jobs.ports.Reviews says. All answers are kept as one: they would crowd out other callers'."""
-        types, places = tuple(job_types), tuple(namespaces)
-        key = (_identity(caller), verb, types, places)
-        ask = partial(self._ask_granted, caller, verb, types, places)
-        return await self._grants.get(key, partial(ask, _AT_ONCE), partial(ask, _RENEWED_AT_ONCE))
+        """As service.jobs.ports.Reviews says."""
+        return await self._grants.of(Question(_identity(caller), caller, verb, tuple(job_types), tuple(namespaces)))
 
-    async def _ask_granted(
-        self, caller: Caller, verb: str, types: tuple[str, ...], places: tuple[str, ...], at_once: int
-    ) -> frozenset[tuple[str, str | None]]:
-        busy, who = asyncio.Semaphore(at_once), _identity(caller)
-        # Hundreds of callers without any right, each with hundreds of questions, do not hold up those who have one.
-        lane = self._asking_rights if who in self._had_rights else self._asking_other_rights
-
-        async def those_of(asked: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
-            pairs = tuple(asked)
-            answers = await asyncio.gather(*(allowed(*pair) for pair in pairs))
-            return {pair for pair, answer in zip(pairs, answers, strict=True) if answer}
-
-        async def allowed(job_type: str, namespace: str | None) -> bool:
-            async with busy, lane:
-                return await self._ask_may(caller, _on_jobs(verb, job_type, namespace))
-
-        everywhere = await those_of((job_type, None) for job_type in types)
-        rest = [job_type for job_type in types if (job_type, None) not in everywhere]
-        granted = frozenset(everywhere | await those_of(itertools.product(rest, places)))
-        self._note_rights(who, had=bool(granted))
-        return granted
-
-    def _note_rights(self, who: tuple[object, ...], *, had: bool) -> None:
-        if had:
-            self._had_rights[who] = None
-            self._had_rights.move_to_end(who)
-            if len(self._had_rights) > _GRANTS:
-                self._had_rights.popitem(last=False)
+    async def _ask_on_jobs(self, caller: Caller, verb: str, job_type: str, namespace: str | None) -> bool:
+        return await self._ask_may(caller, _on_jobs(verb, job_type, namespace))
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         """Contract: the caller's own right to get `pods` or `pods/log` there."""

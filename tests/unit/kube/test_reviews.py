@@ -232,7 +232,7 @@ async def test_grants_that_nobody_waits_for_are_asked_a_few_at_a_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 answers at the same moment would hold up every other request."""
-    monkeypatch.setattr("service.kube.reviews._RIPE_GRANTS", 0.0)
+    monkeypatch.setattr("service.kube.granted_rights._RIPE", 0.0)
     namespaces = [f"team-{number}" for number in range(100)]
     reviewer = Crowded(questions=2 * (1 + len(namespaces)))
     async with served(reviewer) as api:
