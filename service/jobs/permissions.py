@@ -37,7 +37,7 @@ class Permissions:
             NotPermittedError: that is nowhere: nothing is resolved for them, which costs, and would show what there is.
         """
         workspaces = await self.workspace_namespaces.workspaces(fresh=fresh)
-        # Of all types, as `require_create_anything` asks: hundreds of questions less where that was a moment ago.
+        # Of all types, as `require_anything` asks: hundreds of questions less where that was a moment ago.
         everything = await self.reviews.granted(who, "create", JobType, _namespaces(workspaces))
         granted = {grant for grant in everything if grant[0] == kind}
         if not granted:
