@@ -78,7 +78,7 @@ def _on_a_terminal(following: Following, output: Output) -> Job:
     with (
         following.leaving(),
         # Drawn so often a second, however many events come: a thousand nodes that begin at once are one picture.
-        Live(shown, console=screen, refresh_per_second=4, redirect_stderr=True, redirect_stdout=False) as live,
+        Live(shown, console=screen, refresh_per_second=2, redirect_stderr=True, redirect_stdout=False) as live,
     ):
         for shown.job in following.states():
             if not shown.drawn:

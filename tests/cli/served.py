@@ -36,6 +36,8 @@ class Served:
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         #: (method, path with query, headers) of each request, in order.
         self.seen: list[tuple[str, str, dict[str, str]]] = []
+        #: Paths whose responses began and were no refusals, in order.
+        self.answered: list[str] = []
         #: What the next requests are answered instead: (status, headers); 0: the connection is closed.
         self.instead: list[tuple[int, dict[str, str]]] = []
         self._app = app = http.build(self._lifespan)
@@ -50,6 +52,7 @@ class Served:
         """Forget what was, but for the records, and stand over another cluster."""
         self.world = world
         self.seen.clear()
+        self.answered.clear()
         self.instead.clear()
         templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
         known = Settings(cluster_id="local", templates=templates, export=EXPORT)
@@ -120,16 +123,16 @@ class Served:
         return job
 
     def when_asked(self, times: int, do: Callable[[], None]) -> threading.Thread:
-        """Do something once a job was asked for so often: whoever follows it has seen what was before."""
+        """Do something once a job was shown so often: whoever follows it has seen what was before."""
 
         def wait() -> None:
             deadline = time.monotonic() + 300
-            while len([path for method, path, _ in self.seen if method == "GET"]) < times:
+            while len(self.answered) < times:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             do()
 
-        self.seen.clear()
+        self.answered.clear()
         thread = threading.Thread(target=wait)
         thread.start()
         return thread
@@ -148,6 +151,20 @@ class Served:
             self._up.set()
             yield
 
+    def _noting(self, scope: Any, send: Any) -> Any:
+        fine = False
+
+        async def noting(message: Any) -> None:
+            nonlocal fine
+            fine = message.get("status", 200) < 400 if message["type"] == "http.response.start" else fine
+            await send(message)
+            if fine and message["type"] == "http.response.body" and message.get("body"):
+                fine = False
+                if scope["method"] == "GET":
+                    self.answered.append(scope["path"])
+
+        return noting
+
     def _watched(self, app: FastAPI) -> Any:
         async def watched(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
@@ -157,7 +174,7 @@ class Served:
             headers = {name.decode(): value.decode() for name, value in scope["headers"]}
             self.seen.append((scope["method"], scope["path"] + query, headers))
             if not self.instead:
-                await app(scope, receive, send)
+                await app(scope, receive, self._noting(scope, send))
                 return
             status, further = self.instead.pop(0)
             if not status:

@@ -82,7 +82,7 @@ def test_an_id_is_never_another_path(opsjobs: Opsjobs, service: Served) -> None:
 def test_a_wait_ends_as_the_job(opsjobs: Opsjobs, service: Served, phase: Phase, code: int) -> None:
     job_id = opsjobs("reboot", "--node", "n1").out.strip()
     service.run(job_id)
-    end = service.when_asked(2, lambda: service.end(job_id, phase, "the end of it"))
+    end = service.when_asked(1, lambda: service.end(job_id, phase, "the end of it"))
     ended = opsjobs("watch", job_id)
     end.join()
     assert ended.code == code
