@@ -101,8 +101,9 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
     }
     with stages.stage("Installing the chart") as stage:
         certificate.install(local.kubectl, local.nodes()[0], stage)
+        s3_server.share_keys_with_service(local.kubectl, stage)
         product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage, sets_back=True)
-        s3_server.share_keys(local.kubectl, stage)
+        s3_server.share_keys_with_steps(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
     with stages.stage("Waiting for the service") as stage:
         product.wait_until_it_answers(handover, stage)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from local_cluster.cluster_settings import JOBS_NAMESPACE
+from local_cluster.cluster_settings import JOBS_NAMESPACE, RELEASE_NAMESPACE
 from local_cluster.kubectl import Kubectl
 from local_cluster.stages import Stage
 
@@ -27,10 +27,19 @@ def install(kubectl: Kubectl, stage: Stage) -> None:
     kubectl.rollout(stage, NAMESPACE, "deployment/object-store")
 
 
-def share_keys(kubectl: Kubectl, stage: Stage) -> None:
+def share_keys_with_service(kubectl: Kubectl, stage: Stage) -> None:
+    """Put the keys where the service mounts them, before the chart is installed, which waits for it."""
+    _share(kubectl, stage, RELEASE_NAMESPACE)
+
+
+def share_keys_with_steps(kubectl: Kubectl, stage: Stage) -> None:
     """Put the keys where steps mount them; the chart has made that namespace."""
+    _share(kubectl, stage, JOBS_NAMESPACE)
+
+
+def _share(kubectl: Kubectl, stage: Stage, namespace: str) -> None:
     if keys := _keys(kubectl, stage):
-        kubectl.apply(stage, _secret(SHARED_KEYS, JOBS_NAMESPACE, keys))
+        kubectl.apply(stage, _secret(SHARED_KEYS, namespace, keys))
     else:
         stage.note("this cluster is older than its object store: make up adds it")
 

@@ -20,7 +20,7 @@ from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.permissions import Permissions
-from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews
+from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput, StoredObjects
 from service.jobs.preparation import Kind
 from service.jobs.prepare_addon import Addons
 from service.jobs.prepare_dumplog import Dumplogs
@@ -35,6 +35,7 @@ from service.kube import connect
 from service.records import check_url, open_records
 from service.serving import serve
 from service.settings import Settings
+from service.stored_objects import connect_store
 from service.tls import Certificate
 
 logger = structlog.get_logger()
@@ -45,8 +46,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_records(settings.database_url) as records, connect(settings) as kube:
-            app.state.dependencies = dependencies(settings, records, kube, kube.reviews)
+        async with (
+            open_records(settings.database_url) as records,
+            connect(settings) as kube,
+            connect_store(settings.store) as stored,
+        ):
+            app.state.dependencies = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
             background = asyncio.create_task(lead(settings, records, kube, kube.leader))
             try:
                 yield
@@ -58,7 +63,14 @@ def create_app(settings: Settings) -> FastAPI:
     return http.build(lifespan)
 
 
-def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews: Reviews) -> Dependencies:
+def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work with
+    settings: Settings,
+    records: Records,
+    cluster: Cluster,
+    reviews: Reviews,
+    output: StepOutput,
+    stored: StoredObjects | None = None,
+) -> Dependencies:
     workspace_namespaces = WorkspaceNamespaces(cluster, records, settings.cluster_id)
     submission = Submission(
         records=records,
@@ -85,6 +97,8 @@ def dependencies(settings: Settings, records: Records, cluster: Cluster, reviews
         reviews=reviews,
         submission=submission,
         workspace_namespaces=workspace_namespaces,
+        output=output,
+        stored=stored,
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,
         caller_limit=CallerLimit(settings.max_requests_per_caller),

@@ -8,6 +8,7 @@ from service.jobs.prepare_preflight import PreflightSettings
 from service.jobs.prepare_reboot import RebootSettings
 from service.kube import KubeSettings
 from service.records import DEFAULT_URL
+from service.stored_objects import StoreSettings
 
 
 class Settings(KubeSettings, BaseSettings):
@@ -40,6 +41,8 @@ class Settings(KubeSettings, BaseSettings):
     export: ExportSettings = ExportSettings()
     preflight: PreflightSettings = PreflightSettings()
     reboot: RebootSettings = RebootSettings()
+    #: The object store, as the service itself reads it.
+    store: StoreSettings = StoreSettings()
     #: The chart's `limits`; those of requests and bytes in flight are of one replica.
     max_body_bytes: int = 1024 * 1024
     max_inputs: int = 1_000

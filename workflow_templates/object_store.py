@@ -9,22 +9,20 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import httpx
 
 from workflow_templates import step_output
-from workflow_templates.sigv4 import Signer, encoded_path, host_of
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 
 #: Where the chart mounts the Secret and the authority of the store.
 SECRET = Path("/etc/opsjobs-store/secret")
 AUTHORITY = Path("/etc/opsjobs-store/authority/ca.crt")
 
-#: As long as S3 lets a link live.
-_WEEK_SECONDS = 604_800
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 #: What S3 says of a request that was cut or slow on its way, or came in a bad moment, whatever the status.
 _PASSING_CODES = frozenset({"RequestTimeout", "IncompleteBody", "OperationAborted", "SlowDown", "InternalError"})
@@ -45,43 +43,6 @@ class StoreAwayError(StoreError):
 
 class _GoneError(StoreError):
     """The store does not know this upload (any more)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreLocation:
-    """Where objects go, as the chart's value objectStore says it; the environment is OPSJOBS_STORE_*."""
-
-    endpoint: str
-    bucket: str
-    prefix: str = ""
-    #: Where people reach the store, when that is not where steps do.
-    public_endpoint: str = ""
-    path_style: bool = True
-    presign_seconds: int = _WEEK_SECONDS
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "StoreLocation":
-        value = {name.removeprefix("OPSJOBS_STORE_"): text for name, text in environment.items()}
-        return cls(
-            endpoint=value["ENDPOINT"],
-            bucket=value["BUCKET"],
-            prefix=value.get("PREFIX", ""),
-            public_endpoint=value.get("PUBLIC_ENDPOINT", ""),
-            path_style=value.get("PATH_STYLE", "true") == "true",
-            presign_seconds=int(value.get("PRESIGN_SECONDS") or _WEEK_SECONDS),
-        )
-
-    def name(self, key: str) -> str:
-        """The object's full key."""
-        return f"{self.prefix}{key}"
-
-    def url(self, key: str, endpoint: str = "") -> str:
-        base = urlsplit(endpoint or self.endpoint)
-        host = host_of(base.geturl())
-        host = host if self.path_style else f"{self.bucket}.{host}"
-        bucket = f"/{self.bucket}" if self.path_style else ""
-        path = f"{base.path.rstrip('/')}{bucket}/{encoded_path(self.name(key))}"
-        return urlunsplit((base.scheme, host, path, "", ""))
 
 
 class Store:
@@ -111,7 +72,7 @@ class Store:
         return cls(http, location, signer, patience=float(environment.get("OPSJOBS_STORE_PATIENCE_SECONDS") or 120))
 
     def address(self, key: str) -> str:
-        return f"s3://{self.location.bucket}/{self.location.name(key)}"
+        return self.location.address(key)
 
     def presigned(self, key: str, seconds: int | None = None) -> str:
         """A link that needs no credentials until it expires; by default after as long as the chart says."""

@@ -13,7 +13,7 @@ from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import audit, health, problems, routes, steering, template_list, whoami
+from service.api import audit, health, output_routes, problems, routes, steering, template_list, whoami
 from service.api.origins import own_site
 
 log = structlog.get_logger()
@@ -49,6 +49,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
     routers = (
         routes.router,
         steering.router,
+        output_routes.router,
         whoami.router,
         template_list.router,
         health.router,

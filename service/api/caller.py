@@ -117,9 +117,25 @@ async def visible(services: Services, who: Caller) -> Visible:
 
 async def readable(services: Services, who: Caller, job: Job) -> Job:
     """The job, without the link to logs that the caller neither asked for nor may read without it."""
-    if job.type is not JobType.DUMPLOG or services.is_own(who, job) or await _may_read(services, who, job):
+    if await may_read_output(services, who, job):
         return job
     return replace(job, outputs=tuple(output for output in job.outputs if output.name != prepare_dumplog.LINK))
+
+
+async def may_read_output(services: Services, who: Caller, job: Job) -> bool:
+    """Whether who may see a job may also read what it wrote: of a dumplog, what they may read themselves."""
+    return job.type is not JobType.DUMPLOG or services.is_own(who, job) or await _may_read(services, who, job)
+
+
+async def require_output(services: Services, who: Caller, job: Job) -> None:
+    """Let only those read a job's output whom it is for; they may see the job.
+
+    Raises:
+        Problem: 403.
+    """
+    if not await may_read_output(services, who, job):
+        message = f"{who.user_name} may not get pods/log, or nodes/log, of what {job.job_id} read: see its inputs"
+        raise Problem(HTTPStatus.FORBIDDEN, message)
 
 
 async def _may_read(services: Services, who: Caller, job: Job) -> bool:

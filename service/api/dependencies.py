@@ -13,7 +13,7 @@ from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
 from service.jobs.permissions import Permissions
-from service.jobs.ports import Cluster, Records, Reviews
+from service.jobs.ports import Cluster, Records, Reviews, StepOutput, StoredObjects
 from service.jobs.submit import Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 
@@ -25,6 +25,7 @@ class Dependencies:
     reviews: Reviews
     submission: Submission
     workspace_namespaces: WorkspaceNamespaces
+    output: StepOutput
     argo_ui_url: str
     jobs_namespace: str
     caller_limit: CallerLimit
@@ -33,6 +34,8 @@ class Dependencies:
     body_memory: BodyMemory
     #: Seconds that a client has to send the body of a request.
     body_seconds: float = 30.0
+    #: None: the service has no key of the object store.
+    stored: StoredObjects | None = None
     streams: OpenStreams = field(default_factory=OpenStreams)
     #: Held while a large body is looked through.
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -24,11 +24,15 @@ MAX_OFFSET = 2**31 - 1
 #: RFC 3339 with any fraction and any offset; a time without an offset, as the document shows them, is UTC.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\- ]\d\d:\d\d)?")
 _WHEN = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
-_MOMENT = or_empty({"type": "string", "format": "date-time"})
+MOMENT = or_empty({"type": "string", "format": "date-time"})
 
 
-def _moment(text: str, *, up: bool) -> datetime:
-    """A time in whole milliseconds, as creation times are kept: rounded up for since, down for until."""
+def moment(text: str, *, up: bool) -> datetime:
+    """A time in whole milliseconds, as creation times are kept: rounded up for since, down for until.
+
+    Raises:
+        ValueError: it is none; the message is for the caller.
+    """
     match = _TIME.fullmatch(text)
     if not match:
         raise ValueError(f"{shown(text)} is not an RFC 3339 time like 2025-01-10T08:00:00.000Z")
@@ -37,8 +41,8 @@ def _moment(text: str, *, up: bool) -> datetime:
     offset = "+00:00" if not offset or offset in "Zz" else offset.replace(" ", "+")
     digits = (fraction or ".0")[1:]
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{offset}").astimezone(UTC)
-        whole = moment + timedelta(milliseconds=int(digits[:3].ljust(3, "0")))
+        whole = datetime.fromisoformat(f"{day}T{clock}{offset}").astimezone(UTC)
+        whole += timedelta(milliseconds=int(digits[:3].ljust(3, "0")))
         beyond = up and digits[3:].strip("0") != ""
         return whole + timedelta(milliseconds=1) if beyond else whole
     except (ValueError, OverflowError) as error:
@@ -62,8 +66,8 @@ class ListParameters(Query):
     sort_by: Annotated[SortField, choice(SortField)] = SortField.CREATION_TIME
     order: Annotated[bool, Parsed(_descending, or_empty({"type": "string", "enum": ["asc", "desc"]}))] = True
     # Before since, which is compared with it.
-    until: Annotated[datetime, Parsed(partial(_moment, up=False), _MOMENT)] = Field(NO_END, description=_WHEN)
-    since: Annotated[datetime | None, Parsed(partial(_moment, up=True), _MOMENT)] = Field(None, description=_WHEN)
+    until: Annotated[datetime, Parsed(partial(moment, up=False), MOMENT)] = Field(NO_END, description=_WHEN)
+    since: Annotated[datetime | None, Parsed(partial(moment, up=True), MOMENT)] = Field(None, description=_WHEN)
     cluster_id: Text = None
     workspace_id: Text = None
     user_name: Text = Field(None, description="case-insensitive substring")

@@ -9,6 +9,9 @@ from http import HTTPStatus
 from service.api.outbox import Outboxes
 from service.api.problems import Problem
 
+#: Containers whose output is read at a time: by one caller's streams, and by all. Each is a connection to a kubelet.
+_READ_PER_CALLER = 250
+_READ_PER_REPLICA = 1_000
 #: Seconds; a stream lasts as long as its reader wants, so there is no better guess.
 RETRY_AFTER = 10
 
@@ -20,6 +23,7 @@ class OpenStreams:
         self._per_caller = per_caller
         self._per_replica = per_replica
         self._open: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
         #: Set when the process was asked to stop: every stream ends.
         self.ending = asyncio.Event()
         self.outboxes = Outboxes()
@@ -35,19 +39,37 @@ class OpenStreams:
             raise _too_many(f"{self._per_caller} streams of yours are open: end one before you open another")
         if self._open.total() >= self._per_replica:
             raise _too_many(f"{self._per_replica} streams are open here, which is as many as there may be")
-        self._open[user_id] += 1
-        try:
+        with _counted(self._open, user_id):
             yield
-        finally:
-            self._open[user_id] -= 1
-            if not self._open[user_id]:
-                del self._open[user_id]
+
+    @contextmanager
+    def read(self, user_id: str) -> Iterator[None]:
+        """Count one more container whose output is read for that caller.
+
+        Raises:
+            Problem: 429 where there are as many as there may be.
+        """
+        if self._read[user_id] >= _READ_PER_CALLER or self._read.total() >= _READ_PER_REPLICA:
+            raise _too_many("the output of too many steps is read here at one time: name a node, or end a stream")
+        with _counted(self._read, user_id):
+            yield
 
     def end_all(self) -> None:
         self.ending.set()
 
     def __len__(self) -> int:
         return self._open.total()
+
+
+@contextmanager
+def _counted(counter: Counter[str], user_id: str) -> Iterator[None]:
+    counter[user_id] += 1
+    try:
+        yield
+    finally:
+        counter[user_id] -= 1
+        if not counter[user_id]:
+            del counter[user_id]
 
 
 def _too_many(message: str) -> Problem:

@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 from service.api import responses
 from service.api.examples import EXAMPLES
 from service.api.list_parameters import ListParameters
+from service.api.log_parameters import LogParameters
 from service.api.request_bodies import MODELS, AdvanceRequest, PauseRequest, ResumeRequest, RetryRequest
 from service.api.write_parameters import CreateParameters
 
@@ -96,6 +97,35 @@ def optional_body(model: type[BaseModel]) -> Schema:
 
 
 LIST: Schema = {"parameters": ListParameters.parameters()}
+
+LOG: Schema = {
+    "parameters": [
+        *LogParameters.parameters(),
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "with text/event-stream: go on after the event of that id",
+        },
+    ]
+}
+OUTPUT_TEXT: dict[int | str, Schema] = {
+    200: {
+        "description": "Lines, at most 16 KiB of each; or the events line, gap and end",
+        "content": {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+OUTPUT: Schema = {
+    "parameters": [
+        {"name": name, "in": "header", "schema": {"type": "string"}, "description": "as HTTP has it"}
+        for name in ("Range", "If-Range")
+    ]
+}
+_FILE: Schema = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+OUTPUT_FILE: dict[int | str, Schema] = {
+    200: {"description": "The whole file", **_FILE},
+    206: {"description": "The range that was asked for", **_FILE},
+}
 
 _KEY: Schema = {
     "name": "Idempotency-Key",

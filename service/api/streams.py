@@ -35,6 +35,8 @@ COMMENT_SECONDS = 15.0
 _LAST_SECONDS = 1.0
 
 Source = Callable[[Outbox], Awaitable[None]]
+#: Raises Problem as soon as the caller may not read on.
+StillAllowed = Callable[[], Awaitable[None]]
 
 
 async def within_stream_limit(services: Services, who: CallerDep) -> AsyncIterator[None]:
@@ -46,7 +48,7 @@ async def within_stream_limit(services: Services, who: CallerDep) -> AsyncIterat
 class StreamResponse(Response):
     """Sends what `source` puts into the outbox until it returns.
 
-    `still_allowed` raises Problem as soon as the caller may not read on. A source that fails ends the stream: what it
+    A source that fails ends the stream: what it
     could not say before the first byte is the log's.
     """
 
@@ -54,7 +56,7 @@ class StreamResponse(Response):
         self,
         streams: OpenStreams,
         source: Source,
-        still_allowed: Callable[[], Awaitable[None]],
+        still_allowed: StillAllowed,
         *,
         media_type: str = server_sent_events.MEDIA_TYPE,
         headers: Mapping[str, str] | None = None,

@@ -1,14 +1,17 @@
 """What the use cases need from the outside, as interfaces. Adapters in service/kube and service/records fill them."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.domain.list_query import ListQuery, Page
 from service.domain.rollout_progress import StepNotes
+from service.domain.step_pod import StepPods
 
 
 class UnavailableError(Exception):
@@ -17,6 +20,14 @@ class UnavailableError(Exception):
 
 class RefusedByClusterError(UnavailableError):
     """Kubernetes refuses an object (a right, a quota, an admission rule): asking again helps once that has changed."""
+
+
+class NoSuchObjectError(Exception):
+    """The object store does not have it (any more)."""
+
+
+class GoneFromNodeError(Exception):
+    """A pod, or the log of its container, is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +275,59 @@ class Cluster(Protocol):
         """End step pods on nodes that were NotReady that long, and those that did not start in time; pod → why.
 
         Argo then goes on, also where it waits for the report of a step whose pod has ended, or is gone, without one.
+        """
+        ...
+
+
+class StepOutput(Protocol):
+    """What a job's steps wrote, and write. Every method raises UnavailableError when Kubernetes does not answer."""
+
+    def now(self) -> datetime:
+        """The time by the apiserver's clock."""
+        ...
+
+    async def step_pods(self, job_id: str) -> StepPods:
+        """The pods of the job's steps, as they were a few seconds ago at most; none of a step that reads node logs."""
+        ...
+
+    def log(self, pod: str, *, follow: bool, since: str = "", tail: int | None = None) -> AsyncGenerator[bytes, None]:
+        """What the container main of a step's pod wrote, each line behind its time, in pieces of any size.
+
+        `since`: in whole seconds of RFC 3339. `follow`: also what it writes yet, until it has ended or the node is
+        silent.
+
+        Raises:
+            GoneFromNodeError: the pod or its log is gone.
+        """
+        ...
+
+    async def secret_values(self, job_id: str) -> Mapping[str, str] | None:
+        """The values of the job's Secret by their names; None: it has none any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object that is being read, or a range of it."""
+
+    #: 200, 206 or 416.
+    status: HTTPStatus
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
+class StoredObjects(Protocol):
+    """What jobs put into the object store. Every method raises UnavailableError when the store does not answer."""
+
+    def key(self, address: str) -> str:
+        """The key of what an output's value names; empty: it is no address in our store."""
+        ...
+
+    def open(self, key: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[StoredObject]:
+        """An object to read; `headers`: which range of it.
+
+        Raises:
+            NoSuchObjectError: there is none.
         """
         ...
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -204,6 +204,19 @@ class Api:
             finally:
                 response.response.close()
 
+    async def pieces(self, path: str, query: Query, *, silence: float) -> AsyncGenerator[bytes, None]:
+        """An answer as it comes, however long its lines; an UnavailableError when nothing comes for so long."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
+        with _failures(f"GET {path}"):
+            response = await self._send("GET", path, query=query, accept="*/*", timeout=timeout)
+            try:
+                if response.status >= 400:  # noqa: PLR2004 - HTTP's border
+                    raise _refusal("GET", path, response.status, await response.read())
+                async for piece in response.response.content.iter_any():
+                    yield piece
+            finally:
+                response.response.close()
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -298,14 +311,14 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> ApiError:
     return kinds.get(status, ApiError)(status, sentence)
 
 
-async def connect(settings: KubeSettings) -> Api:
-    """A client for the pod's own cluster, or for the one the kubeconfig names.
+async def connect(settings: KubeSettings, connections: int = 32) -> Api:
+    """A client of so many connections for the pod's own cluster, or for the one the kubeconfig names.
 
     Raises:
         UnavailableError: there is neither a ServiceAccount nor a usable kubeconfig.
     """
     configuration = Configuration()
-    configuration.connection_pool_maxsize = 32
+    configuration.connection_pool_maxsize = connections
     try:
         if settings.kubeconfig or "KUBERNETES_SERVICE_HOST" not in os.environ:
             path = settings.kubeconfig or str(Path.home() / ".kube" / "config")

@@ -1,4 +1,4 @@
-"""Kubernetes as the use cases see it: Cluster, Reviews and Leader over one client."""
+"""Kubernetes as the use cases see it: Cluster, and beside it Reviews, Leader and StepOutput."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -13,16 +13,22 @@ from service.kube.inventory import Inventory
 from service.kube.leader import KubeLeader
 from service.kube.node_locks import NodeLocks
 from service.kube.reviews import KubeReviews
+from service.kube.step_logs import StepLogs
 from service.kube.watch import WorkflowWatch
 from service.kube.workflows import Workflows
 from workflow_templates.protocol import labels
 
+#: Logs that are read at one time.
+STREAMS = 1_000
+
 
 class Kube(Inventory, Workflows, CheckObjects, NodeLocks):
-    """Fills the port Cluster; the two others over the same client stand beside it."""
+    """Fills the port Cluster; the others stand beside it."""
 
-    def __init__(self, api: Api, settings: KubeSettings) -> None:
+    def __init__(self, api: Api, settings: KubeSettings, streams: Api | None = None) -> None:
+        """`streams`: a client for what lasts, whose connections nothing else waits for."""
         super().__init__(api, settings)
+        self.output = StepLogs(api, streams or api, settings)
         self.reviews = KubeReviews(api, settings)
         self.leader = KubeLeader(api, settings)
 
@@ -50,7 +56,9 @@ async def connect(settings: KubeSettings) -> AsyncIterator[Kube]:
         UnavailableError: there is neither a ServiceAccount nor a usable kubeconfig.
     """
     api = await client.connect(settings)
+    streams = await client.connect(settings, STREAMS)
     try:
-        yield Kube(api, settings)
+        yield Kube(api, settings, streams)
     finally:
         await api.close()
+        await streams.close()

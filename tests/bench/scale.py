@@ -21,8 +21,9 @@ from tests.bench.fake_nodes import MARK, WORKSPACE, WORKSPACE_LABEL, fake_nodes,
 from tests.bench.figures import Amount, Figures, keep, machine
 from tests.bench.usage import usage
 from tests.e2e.live import Cluster
-from workflow_templates.object_store import Store, StoreLocation
-from workflow_templates.sigv4 import Signer
+from workflow_templates.object_store import Store
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 
 PART = "scale"
 #: The whole job against ⌈nodes / batchCount⌉ times what one step takes.

@@ -57,7 +57,7 @@ class Served:
         templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
         known = Settings(cluster_id="local", templates=templates, export=EXPORT)
         here = cast("Any", world)
-        self._app.state.dependencies = dependencies(known, self._records, here, here)
+        self._app.state.dependencies = dependencies(known, self._records, here, here, here)
         self._before = set(self.do(self._records.unfinished("local")))
 
     def close(self) -> None:

@@ -11,8 +11,9 @@ import jsonschema_rs
 import pytest
 
 from tests.e2e.live import Api, Cluster, inputs
-from workflow_templates.object_store import Store, StoreLocation
-from workflow_templates.sigv4 import Signer
+from workflow_templates.object_store import Store
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 
 BUCKET = "opsjobs"
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "preflight-report.schema.json"

@@ -6,10 +6,8 @@ from collections import deque
 from dataclasses import asdict
 from threading import Lock
 
-from workflow_templates.protocol.check_outcome import CheckOutcome
+from workflow_templates.protocol.check_outcome import OUTCOME, CheckOutcome
 
-#: How the line begins that says how a check ended; a check's own line is never one.
-OUTCOME = "opsjob-outcome: "
 #: Bytes of a check's output that are written as they come: where it has a runner of its own, and where it shares one,
 #: whose log a node keeps 10 MiB of. Of what follows, only the end is written.
 ALONE_BYTES = 8_000_000

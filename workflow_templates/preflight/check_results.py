@@ -7,19 +7,14 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from workflow_templates.kubernetes_api import Object
-from workflow_templates.preflight.check_output import OUTCOME
 from workflow_templates.preflight.check_text import clean, measured, short
 from workflow_templates.protocol import argo_message
-from workflow_templates.protocol.check_outcome import CheckOutcome
+from workflow_templates.protocol.check_outcome import END, OUTCOME, RESULT, RESULT_CUT, CheckOutcome
 from workflow_templates.tail import last_bytes
 
 #: error: whether the node is healthy is not known. skip: the node was not in the plan.
 Status = Literal["pass", "fail", "error", "skip"]
 
-#: As run.sh marks them: a line of the result file, that there was more than it hands on, and the end of all.
-_RESULT = "opsjob-result: "
-_RESULT_CUT = "opsjob-result-cut"
-END = "opsjob-end"
 _LAST_LINES_BYTES = 2_000
 _CHECKS = 200
 
@@ -87,10 +82,10 @@ def read(log: str) -> tuple[tuple[Check, ...], str, str]:
     if END in lines:
         # What follows is not of the check, but of its runner and of Argo's executor.
         del lines[-1 - lines[::-1].index(END) :]
-    result = "\n".join(line.removeprefix(_RESULT) for line in lines if line.startswith(_RESULT))
-    rest = "\n".join(line for line in lines if not line.startswith((_RESULT, _RESULT_CUT, OUTCOME))).strip("\n")
+    result = "\n".join(line.removeprefix(RESULT) for line in lines if line.startswith(RESULT))
+    rest = "\n".join(line for line in lines if not line.startswith((RESULT, RESULT_CUT, OUTCOME))).strip("\n")
     last = last_bytes(clean(rest), _LAST_LINES_BYTES)
-    if any(line.startswith(_RESULT_CUT) for line in lines):
+    if any(line.startswith(RESULT_CUT) for line in lines):
         return (), "the result file could not be read: it is over 100 kB", last
     if not result.strip():
         return (), "", last

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 _ENDED = re.compile(r"^(?:[\w-]+: )?(?P<reason>\w+) \(exit code (?P<code>-?\d+)\)(?:: (?P<text>.*))?$", re.DOTALL)
+#: Two parts of each line that Argo's executor writes into a step's log.
+_EXECUTORS_BEGIN, _EXECUTORS_MARK = b"time=", b" argo=true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,8 @@ def own_sentence(message: str) -> str:
 def with_code(sentence: str, code: int) -> str:
     """A sentence with its exit code, once."""
     return sentence if "exit code" in sentence else f"{sentence} (exit code {code})"
+
+
+def is_executors(line: bytes) -> bool:
+    """Whether a line of a container's log is of Argo's executor, which marks its own so, for those who show logs."""
+    return line.startswith(_EXECUTORS_BEGIN) and _EXECUTORS_MARK in line

@@ -5,6 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+#: How the line of a runner's log begins that says how a check ended; a check's own line is never one.
+OUTCOME = "opsjob-outcome: "
+#: How the lines begin by which a check hands on its result file (preflight/run.sh), and its last one.
+RESULT = "opsjob-result: "
+RESULT_CUT = "opsjob-result-cut"
+END = "opsjob-end"
+#: Lines of a log that the check's script did not write.
+MARKERS = tuple(word.encode() for word in (OUTCOME, RESULT, RESULT_CUT, END))
+
 #: error: whether the node is healthy is not known.
 STATUSES = ("pass", "fail", "error")
 

@@ -65,6 +65,7 @@ WORKSPACE = "opsjob.io/workspace"
 #: Argo's own.
 ARGO_WORKFLOW = "workflows.argoproj.io/workflow"
 ARGO_COMPLETED = "workflows.argoproj.io/completed"
+ARGO_NODE_NAME = "workflows.argoproj.io/node-name"
 ARGO_NODE_ID = "workflows.argoproj.io/node-id"
 ARGO_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
 ARGO_TITLE = "workflows.argoproj.io/title"

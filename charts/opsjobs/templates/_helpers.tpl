@@ -92,6 +92,11 @@ capabilities:
 {{- if .Values.objectStore.bucket }}yes{{ end -}}
 {{- end -}}
 
+{{/* Whether the service itself reads the object store. */}}
+{{- define "opsjobs.readsStore" -}}
+{{- if and (include "opsjobs.hasStore" .) .Values.objectStore.serviceSecret }}yes{{ end -}}
+{{- end -}}
+
 {{/* Whether a WorkflowTemplate, given as text, has all that it needs here and is the one of its type that the values choose:
 (dict "root" $ "path" … "text" …). */}}
 {{- define "opsjobs.canRun" -}}

@@ -12,8 +12,9 @@ import pytest
 from tests.e2e.dumplog.workloads import BUCKET, NOISE, TWO_LIVES, bare, deployment, pod_spec, ran, shell
 from tests.e2e.live import Cluster, wait_for
 from tests.e2e.proxy import Proxy, proxy_to
-from workflow_templates.object_store import Store, StoreLocation
-from workflow_templates.sigv4 import Signer
+from workflow_templates.object_store import Store
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ BODIES = st.builds(
     st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=9), JSON, max_size=4),
     INPUTS,
 )
-TAILS = st.sampled_from(["", "/a-1", "/a-1/stop", "/a-1/pause", "/a-1/retry"])
+TAILS = st.sampled_from(["", "/a-1", "/a-1/stop", "/a-1/pause", "/a-1/retry", "/a-1/log", "/a-1/outputs/report"])
 SHARES = st.integers(-1, 9) | st.sampled_from(["50%", "100%", "0%", "101%", "rest", "%"]) | SCALARS
 PHASES = st.dictionaries(st.sampled_from(["nodes", "soakSeconds", "advance"]) | st.text(max_size=5), SHARES, max_size=3)
 TOPOLOGIES = st.fixed_dictionaries(

@@ -23,6 +23,7 @@ def app_of(**parts: Any) -> FastAPI:
         "records": None,
         "cluster": None,
         "reviews": None,
+        "output": None,
         "submission": SimpleNamespace(cluster_id="prod"),
         "argo_ui_url": "",
         "jobs_namespace": "opsjobs-jobs",

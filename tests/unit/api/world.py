@@ -125,5 +125,5 @@ class World:
         known = Settings(cluster_id="local", templates=templates, export=EXPORT, **settings)
         made = http.build(nothing)
         here: Any = self
-        made.state.dependencies = dependencies(known, here, here, here)
+        made.state.dependencies = dependencies(known, here, here, here, here)
         return made

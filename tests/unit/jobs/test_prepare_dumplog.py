@@ -89,7 +89,7 @@ async def test_what_the_step_may_not_read_is_refused_with_the_value_that_opens_i
 
 @pytest.mark.parametrize("job_type", [JobType.DUMPLOG, JobType.PREFLIGHT])
 async def test_without_an_object_store_the_refusal_names_the_value_that_is_missing(job_type: JobType) -> None:
-    submission = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
+    submission = dependencies(Settings(), None, None, None, None).submission  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(RefusedError, match=r"type: \w+ is not installed here: .* chart's value objectStore"):
         await resolve(submission, Order(name="d", type=job_type, inputs=()))
 

@@ -100,7 +100,7 @@ class Fleet:
 
 
 async def resolved(replica: int | None) -> Resolved:
-    whole = dependencies(Settings(), None, None, None).submission  # type: ignore[arg-type]  # not asked
+    whole = dependencies(Settings(), None, None, None, None).submission  # type: ignore[arg-type]  # not asked
     fleet: Any = Fleet(tuple(Node(f"n-{number:02}") for number in range(20)))
     submission = replace(whole, cluster=fleet, limits=Limits(nodes=10), templates={JobType.PREFLIGHT: "t"})
     options = {"image": "i", "entryPoint": "dHJ1ZQ==", "resource": {"replica": replica}}

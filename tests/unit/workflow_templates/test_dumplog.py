@@ -24,9 +24,10 @@ from workflow_templates.dumplog.read_retries import RetryBudget
 from workflow_templates.dumplog.reader import Reader
 from workflow_templates.dumplog.spool import SPOOLS
 from workflow_templates.kubernetes_api import Cluster
-from workflow_templates.object_store import Store, StoreError, StoreLocation
+from workflow_templates.object_store import Store, StoreError
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 from workflow_templates.sigterm import StoppedError
-from workflow_templates.sigv4 import Signer
 
 KEY = "/ops/dumplog/web/job-1.tar.gz"
 RUNNING: dict[str, Any] = {"running": {}}

@@ -16,9 +16,10 @@ import pytest
 from tests.plain_http import NO_TLS
 from tests.unit.workflow_templates.s3server import CUT, S3Server, serving
 from workflow_templates import object_store, sigterm
-from workflow_templates.object_store import Store, StoreError, StoreLocation
+from workflow_templates.object_store import Store, StoreError
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 from workflow_templates.sigterm import StoppedError
-from workflow_templates.sigv4 import Signer
 
 MIB = 1 << 20
 

@@ -14,11 +14,12 @@ from tests.plain_http import NO_TLS
 from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, ServedLog
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.kubernetes_api import Cluster
-from workflow_templates.object_store import Store, StoreLocation
+from workflow_templates.object_store import Store
 from workflow_templates.preflight import check_results, report, runner_results
 from workflow_templates.protocol import check_outcome
 from workflow_templates.protocol.check_outcome import CheckOutcome
-from workflow_templates.sigv4 import Signer
+from workflow_templates.protocol.sigv4 import Signer
+from workflow_templates.protocol.store_location import StoreLocation
 
 JOB = "job-1"
 FOUND = 'opsjob-result: {"checks": [{"name": "disk", "ok": true}]}\n'

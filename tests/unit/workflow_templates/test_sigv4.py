@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from workflow_templates.sigv4 import Signer, encoded_path, host_of
+from workflow_templates.protocol.sigv4 import Signer, encoded_path, host_of
 
 SIGNER = Signer("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 NOW = datetime(2013, 5, 24, tzinfo=UTC)

@@ -1,0 +1,145 @@
+"""What a job's steps write, and what it left behind (contract: Following a job)."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from service.api import log_parameters, server_sent_events
+from service.api.caller import CallerDep, job_for, require_output, still_shown
+from service.api.dependencies import Services
+from service.api.log_format import LogEvents, LogText
+from service.api.openapi import LOG, OUTPUT, OUTPUT_FILE, OUTPUT_TEXT, problems
+from service.api.outbox import Outbox
+from service.api.output_files import output_response
+from service.api.problems import Problem
+from service.api.routes import PREFIX
+from service.api.streams import StreamResponse, within_stream_limit
+from service.domain.cluster_objects import Caller
+from service.domain.job import Job, JobType, Plan
+from service.domain.masked_lines import Masking, TooManyValuesError
+from service.domain.secret_values import MASK
+from service.jobs.reading_output import OutputReader
+
+#: Beside the limit on requests: what is under way here may last.
+router = APIRouter(prefix=PREFIX, dependencies=[Depends(within_stream_limit)])
+
+
+@router.get(
+    "/{job_id}/log",
+    summary="Read or follow a job's output",
+    operation_id="log",
+    openapi_extra=LOG,
+    response_class=Response,
+    responses={
+        **OUTPUT_TEXT,
+        **problems(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
+    },
+)
+async def log(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
+    """What the steps wrote: as text, or with Accept: text/event-stream as events that can be resumed."""
+    job = await job_for(services, who, job_id, "get")
+    await require_output(services, who, job)
+    asked = log_parameters.wanted(request, job)
+    log_parameters.require_few_nodes(job, asked)
+    as_events = server_sent_events.wanted(request.headers.get("Accept", ""))
+    position = log_parameters.position(request) if as_events else None
+    await _require_some(services, job)
+    masking = await _masking(services, job)
+    names_nodes = not asked.node and len(job.plan.names) > 1
+    reader = OutputReader(
+        source=services.output,
+        job=job,
+        wanted=asked,
+        masking=masking,
+        position=position,
+        budget=partial(services.streams.read, who.user_id),
+    )
+
+    async def text(outbox: Outbox) -> None:
+        await reader.run(LogText(outbox, names_nodes=names_nodes))
+
+    async def events(outbox: Outbox) -> None:
+        sink = LogEvents(outbox)
+        await reader.run(sink)
+        await sink.end()
+
+    still_allowed = partial(_still_allowed, request, services, who, _brief(job))
+    if as_events:
+        return StreamResponse(services.streams, events, still_allowed)
+    return StreamResponse(services.streams, text, still_allowed, media_type="text/plain; charset=utf-8")
+
+
+async def opened() -> AsyncIterator[AsyncExitStack]:
+    """What is read for a response, and closed after it."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@router.get(
+    "/{job_id}/outputs/{name}",
+    summary="Get a file that a job left",
+    operation_id="output",
+    openapi_extra=OUTPUT,
+    response_class=Response,
+    responses={
+        **OUTPUT_FILE,
+        **problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    },
+)
+async def output(  # noqa: PLR0913, PLR0917 - what FastAPI is to bring
+    request: Request,
+    job_id: str,
+    name: str,
+    services: Services,
+    who: CallerDep,
+    stack: Annotated[AsyncExitStack, Depends(opened)],
+) -> Response:
+    """A report, a picture or an archive, through the service, as an attachment."""
+    job = await job_for(services, who, job_id, "get")
+    await require_output(services, who, job)
+    still_allowed = partial(_still_allowed, request, services, who, _brief(job))
+    return await output_response(request, services, job, name, still_allowed, stack)
+
+
+async def _require_some(services: Services, job: Job) -> None:
+    """Raises Problem: 404 where all of it is gone."""
+    if job.phase.final and not (await services.output.step_pods(job.job_id)).pods:
+        message = f"the output of {job.job_id} went with its pods, which are kept for ttlSecondsAfterFinished"
+        raise Problem(HTTPStatus.NOT_FOUND, message, code="OUTPUT_GONE")
+
+
+async def _masking(services: Services, job: Job) -> Masking:
+    """By the environment that the job's Secret holds: only the checks of a preflight job have one.
+
+    Raises:
+        Problem: 404 where it is not known what must not be seen.
+    """
+    recorded = job.options.get("env") or {}
+    if job.type is not JobType.PREFLIGHT or not recorded:
+        return Masking()
+    secret = await services.output.secret_values(job.job_id)
+    if secret is None and MASK not in recorded.values():
+        return Masking()
+    try:
+        if secret is not None:
+            return Masking.of(secret, recorded)
+        why = "its environment is gone, and with it what of its output must be masked"
+    except TooManyValuesError as error:
+        why = str(error)
+    raise Problem(HTTPStatus.NOT_FOUND, f"the output of {job.job_id} is not shown: {why}", code="OUTPUT_GONE")
+
+
+async def _still_allowed(request: Request, services: Services, who: Caller, job: Job) -> None:
+    await still_shown(request, services, who, job)
+    await require_output(services, who, job)
+
+
+def _brief(job: Job) -> Job:
+    """What is to be known of a job as long as it is followed: its plan may be long."""
+    work = job.work if job.type is JobType.DUMPLOG else {}
+    return replace(job, plan=Plan(), conditions=(), inputs=(), outputs=(), options={}, work=work)
