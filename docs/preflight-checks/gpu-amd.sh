@@ -75,6 +75,7 @@ def run(check):
 
 NAME = "gpu-amd"
 
+import math
 import re
 import shutil
 import subprocess
@@ -115,6 +116,8 @@ def number(value):
     if isinstance(value, str) and NOT_KNOWN.fullmatch(value.strip()):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(value)
+    if not 0 <= float(value) < math.inf:
         raise ValueError(value)
     return float(value)
 

@@ -80,7 +80,10 @@ answered() {
   printf '?, %s\n' "$(printf '%s' "${said:-nvidia-smi failed}" | tr '\n,' '  ')"
 }
 
-query() { answered "--query-gpu=index,$1"; }
+query() {
+  said=$(answered "--query-gpu=index,$1") || return 1
+  printf '%s\n' "${said:-?, no answer}"
+}
 
 # The same of GPUs that remap rows instead of retiring pages; they are named by their UUID there.
 remapped() { answered "--query-remapped-rows=gpu_uuid,remapped_rows.$1"; }

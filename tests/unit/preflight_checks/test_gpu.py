@@ -139,6 +139,16 @@ def test_a_gpu_that_a_question_leaves_out_is_not_tested(pod: Pod) -> None:
     assert "1 answers of 2 GPUs" in ended.reason
 
 
+@pytest.mark.parametrize(
+    "question", [question for question in NVIDIA if question.startswith("index,") and "name" not in question]
+)
+def test_nor_is_a_question_to_which_nothing_is_said(pod: Pod, question: str) -> None:
+    """Called healthy before: no line at all is not the word for what these GPUs do not have."""
+    ended = asked_nvidia(pod, {question: ""})
+    assert ended.code == 2, ended.output
+    assert "no answer" in ended.reason
+
+
 def test_a_question_that_fails_otherwise_than_by_an_unknown_field(pod: Pod) -> None:
     pod.tool(
         "nvidia-smi",
@@ -243,6 +253,9 @@ def test_each_fault_of_an_amd_gpu(pod: Pod, fields: dict[str, Any], row: str, sa
     [
         ({"temperature": {"hotspot": {"value": "ERROR", "unit": "C"}}}, "gpu-temperature"),
         ({"temperature": {"fan": 3}}, "gpu-temperature"),
+        ({"temperature": {"hotspot": {"value": "nan", "unit": "C"}}}, "gpu-temperature"),
+        ({"temperature": {"hotspot": float("nan")}}, "gpu-temperature"),
+        ({"ecc": {"total_uncorrectable_count": -1}}, "gpu-ecc"),
         ({"temperature": None}, "gpu-temperature"),
         ({"ecc": {"total_uncorrectable_count": "AMDSMI_STATUS_IO"}}, "gpu-ecc"),
         ({"ecc": {}}, "gpu-ecc"),
