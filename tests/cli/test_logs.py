@@ -77,6 +77,34 @@ def test_no_line_is_missing_and_none_comes_twice_after_breaks(opsjobs: Opsjobs, 
     assert resumed == ["", "at-2", "at-2", "at-2", "at-4"]
 
 
+def test_a_person_sees_that_the_service_was_away_and_every_line(scripted: Scripted) -> None:
+    scripted.answers = {
+        LOG: [stream(*lines(1, 2), breaks=True), problem(503, "UNAVAILABLE", "restarting"), stream(*lines(3, 4), END)],
+        PATH: [content(job(JOB, "Failed"))],
+    }
+    terminal = Terminal("logs", "-f", JOB)
+    assert terminal.ended() == 1
+    shown = terminal.screen.splitlines()
+    assert [line for line in shown if line.startswith("n1: ")] == [f"n1: line {number}" for number in range(1, 5)]
+    assert sum("trying again" in line for line in shown) == 1
+    assert sum("answers again" in line for line in shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [(401, 3, "--audience=opsjobs"), (403, 3, "opsjobs whoami"), (503, 4, "the service cannot do this now (503)")],
+)
+def test_a_person_is_told_what_to_do_about_a_refusal(scripted: Scripted, status: int, code: int, words: str) -> None:
+    answer = problem(status, "ANY", "said by the service")
+    answer.headers["Retry-After"] = "0"
+    scripted.answers["/api/v1/opsjobs"] = [answer]
+    terminal = Terminal("list")
+    assert terminal.ended() == code
+    assert "said by the service" in terminal.screen
+    assert words in terminal.screen
+    assert "Traceback" not in terminal.screen
+
+
 def test_lines_of_no_node_are_told_from_those_of_one(opsjobs: Opsjobs, scripted: Scripted) -> None:
     scripted.answers[LOG] = [stream(line(1, "n1: fooled", ""), END)]
     assert opsjobs("logs", JOB).out == "-: n1: fooled\n"
