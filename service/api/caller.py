@@ -14,6 +14,7 @@ from service.api.problems import RETRY_AFTER, Problem, unknown_job
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job, JobType
 from service.domain.job_ids import is_job_id
+from service.domain.job_types.registry import traits_of
 from service.domain.list_query import Visible
 from service.jobs import prepare_dumplog
 from service.jobs.ports import UnavailableError
@@ -119,12 +120,15 @@ async def readable(services: Services, who: Caller, job: Job) -> Job:
     """The job, without the link to logs that the caller neither asked for nor may read without it."""
     if await may_read_output(services, who, job):
         return job
-    return replace(job, outputs=tuple(output for output in job.outputs if output.name != prepare_dumplog.LINK))
+    link = traits_of(job.type).guarded_output
+    return replace(job, outputs=tuple(output for output in job.outputs if output.name != link))
 
 
 async def may_read_output(services: Services, who: Caller, job: Job) -> bool:
     """Whether who may see a job may also read what it wrote: of a dumplog, what they may read themselves."""
-    return job.type is not JobType.DUMPLOG or services.is_own(who, job) or await _may_read(services, who, job)
+    if not traits_of(job.type).guarded_output:
+        return True
+    return services.is_own(who, job) or await _may_read(services, who, job)
 
 
 async def require_output(services: Services, who: Caller, job: Job) -> None:

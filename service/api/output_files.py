@@ -13,8 +13,9 @@ from service.api.outbox import Outbox
 from service.api.problems import Problem
 from service.api.streams import StillAllowed, StreamResponse
 from service.domain.job import Job
+from service.domain.job_types.traits import OutputFile
 from service.domain.request_faults import shown
-from service.domain.stored_output import OutputFile, is_of, output_files, value
+from service.domain.stored_output import is_of, output_files, value
 from service.jobs.ports import NoSuchObjectError, StoredObject, StoredObjects
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")

@@ -20,7 +20,8 @@ from service.api.problems import Problem
 from service.api.routes import PREFIX
 from service.api.streams import StreamResponse, within_stream_limit
 from service.domain.cluster_objects import Caller
-from service.domain.job import Job, JobType, Plan
+from service.domain.job import Job, Plan
+from service.domain.job_types.registry import traits_of
 from service.domain.masked_lines import Masking, TooManyValuesError
 from service.domain.secret_values import MASK
 from service.jobs.reading_output import OutputReader
@@ -120,7 +121,7 @@ async def _masking(services: Services, job: Job) -> Masking:
         Problem: 404 where it is not known what must not be seen.
     """
     recorded = job.options.get("env") or {}
-    if job.type is not JobType.PREFLIGHT or not recorded:
+    if not recorded:
         return Masking()
     secret = await services.output.secret_values(job.job_id)
     if secret is None and MASK not in recorded.values():
@@ -141,5 +142,5 @@ async def _still_allowed(request: Request, services: Services, who: Caller, job:
 
 def _brief(job: Job) -> Job:
     """What is to be known of a job as long as it is followed: its plan may be long."""
-    work = job.work if job.type is JobType.DUMPLOG else {}
+    work = job.work if traits_of(job.type).guarded_output else {}
     return replace(job, plan=Plan(), conditions=(), inputs=(), outputs=(), options={}, work=work)

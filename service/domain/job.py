@@ -17,10 +17,6 @@ class JobType(StrEnum):
     EXPORTIMAGE = "exportimage"
 
 
-#: These have a rollout, where the request says so, and can be retried (contract: Rollouts).
-WITH_ROLLOUT = (JobType.ADDON, JobType.REBOOT)
-
-
 class Phase(StrEnum):
     """The four phases of the API document; the last two are final."""
 

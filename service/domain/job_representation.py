@@ -1,11 +1,11 @@
 """A job as the API shows it: the document's fields in its order, then the contract's further ones."""
 
-from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from service.domain import rollout_answer
-from service.domain.job import Condition, Job, JobType, Named, Plan, PlannedNode, rfc3339
+from service.domain.job import Condition, Job, Named, Plan, PlannedNode, rfc3339
+from service.domain.job_types.registry import traits_of
 from service.domain.secret_values import masked
 
 
@@ -36,7 +36,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "inputs": [_named(value) for value in job.inputs],
         "outputs": [_named(value) for value in job.outputs],
         "env": masked(job.options.get("env") or {}),
-        **_of_type(job),
+        **traits_of(job.type).shown(job.options),
         **({"retryOf": job.retry_of} if job.retry_of else {}),
         "isTolerateAll": bool(job.options.get("isTolerateAll")),
         "excludedNodes": list(job.options.get("excludedNodes") or ()),
@@ -60,27 +60,6 @@ def plan_representation(plan: Plan) -> dict[str, Any]:
 def progress(plan: Plan) -> str:
     """How many of the planned nodes are through, like "3/12"."""
     return f"{sum(node.phase.final for node in plan.nodes)}/{len(plan.nodes)}"
-
-
-def _of_type(job: Job) -> dict[str, Any]:
-    """The fields that only one type of job has, with the defaults they ran with."""
-    options = job.options
-    match job.type:
-        case JobType.ADDON:
-            return {
-                "batchCount": options.get("batchCount", 1),
-                "availableRatio": float(Decimal(str(options.get("availableRatio", "1")))),
-                "securityUpgrade": bool(options.get("securityUpgrade")),
-            }
-        case JobType.PREFLIGHT:
-            return {
-                "resource": dict(options.get("resource") or {}),
-                "image": options.get("image", ""),
-                "entryPoint": options.get("entryPoint", ""),
-                "hostpath": list(options.get("hostpath") or ()),
-            }
-        case _:
-            return {}
 
 
 def _condition(condition: Condition) -> dict[str, str]:

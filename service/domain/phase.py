@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.domain import messages, rollout_progress
-from service.domain.job import Condition, Job, JobType, NodePhase, Phase, PlannedNode
-from service.domain.outputs import outputs
+from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
+from service.domain.job_types.registry import traits_of
 from service.domain.planned_nodes import attempts_like, closed, concluded, last_pod, observed
 from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
@@ -62,7 +62,7 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime, notes: StepNot
     verdict = judge(job, seen, nodes)
     if verdict.phase is Phase.SUCCEEDED and job.phase is Phase.PENDING:
         job = _running(job, seen)
-    return _ended(replace(job, outputs=outputs(job, seen, nodes)), verdict, seen.finished or now)
+    return _ended(replace(job, outputs=traits_of(job.type).outputs(job, seen, nodes)), verdict, seen.finished or now)
 
 
 def _unread(job: Job, seen: Workflow, now: datetime) -> Job:
@@ -121,7 +121,7 @@ def _is_stale(job: Job, seen: Workflow) -> bool:
 def is_noted(job: Job) -> bool:
     """Whether its steps note something elsewhere, which changes while the Workflow does not."""
     paused = job.steered is not None and bool(job.steered.paused)
-    return job.rollout is not None or job.type is JobType.REBOOT or paused
+    return job.rollout is not None or traits_of(job.type).notes_at_leases or paused
 
 
 def _held(job: Job, now: datetime) -> Job | None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from service.domain import label_selector
-from service.domain.cluster_objects import Node, Taint, Workload, Workspace
+from service.domain.cluster_objects import Node, Workload, Workspace
 from service.domain.job import ExcludedNode, JobType, Named, NodePhase, Plan, PlannedNode
+from service.domain.job_types.registry import traits_of
 from service.domain.reach import WORKLOAD, WORKSPACE, Reach
 from service.domain.request_faults import Fault, FaultCode, shown
 
@@ -18,15 +19,12 @@ _OWN = "own"
 #: What no selector says either: a right in a workspace is none to the machines that run the cluster.
 _NO_CONTROL_PLANE = "no control plane"
 
-#: These work on a workload's pods or image through APIs; no node is touched.
-WITHOUT_NODES = (JobType.DUMPLOG, JobType.EXPORTIMAGE)
 #: What a fault is called whose input names something that is not there.
 _UNKNOWN = {
     WORKSPACE: FaultCode.UNKNOWN_WORKSPACE,
     WORKLOAD: FaultCode.UNKNOWN_WORKLOAD,
     CLUSTER: FaultCode.UNKNOWN_CLUSTER,
 }
-_REPELLING = ("NoSchedule", "NoExecute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +103,10 @@ def select(  # noqa: PLR0913 - all that a plan depends on
         workloads=workloads,
         faults=tuple(faults),
     )
-    if faults or job_type in WITHOUT_NODES:
+    if faults or not traits_of(job_type).works_on_nodes:
         return place
     scopes = _scopes(inputs, facts, workloads, workspace_id, again=again) | _within(reach, facts, workspace_id)
-    nodes = _without(facts.unhealthy_taint, facts.nodes) if job_type is JobType.PREFLIGHT else facts.nodes
+    nodes = _without(facts.unhealthy_taint, facts.nodes) if traits_of(job_type).takes_unhealthy else facts.nodes
     plan = _plan(job_type, scopes, nodes, frozenset(excluded_nodes), tolerate_all=tolerate_all)
     if not plan.nodes:
         faults.append(Fault("inputs", _nothing_left(plan, workloads), FaultCode.NO_NODE_LEFT))
@@ -139,7 +137,7 @@ def _unknown(job_type: JobType, inputs: Sequence[Named], facts: Facts, reach: Re
             )
         elif kind == WORKLOAD and not facts.workloads.get(value):
             message = f"there is no workload {shown(value)} in the namespace of any workspace{reach.but}"
-        elif kind == SELECTOR and job_type in WITHOUT_NODES:
+        elif kind == SELECTOR and not traits_of(job_type).works_on_nodes:
             message = f"a {job_type} job works on no nodes: name those whose pods are meant with node inputs"
         elif kind == CLUSTER and value != facts.cluster_id:
             message = f"this installation serves the cluster {facts.cluster_id!r}, not {shown(value)}"
@@ -240,7 +238,7 @@ def _plan(
             # A workload's pod can outlive its node by a little.
             reasons = ["is not in the cluster any more"]
         elif not reasons:
-            reasons = _unfit(known[name], job_type, named=NODE in scopes, tolerate_all=tolerate_all)
+            reasons = traits_of(job_type).unfit(known[name], named=NODE in scopes, tolerate_all=tolerate_all)
         if reasons:
             excluded.append(ExcludedNode(name, "; ".join(reasons)))
         else:
@@ -254,31 +252,9 @@ def _planned(node: Node) -> PlannedNode:
     return PlannedNode(node.name, NodePhase.WAITING, f"waits for job {node.worked_on_by}, which works on it")
 
 
-def _unfit(node: Node, job_type: JobType, *, named: bool, tolerate_all: bool) -> list[str]:
-    """Why a selected node is left out all the same (contract: NotReady, tainted or cordoned nodes; reboot)."""
-    if job_type is JobType.REBOOT:
-        if node.control_plane and not named:
-            return ["is a control-plane node, which is rebooted only when named with a node input"]
-        return []
-    # A node that is on its way through another job's work waits for that, and is looked at again once it is locked.
-    reasons = [] if node.ready or node.worked_on_by else ["is NotReady"]
-    if not tolerate_all:
-        if node.cordoned:
-            reasons.append("is cordoned (isTolerateAll would take it)")
-        taints = [str(taint) for taint in _repelling(node)]
-        # Kubernetes taints a NotReady node by itself: that says nothing new.
-        if taints and node.ready:
-            reasons.append(f"is tainted {', '.join(taints)} (isTolerateAll would take it)")
-    return reasons
-
-
 def _without(unhealthy: str, nodes: Sequence[Node]) -> Sequence[Node]:
-    """The nodes as a preflight job sees them: that they failed an earlier one is why they are tested again."""
+    """The nodes without the mark of an earlier job that they failed."""
     return [replace(node, taints=tuple(taint for taint in node.taints if str(taint) != unhealthy)) for node in nodes]
-
-
-def _repelling(node: Node) -> list[Taint]:
-    return [taint for taint in node.taints if taint.effect in _REPELLING]
 
 
 def _nothing_left(plan: Plan, workloads: Sequence[Workload]) -> str:

@@ -1,37 +1,15 @@
 """What a job left behind, as files by name (contract: GET /{id}/outputs/{name})."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from service.domain.job import Job, JobType
+from service.domain.job_types.registry import traits_of
+from service.domain.job_types.traits import OutputFile
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
-    file_name: str
-    media_type: str
-    #: The output of the job that is it, or names where it is.
-    output: str
-    #: It is in the object store, with that at the end of its address in the place of what the output's ends with; None:
-    #: the output itself is the text.
-    ending: tuple[str, str] | None = None
-
-
-#: Job type → name → what it is.
-_FILES: dict[JobType, dict[str, OutputFile]] = {
-    JobType.ADDON: {"report": OutputFile("report.json", "application/json", "report")},
-    JobType.REBOOT: {"report": OutputFile("report.json", "application/json", "report")},
-    JobType.PREFLIGHT: {
-        "report": OutputFile("report.json", "application/json", "report", ("", "")),
-        "junit": OutputFile("junit.xml", "application/xml", "report", ("report.json", "junit.xml")),
-        "picture": OutputFile("matrix.svg", "image/svg+xml", "report", ("report.json", "matrix.svg")),
-    },
-    JobType.DUMPLOG: {"archive": OutputFile("logs.tar.gz", "application/gzip", "log", ("", ""))},
-}
-
-
-def output_files(job_type: JobType) -> dict[str, OutputFile]:
+def output_files(job_type: JobType) -> Mapping[str, OutputFile]:
     """The files that a job of a type may leave, by their names."""
-    return _FILES.get(job_type, {})
+    return traits_of(job_type).files
 
 
 def value(job: Job, file: OutputFile) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.domain import addon, messages
-from service.domain.job import Job, JobType, NodePhase, Phase, PlannedNode
+from service.domain.job import Job, NodePhase, Phase, PlannedNode
 from service.domain.job_rollout import JobRollout
+from service.domain.job_types.registry import traits_of
 from service.domain.planned_nodes import last_attempts, steps_by_node
 from service.domain.rollout_progress import exceeds
 from service.domain.step_outcome import Outcome
@@ -38,10 +39,10 @@ def _judged(job: Job, workflow: Workflow, nodes: Sequence[PlannedNode]) -> Verdi
         return stopped(job, nodes, by=workflow.stopped_by, deleted=workflow.deleting)
     if _ran_out_of_time(workflow):
         return _timed_out(workflow, nodes)
-    if job.rollout or job.type is JobType.ADDON:
+    if job.rollout or traits_of(job.type).goes_by_ratio:
         return _of_rollout(job, job.rollout, workflow, nodes) if job.rollout else _counted(job, workflow, nodes)
     failed = [node for node in nodes if node.phase is NodePhase.FAILED]
-    if job.type is JobType.PREFLIGHT and failed:
+    if traits_of(job.type).fails_with_a_node and failed:
         causes = messages.listed(map(messages.on_node, failed))
         return Verdict(Phase.FAILED, "Failed", f"{messages.tally(nodes)}: {causes}")
     if workflow.phase != "Succeeded":
@@ -76,8 +77,8 @@ def stopped(job: Job, nodes: Sequence[PlannedNode], *, by: str = "", deleted: bo
 
 
 def _lacking_report(job: Job, workflow: Workflow) -> str:
-    """Why a preflight job has no report, in the words of the step that should have written it."""
-    if job.type is not JobType.PREFLIGHT or dict(workflow.outputs).get("report"):
+    """Why a job has no report that should have one, in the words of the step that should have written it."""
+    if not traits_of(job.type).writes_report or dict(workflow.outputs).get("report"):
         return ""
     steps = [step for step in workflow.steps if _writes_report(step)]
     if not steps:
@@ -136,7 +137,7 @@ def _of_rollout(job: Job, rollout: JobRollout, workflow: Workflow, nodes: Sequen
     unbegun = [node for node in nodes if node.phase is NodePhase.SKIPPED]
     too_many = exceeds(rollout, len(failed))
     if not unbegun and not too_many:
-        idle = _did_nothing(job, workflow) if job.type is JobType.ADDON else ""
+        idle = _did_nothing(job, workflow) if traits_of(job.type).runs_addon_templates else ""
         return SUCCESS._replace(message=f"{SUCCESS.message}; {idle}") if idle else SUCCESS
     if not failed and workflow.phase != "Succeeded":
         return _of_argo(job, workflow, nodes)

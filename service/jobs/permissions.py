@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 from service.domain.cluster_objects import Caller, Workspace
 from service.domain.job import JobType
+from service.domain.job_types.registry import traits_of
 from service.domain.reach import Reach
 from service.domain.request_faults import NotPermittedError
 from service.domain.selection import Selection
 from service.jobs.ports import Reviews
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
-
-#: What a job of that type reads on behalf of its caller.
-_READ_BY = {JobType.DUMPLOG: "pods/log", JobType.EXPORTIMAGE: "pods"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Permissions:
             where = f"in workspace {workspace!r}" if workspace else "on nodes of no one workspace"
             right = f"the right is create on opsjobs.opsjob.io/{kind}"
             raise NotPermittedError(f"{who.user_name} may not create {kind} jobs {where}: {right}")
-        if resource := _READ_BY.get(kind):
+        if resource := traits_of(kind).reads:
             await self._require_own_right(who, kind, selection, resource)
 
     async def _require_own_right(self, who: Caller, kind: JobType, selection: Selection, resource: str) -> None:

@@ -17,10 +17,6 @@ from service.jobs.prepare_node_logs import NodeLogs, NodeLogSettings
 ASKED = "dumplog.json"
 
 
-#: The output by which anyone who has it can read the archive.
-LINK = "endpoint"
-
-
 @dataclass(frozen=True, slots=True)
 class Archived:
     """Whose logs the archive of a job may hold."""

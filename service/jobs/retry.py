@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from service.domain.job import WITH_ROLLOUT, Job, Named, NodePhase, PlannedNode
+from service.domain.job import Job, Named, NodePhase, PlannedNode
+from service.domain.job_types.registry import WITH_ROLLOUT, traits_of
 from service.domain.request_faults import Fault, FaultCode, RefusedError, StateError
 from service.jobs.order import Order, Retry
 
@@ -27,8 +28,8 @@ def order(job: Job, which: Which) -> Order:
         StateError: it still runs, or was deleted.
         RefusedError: it is of a type that cannot be retried, or none of its nodes are left to retry.
     """
-    if job.type not in WITH_ROLLOUT:
-        message = f"only {' and '.join(WITH_ROLLOUT)} jobs can be retried; {job.job_id} is of type {job.type}"
+    if not traits_of(job.type).has_rollout:
+        message = f"only {WITH_ROLLOUT} jobs can be retried; {job.job_id} is of type {job.type}"
         raise RefusedError([Fault("", message, FaultCode.NOT_FOR_THIS_TYPE)])
     if not job.phase.final:
         raise StateError(f"{job.job_id} has not ended: wait for its end, or stop it, before it is retried", "JOB_RUNS")

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from service.domain import phase
-from service.domain.job import WITH_ROLLOUT, Job
+from service.domain.job import Job
 from service.domain.job_rollout import JobRollout, PhaseState, Steering
+from service.domain.job_types.registry import WITH_ROLLOUT, traits_of
 from service.domain.request_faults import Fault, FaultCode, RefusedError, StateError
 from service.domain.rollout_progress import count_failed, exceeds
 from service.jobs.ports import Cluster, Records
@@ -77,8 +78,8 @@ def advancing(by: str, expected: int | None) -> Callable[[Job, datetime], Job]:
 
 
 def _steerable(job: Job) -> Job:
-    if job.type not in WITH_ROLLOUT:
-        message = f"only {' and '.join(WITH_ROLLOUT)} jobs have a rollout; {job.job_id} is of type {job.type}"
+    if not traits_of(job.type).has_rollout:
+        message = f"only {WITH_ROLLOUT} jobs have a rollout; {job.job_id} is of type {job.type}"
         raise RefusedError([Fault("", message, FaultCode.NOT_FOR_THIS_TYPE)])
     if job.phase.final:
         raise StateError(f"{job.job_id} has ended: {job.phase}", "JOB_ENDED")

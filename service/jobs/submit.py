@@ -10,13 +10,14 @@ import structlog
 
 from service.domain import job_ids, preflight, rollout_plan
 from service.domain.cluster_objects import Caller, Node
-from service.domain.job import WITH_ROLLOUT, Job, JobType
+from service.domain.job import Job, JobType
 from service.domain.job_rollout import JobRollout, Steering
+from service.domain.job_types.registry import traits_of
 from service.domain.phase import created
 from service.domain.reach import Reach
 from service.domain.request_faults import Fault, FaultCode, NotPermittedError, RefusedError
 from service.domain.secret_values import masked
-from service.domain.selection import WITHOUT_NODES, Facts, Selection, select
+from service.domain.selection import Facts, Selection, select
 from service.jobs.order import Order
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, IdempotencyKey, Quota, QuotaError, Records, UnavailableError
@@ -24,8 +25,6 @@ from service.jobs.preparation import Kind, Work
 
 log = structlog.get_logger()
 
-#: The chart value without which a type is not installed.
-_NEEDED_VALUES = {JobType.DUMPLOG: "objectStore", JobType.PREFLIGHT: "objectStore"}
 #: The apiserver's clock is known to the second, and what has passed since it was read likewise.
 _SAME_TIME = timedelta(seconds=3)
 
@@ -187,7 +186,7 @@ class Submission:
     def _not_looked_up(self, order: Order) -> Iterator[Fault]:
         """Because of which nothing is: the job cannot run here at all, or it would cost too much."""
         if order.type not in self.kinds or order.type not in self.templates:
-            value = _NEEDED_VALUES.get(order.type)
+            value = traits_of(order.type).needed_value
             remedy = f": whoever runs OpsJobs sets the chart's value {value}" if value else ""
             yield Fault("type", f"{order.type} is not installed here{remedy}", FaultCode.NOT_INSTALLED)
         inputs, workloads = len(order.inputs), len(set(order.values("workload")))
@@ -213,7 +212,7 @@ class Submission:
 
     async def _facts(self, order: Order, reach: Reach, workloads: Sequence[str]) -> Facts:
         # Of a job that touches no node, only what its node inputs name has to be there.
-        nodes = order.values("node") if order.type in WITHOUT_NODES else None
+        nodes = None if traits_of(order.type).works_on_nodes else order.values("node")
         named = [await self.cluster.workspace(name) for name in dict.fromkeys(order.values("workspace"))]
         return Facts(
             cluster_id=self.cluster_id,
@@ -253,7 +252,7 @@ class Submission:
             inputs=(*order.inputs, *resolved.work.inputs),
             plan=resolved.selection.plan,
             rollout=rollout,
-            steering=Steering() if rollout is None and order.type in WITH_ROLLOUT else None,
+            steering=Steering() if rollout is None and traits_of(order.type).has_rollout else None,
             retry_of=order.retry.job_id if order.retry else "",
             options=_as_json(order.options),
             work=resolved.work.recorded(),

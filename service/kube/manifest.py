@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from service.domain.job import Job, JobType
+from service.domain.job import Job
+from service.domain.job_types.registry import traits_of
 from service.kube.client import KubeSettings, Object
 from workflow_templates.protocol import check_pods, labels
 
@@ -132,10 +133,8 @@ def _deadline(job: Job) -> dict[str, Any]:
 
 
 def _parallelism(job: Job) -> dict[str, Any]:
-    """Contract: batchCount, default 1. One pod per node makes Argo's count of pods a count of nodes."""
-    if at_once := job.work.get("parallelism"):
-        return {"parallelism": at_once}
-    return {"parallelism": max(1, job.options.get("batchCount") or 1)} if job.type is JobType.ADDON else {}
+    at_once = job.work.get("parallelism") or traits_of(job.type).pods_at_once(job.options)
+    return {"parallelism": at_once} if at_once else {}
 
 
 def _description(job: Job) -> str:

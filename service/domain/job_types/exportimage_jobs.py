@@ -1,0 +1,9 @@
+from service.domain.job_types.traits import Traits
+
+
+class Exportimage(Traits):
+    works_on_nodes = False
+    reads = "pods"
+
+
+TRAITS = Exportimage()
