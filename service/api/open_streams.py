@@ -12,6 +12,9 @@ from service.api.problems import Problem
 #: Containers whose output is read at a time: by one caller's streams, and by all. Each is a connection to a kubelet.
 _READ_PER_CALLER = 250
 _READ_PER_REPLICA = 1_000
+#: With so many streams lines are gathered for a second before they are sent; with fewer, for as much less.
+_GATHERED_A_SECOND = 400
+_MOST_GATHERED_SECONDS = 0.5
 #: Seconds; a stream lasts as long as its reader wants, so there is no better guess.
 RETRY_AFTER = 10
 
@@ -53,6 +56,10 @@ class OpenStreams:
             raise _too_many("the output of too many steps is read here at one time: name a node, or end a stream")
         with _counted(self._read, user_id):
             yield
+
+    def gather_seconds(self) -> float:
+        """How long what is small may wait for more: hundreds of streams of single lines would take the processor."""
+        return min(len(self) / _GATHERED_A_SECOND, _MOST_GATHERED_SECONDS)
 
     def end_all(self) -> None:
         self.ending.set()

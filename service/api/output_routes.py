@@ -59,6 +59,7 @@ async def log(request: Request, job_id: str, services: Services, who: CallerDep)
         masking=masking,
         position=position,
         budget=partial(services.streams.read, who.user_id),
+        gather=services.streams.gather_seconds,
     )
 
     async def text(outbox: Outbox) -> None:

@@ -16,6 +16,8 @@ _TRIES = 4
 _PAUSE_SECONDS = 2.0
 #: A time before each line's text, and a node's name before it.
 _MOST_LINE_BYTES = KEPT_BYTES + 512
+#: A piece of the log that is smaller may wait for the next.
+_SMALL_BYTES = 4 * 1024
 #: Lines that are handed on before others have their turn.
 _AT_A_TIME = 200
 
@@ -34,6 +36,8 @@ class PodReading:
     hand_on: Callable[[StepPod, Iterable[Line | Gap]], Awaitable[Position | None]]
     missing: Callable[[StepPod, int, Missing], Awaitable[None]]
     look: Callable[[StepPod], Awaitable[StepPod]]
+    #: Seconds in which small pieces are gathered: each costs as much as a larger one, and many read many logs.
+    gather: Callable[[], float] = lambda: 0.0
 
     async def run(self, *, follow: bool) -> None:
         """Until its container has ended and its log was read to the end once after that; without `follow` once."""
@@ -68,6 +72,8 @@ class PodReading:
         async with aclosing(log) as pieces:
             async for piece in pieces:
                 await self._hand_on(reading, splitter.feed(piece))
+                if len(piece) < _SMALL_BYTES:
+                    await asyncio.sleep(self.gather())
         if self.pod.ended:
             # What has no end while a container runs may be half a line.
             await self._hand_on(reading, splitter.end())

@@ -53,6 +53,8 @@ class OutputReader:
     #: Where the reader was before; None: at the beginning.
     position: LogPosition | None
     budget: Callable[[], AbstractContextManager[None]]
+    #: Seconds in which lines are gathered before they are handed on.
+    gather: Callable[[], float] = lambda: 0.0
     _resumed: dict[str, TrackPosition] = field(init=False)
     _sent: LogPosition = field(init=False)
     _indexes: dict[str, str] = field(init=False)
@@ -181,6 +183,7 @@ class OutputReader:
                     hand_on=hand_on,
                     missing=missing,
                     look=look,
+                    gather=self.gather,
                 ).run(follow=follow)
             self._done.add(pod.name)
         self._forget_oldest()

@@ -3,6 +3,8 @@
 Objects stay dicts: the generated models refuse what a newer or custom object holds and cost more than the request.
 """
 
+import asyncio
+import asyncio.sslproto
 import json
 import os
 import re
@@ -311,12 +313,17 @@ def _refusal(method: str, path: str, status: int, data: bytes) -> ApiError:
     return kinds.get(status, ApiError)(status, sentence)
 
 
+#: Bytes that asyncio keeps for each connection to decrypt into. Its own 256 KiB are most of what a followed log takes.
+_READ_BYTES = 16 * 1024
+
+
 async def connect(settings: KubeSettings, connections: int = 32) -> Api:
     """A client of so many connections for the pod's own cluster, or for the one the kubeconfig names.
 
     Raises:
         UnavailableError: there is neither a ServiceAccount nor a usable kubeconfig.
     """
+    asyncio.sslproto.SSLProtocol.max_size = _READ_BYTES
     configuration = Configuration()
     configuration.connection_pool_maxsize = connections
     try:

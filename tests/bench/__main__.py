@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import command_line, flood, listing, live, scale
+from tests.bench import command_line, flood, follow, listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
@@ -15,7 +15,9 @@ TYPES = ("addon", "preflight", "reboot")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "--only", choices=[listing.PART, live.PART, scale.PART, flood.PART, command_line.PART], help="one part"
+        "--only",
+        choices=[listing.PART, live.PART, scale.PART, flood.PART, command_line.PART, follow.PART],
+        help="one part",
     )
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
@@ -41,6 +43,7 @@ def main() -> None:
         live.PART: lambda: live.run(live.Size(given.jobs)),
         command_line.PART: command_line.run,
         flood.PART: lambda: flood.run(flood.Size(given.callers, given.flood_seconds)),
+        follow.PART: lambda: follow.run(follow.Size()),
         scale.PART: lambda: scale.run(
             [
                 size

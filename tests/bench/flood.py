@@ -51,7 +51,7 @@ def run(size: Size) -> None:
     found: list[Figures | Amount] = []
     with tempfile.TemporaryDirectory(prefix="opsjobs-bench-") as name, control_plane(Path(name)) as plane:
         tokens = _prepare(plane, size.callers)
-        with _service(plane, Path(name)) as (port, pid):
+        with service(plane, Path(name), "preflight") as (port, pid):
             print(f"\n{size.callers} callers, {size.seconds:g} s each …\n{HEADER}")
             found += [_alone(port, plane)]
             for kind, mine in tokens.items():
@@ -61,7 +61,7 @@ def run(size: Size) -> None:
 
 def _alone(port: int, plane: ControlPlane) -> Figures:
     """The same lists without a flood."""
-    figures = Figures("list, page 1, nothing else", _lists(port, plane.viewer, 15))
+    figures = Figures("list, page 1, nothing else", lists(port, plane.viewer, 15))
     print(figures.line(), flush=True)
     return figures
 
@@ -72,7 +72,7 @@ def _flooded(
     port, pid = service
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         flood = pool.submit(flooding, port, tokens, seconds)
-        times = _lists(port, viewer, seconds)
+        times = lists(port, viewer, seconds)
         statuses = flood.result()
     answered = ", ".join(f"{count} of status {status}" for status, count in sorted(statuses.items()))
     print(f"  {kind}: {answered}; memory now {memory_megabytes(pid):.0f} MB")
@@ -85,7 +85,7 @@ def _flooded(
         yield found
 
 
-def _lists(port: int, token: str, seconds: float) -> list[float]:
+def lists(port: int, token: str, seconds: float) -> list[float]:
     times, end = [], time.monotonic() + seconds
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
@@ -182,19 +182,19 @@ def _prepare(plane: ControlPlane, callers: int) -> dict[str, list[str]]:
     }
     items = [*nodes, *accounts, role, binding]
     plane.run("create", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    with _apiserver(plane) as kubernetes:
+    with apiserver(plane) as kubernetes:
         numbers = range(callers)
-        return {words: [_token(kubernetes, f"{kind}-{number}") for number in numbers] for words, kind in kinds.items()}
+        return {words: [token(kubernetes, f"{kind}-{number}") for number in numbers] for words, kind in kinds.items()}
 
 
-def _token(kubernetes: httpx.Client, account: str) -> str:
+def token(kubernetes: httpx.Client, account: str) -> str:
     path = f"/api/v1/namespaces/{RELEASE_NAMESPACE}/serviceaccounts/{account}/token"
     asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["opsjobs"]}}
     return str(kubernetes.post(path, json=asked).raise_for_status().json()["status"]["token"])
 
 
 @contextmanager
-def _apiserver(plane: ControlPlane) -> Iterator[httpx.Client]:
+def apiserver(plane: ControlPlane) -> Iterator[httpx.Client]:
     # The apiserver's certificate is its own and its address this machine's.
     trusting = ssl.create_default_context()
     trusting.check_hostname = False
@@ -205,8 +205,8 @@ def _apiserver(plane: ControlPlane) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def _service(plane: ControlPlane, folder: Path) -> Iterator[tuple[int, int]]:
-    """The product itself as it runs in its pod; its port and its process."""
+def service(plane: ControlPlane, folder: Path, job_type: str) -> Iterator[tuple[int, int]]:
+    """The product itself as it runs in its pod, for jobs of one type; its port and its process."""
     port = free_port()
     records = f"sqlite+aiosqlite:///{folder / 'flood.db'}"
     asyncio.run(migrate(records))
@@ -214,7 +214,7 @@ def _service(plane: ControlPlane, folder: Path) -> Iterator[tuple[int, int]]:
         "KUBECONFIG": str(plane.kubeconfig),
         "OPSJOBS_DATABASE_URL": records,
         "OPSJOBS_PORT": str(port),
-        "OPSJOBS_TEMPLATES": json.dumps({"preflight": "opsjob-preflight-00000000"}),
+        "OPSJOBS_TEMPLATES": json.dumps({job_type: f"opsjob-{job_type}-00000000"}),
         "OPSJOBS_MAX_BODY_BYTES": str(MEGABYTE),
     }
     url = f"http://127.0.0.1:{port}/readyz"
