@@ -18,7 +18,9 @@ from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
+from service.jobs.freeze_lookout import FreezeLookout
 from service.jobs.housekeeping import Housekeeping
+from service.jobs.job_followers import JobFollowers
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput, StoredObjects
 from service.jobs.preparation import Kind
@@ -106,6 +108,8 @@ def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work wi
         max_body_bytes=settings.max_body_bytes,
         body_memory=BodyMemory(settings.max_bytes_in_flight, settings.body_seconds),
         body_seconds=settings.body_seconds,
+        node_labels=frozenset({*settings.node_labels, settings.workspace_label}),
+        followers=JobFollowers(records),
         streams=OpenStreams(settings.max_streams_per_caller, settings.max_streams),
     )
 
@@ -149,6 +153,7 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
         async with asyncio.TaskGroup() as group:
             group.create_task(reconciler.run())
             group.create_task(housekeeper.run())
+            group.create_task(FreezeLookout(records, cluster, reconciler).run())
 
     await leader.lead(work)
 

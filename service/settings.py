@@ -29,6 +29,8 @@ class Settings(KubeSettings, BaseSettings):
     default_timeout_seconds: int = 0
     #: A right in a workspace reaches nodes that are labelled for none, too.
     unlabelled_nodes: bool = False
+    #: The labels of nodes that GET /api/v1/nodes shows, beside that of their workspace.
+    node_labels: list[str] = []
     #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
     system_namespaces: list[str] = ["kube-system", "argo"]
     argo_ui_url: str = ""

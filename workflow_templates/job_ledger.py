@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from workflow_templates import own_workflow, step_output
+from workflow_templates import own_workflow, step_output, until_unfrozen
 from workflow_templates.kubernetes_api import Cluster, ConflictError, Object
 from workflow_templates.protocol import labels, ledger, may_begin, node_lock, node_state
 from workflow_templates.protocol.ledger import Ledger, State
@@ -72,6 +72,8 @@ class JobLedger:
             job = self._read_job()
             control = Control.of(node_state.annotations(job))
             found, so_far = self._read()
+            if so_far.state(node) is not State.WORKING and (freeze := until_unfrozen.read(self._cluster)):
+                return Held(Hold.FROZEN, freeze.sentence)
             # Without room among the job's own nodes the others need not be looked at, which are many.
             if held := may_begin.held(node, so_far, control, self._seen(node)):
                 return held

@@ -5,7 +5,7 @@ What else only one job at a time may touch is locked the same way, as another ki
 
 from collections.abc import Collection, Mapping
 
-from workflow_templates import lock_queue
+from workflow_templates import lock_queue, until_unfrozen
 from workflow_templates.kubernetes_api import Cluster, ConflictError, Object
 from workflow_templates.protocol import labels, node_lock, node_state
 
@@ -13,14 +13,16 @@ NODE = node_lock.PREFIX.removesuffix("-")
 
 
 class HeldError(Exception):
-    """Another job has it; the message says which, and what it still does where that job is over."""
+    """Another job has it, or the cluster is frozen; the message says which, and what that job does if it is over."""
 
 
 class LostError(Exception):
     """The node is not locked by this job any more; the message names both."""
 
 
-def take(cluster: Cluster, name: str, job: str, kind: str = NODE, *, ends_work: bool = False) -> None:
+def take(  # noqa: PLR0913 - what, for whom, and how
+    cluster: Cluster, name: str, job: str, kind: str = NODE, *, ends_work: bool = False, asks_freeze: bool = True
+) -> None:
     """Lock the node for this job, or raise HeldError. What this job has locked stays locked.
 
     Args:
@@ -30,10 +32,11 @@ def take(cluster: Cluster, name: str, job: str, kind: str = NODE, *, ends_work: 
         kind: What it is.
         ends_work: The job reboots the node: scripts that a job before left there end by that. Until then they stay
             noted at the lock, for the reboot may be given up.
+        asks_freeze: No node is locked anew while the cluster is frozen; without this the caller has asked.
     """
     while True:
         try:
-            _take(cluster, f"{kind}-{name}", job, ends_work=ends_work)
+            _take(cluster, f"{kind}-{name}", job, ends_work=ends_work, asks_freeze=asks_freeze and kind == NODE)
         except ConflictError:
             continue  # another job was quicker, or a repeated call of ours had gone through: look again
         return
@@ -118,12 +121,20 @@ def of_others(cluster: Cluster, nodes: Collection[str], job: str) -> list[str]:
     )
 
 
-def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> None:
+def refuse_while_frozen(cluster: Cluster) -> None:
+    """Raises HeldError: nothing new begins on any node; who said so, and why."""
+    if freeze := until_unfrozen.read(cluster):
+        raise HeldError(freeze.sentence)
+
+
+def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool, asks_freeze: bool) -> None:
     path = f"{_folder(cluster)}/{lease_name}"
     lease = cluster.get(path)
     thing = lease_name.replace("-", " ", 1)
     if lease is None:
         _leave_to_others(cluster, lease_name, job)
+        if asks_freeze:
+            refuse_while_frozen(cluster)
         cluster.create(_folder(cluster), node_lock.new(lease_name, job, cluster.now()))
         return
     holder = node_lock.holder(lease)
@@ -137,6 +148,8 @@ def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool) -> No
     if holder and not node_lock.is_over(lease):
         raise HeldError(f"{thing} is locked by job {holder}, which is over: the service has not freed it yet")
     _leave_to_others(cluster, lease_name, job)
+    if asks_freeze:
+        refuse_while_frozen(cluster)
     kept = labels.WORK_BEGUN if working else ""
     cluster.patch(lease, path, node_lock.taking_over(lease, job, cluster.now(), but_for=kept))
 

@@ -12,7 +12,10 @@ _LOOK_SECONDS_AT_MOST = 10.0
 
 
 class EndedError(Exception):
-    """The step was stopped while the job was paused, before it touched anything; the message says who paused it."""
+    """The step was stopped while the job was paused, or the cluster frozen, before it touched anything.
+
+    The message says by whom, and why.
+    """
 
 
 def wait(cluster: Cluster, job: str, what: str) -> None:

@@ -13,7 +13,19 @@ from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import audit, health, output_routes, problems, routes, steering, template_list, whoami
+from service.api import (
+    audit,
+    event_stream,
+    fleet,
+    freezing,
+    health,
+    output_routes,
+    problems,
+    routes,
+    steering,
+    template_list,
+    whoami,
+)
 from service.api.origins import own_site
 
 log = structlog.get_logger()
@@ -52,6 +64,9 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         output_routes.router,
         whoami.router,
         template_list.router,
+        freezing.router,
+        event_stream.router,
+        fleet.router,
         health.router,
         health.guarded,
     )

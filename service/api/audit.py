@@ -24,6 +24,8 @@ _ACTIONS = {
     "pause_job": "pause",
     "resume_job": "resume",
     "advance_job": "advance",
+    "freeze": "freeze",
+    "unfreeze": "unfreeze",
 }
 
 #: A directory may have its members in hundreds of groups.

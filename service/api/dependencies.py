@@ -12,6 +12,7 @@ from service.api.open_streams import OpenStreams
 from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
+from service.jobs.job_followers import JobFollowers
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Records, Reviews, StepOutput, StoredObjects
 from service.jobs.submit import Submission
@@ -32,6 +33,9 @@ class Dependencies:
     readiness: Readiness
     max_body_bytes: int
     body_memory: BodyMemory
+    followers: JobFollowers
+    #: The labels of nodes that every caller sees who sees the node.
+    node_labels: frozenset[str] = frozenset()
     #: Seconds that a client has to send the body of a request.
     body_seconds: float = 30.0
     #: None: the service has no key of the object store.

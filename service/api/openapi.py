@@ -13,7 +13,8 @@ from service.api import responses
 from service.api.examples import EXAMPLES
 from service.api.list_parameters import ListParameters
 from service.api.log_parameters import LogParameters
-from service.api.request_bodies import MODELS, AdvanceRequest, PauseRequest, ResumeRequest, RetryRequest
+from service.api.node_parameters import NodeParameters
+from service.api.request_bodies import MODELS, AdvanceRequest, FreezeRequest, PauseRequest, ResumeRequest, RetryRequest
 from service.api.write_parameters import CreateParameters
 
 _REF = "#/components/schemas/{model}"
@@ -75,6 +76,11 @@ def empty(content_type: str = "") -> dict[int | str, Schema]:
     return {200: {"description": "OK", **({"content": {content_type: {}}} if content_type else {})}}
 
 
+def event_stream(events: str) -> dict[int | str, Schema]:
+    """Server-sent events of these names."""
+    return {200: {"description": f"Server-sent events: {events}", "content": {"text/event-stream": {}}}}
+
+
 def _of_job(*operations: str) -> Schema:
     """Links from the created job to the calls that take its id."""
     return {name: {"operationId": name, "parameters": {"job_id": "$response.body#/jobId"}} for name in operations}
@@ -90,6 +96,10 @@ def _ref(model: type[BaseModel]) -> Schema:
 
 def _is_fastapis(response: Schema) -> bool:
     return "HTTPValidationError" in str(response)
+
+
+def needed_body(model: type[BaseModel]) -> Schema:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}}}
 
 
 def optional_body(model: type[BaseModel]) -> Schema:
@@ -179,6 +189,17 @@ SHOW: Schema = {
         }
     ]
 }
+NODES: Schema = {"parameters": [*NodeParameters.parameters(), *SHOW["parameters"]]}
+EVENTS: Schema = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "the last id that was received: all that is known comes once, then what changes",
+        }
+    ]
+}
 TAGGED: Schema = {"ETag": {"schema": {"type": "string"}, "required": True}}
 NOT_MODIFIED: dict[int | str, Schema] = {304: {"description": "what If-None-Match names", "headers": TAGGED}}
 
@@ -210,7 +231,7 @@ class _Described(GenerateJsonSchema):
 
 
 def _schemas() -> Schema:
-    bodies = (RetryRequest, PauseRequest, ResumeRequest, AdvanceRequest)
+    bodies = (RetryRequest, PauseRequest, ResumeRequest, AdvanceRequest, FreezeRequest)
     described = (
         responses.Created,
         responses.Planned,
@@ -219,6 +240,8 @@ def _schemas() -> Schema:
         responses.WhoAmI,
         responses.AddonTemplates,
         responses.NodeTemplates,
+        responses.FreezeState,
+        responses.ListedNodes,
         responses.Problem,
     )
     wanted = [(model, "validation") for model in (*MODELS.values(), *bodies, *described)]

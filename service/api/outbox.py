@@ -52,6 +52,8 @@ class Outbox:
         Raises:
             FarBehindError: the reader is ended.
         """
+        if not chunk:
+            return  # to its reader an empty one is the end
         async with self._changed:
             while not live and self.size >= _PIECE and not self._behind:
                 await self._changed.wait()

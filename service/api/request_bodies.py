@@ -322,3 +322,10 @@ def fields(model: type[JobRequest]) -> frozenset[str]:
 
 #: Every field that some job type has.
 ALL_FIELDS = frozenset().union(*map(fields, MODELS.values()))
+
+
+class FreezeRequest(Strict):
+    """The body of PUT /api/v1/freeze."""
+
+    #: It stands in the history of every job that waits.
+    reason: Annotated[StrictStr, Field(max_length=500, pattern=r"\S")]

@@ -182,6 +182,40 @@ class NodeTemplates(Exact):
     items: list[NodeTemplateItem]
 
 
+class FreezeState(Exact):
+    """While the cluster is frozen nothing new begins on any node; not frozen, the rest is empty."""
+
+    frozen: bool
+    by: str
+    reason: str
+    since: Time
+
+
+class JobOnNode(Exact):
+    """A job that was planned on a node; of one that the caller may not see only that it is "another job"."""
+
+    job_id: str
+    type: JobType | Literal[""]
+    phase: Annotated[NodePhase | Literal[""], Field(description="the node's, in that job")]
+    time: Annotated[Time, Field(description="when the node ended, or else began, or the job was created")]
+
+
+class ListedNode(Exact):
+    name: str
+    labels: Annotated[dict[str, str], Field(description="those that the chart's nodes.labels names")]
+    ready: bool
+    cordoned: bool
+    cordoned_by: Annotated[str, Field(description='a job\'s id, "another job" or "a person"; empty: it is not')]
+    locked_by: Annotated[str, Field(description='a job\'s id, or "another job"; empty: none has locked it')]
+    last_preflight: Annotated[JobOnNode | None, Field(description="absent where there is none")] = None
+    last_job: Annotated[JobOnNode | None, Field(description="absent where there is none")] = None
+
+
+class ListedNodes(Exact):
+    total_count: Annotated[int, Field(ge=0)]
+    items: list[ListedNode]
+
+
 class ProblemFault(Exact):
     path: str
     message: str

@@ -27,6 +27,10 @@ class Node:
     control_plane: bool = False
     #: The job that has locked it or cordoned it; empty: none has.
     worked_on_by: str = ""
+    #: Whether it takes no new pods, whoever said so.
+    unschedulable: bool = False
+    #: The job that left it cordoned at its end; empty: none did.
+    left_cordoned_by: str = ""
     #: Whether each of its container runtimes can mount a directory read-only with all that is mounted below it.
     recursive_read_only: bool = False
 

@@ -118,6 +118,8 @@ class Job:
     #: Deleted by DELETE: gone from lists.
     hidden: bool = False
     stop_requested: datetime | None = None
+    #: By whom the cluster is frozen, and why, while that keeps nodes of the job from beginning; empty: nothing does.
+    frozen: str = ""
     #: The job of which this one takes the nodes that failed or were not begun; empty: it is none of that kind.
     retry_of: str = ""
     #: None: it goes over its nodes as before there were rollouts.

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from service.domain import rollout_answer
+from service.domain import frozen_nodes, rollout_answer
 from service.domain.job import Condition, Job, Named, Plan, PlannedNode, rfc3339
 from service.domain.job_types.registry import traits_of
 from service.domain.secret_values import masked
@@ -32,7 +32,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
     """A job as GET shows it. `argo_ui_url` is where people reach Argo's UI; empty: there is none."""
     return {
         **item(job),
-        "conditions": [_condition(condition) for condition in job.conditions],
+        "conditions": [condition(one) for one in job.conditions],
         "inputs": [_named(value) for value in job.inputs],
         "outputs": [_named(value) for value in job.outputs],
         "env": masked(job.options.get("env") or {}),
@@ -41,7 +41,7 @@ def detail(job: Job, argo_ui_url: str, jobs_namespace: str) -> dict[str, Any]:
         "isTolerateAll": bool(job.options.get("isTolerateAll")),
         "excludedNodes": list(job.options.get("excludedNodes") or ()),
         "ttlSecondsAfterFinished": job.options.get("ttlSecondsAfterFinished") or 0,
-        "plan": plan_representation(job.plan),
+        "plan": {**plan_representation(job.plan), "nodes": [planned(job, node) for node in job.plan.nodes]},
         "progress": progress(job.plan),
         **rollout_answer.shown(job),
         # A page about a Workflow that is gone would only say so.
@@ -57,12 +57,17 @@ def plan_representation(plan: Plan) -> dict[str, Any]:
     }
 
 
+def planned(job: Job, node: PlannedNode) -> dict[str, str]:
+    """A planned node of a job, as GET shows it."""
+    return {**_planned(node), "message": frozen_nodes.message(job, node)}
+
+
 def progress(plan: Plan) -> str:
     """How many of the planned nodes are through, like "3/12"."""
     return f"{sum(node.phase.final for node in plan.nodes)}/{len(plan.nodes)}"
 
 
-def _condition(condition: Condition) -> dict[str, str]:
+def condition(condition: Condition) -> dict[str, str]:
     return {
         "type": condition.type.value,
         "status": condition.status,

@@ -39,6 +39,13 @@ class Visible:
     everywhere: frozenset[JobType] = frozenset()
     workspaces: frozenset[tuple[JobType, str]] = frozenset()
 
+    def includes(self, job_type: JobType, cluster_id: str, workspace_id: str, user_id: str) -> bool:
+        """Whether a job of that type, there, and of that owner, is one of them."""
+        if job_type in self.everywhere:
+            return True
+        is_own = user_id == self.user_id
+        return cluster_id == self.cluster_id and (is_own or (job_type, workspace_id) in self.workspaces)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.domain import messages, rollout_progress
+from service.domain import frozen_nodes, messages, rollout_progress
 from service.domain.job import Condition, Job, NodePhase, Phase, PlannedNode
 from service.domain.job_types.registry import traits_of
 from service.domain.planned_nodes import attempts_like, closed, concluded, last_pod, observed
@@ -17,9 +17,11 @@ from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.verdict import Verdict, judge, judge_unread, stopped
 from service.domain.workflow import Workflow
 from workflow_templates.protocol import exit_codes
+from workflow_templates.protocol.freeze import Freeze
 
 _WAITING = "Waiting"
 PAUSED, RESUMED, ADVANCED = "Paused", "Resumed", "Advanced"
+FROZEN, UNFROZEN = "Frozen", "Unfrozen"
 #: Seconds after which a condition says that Argo's controller has not picked a Workflow up; it does so in one or two.
 PICKED_UP_WITHIN = 30
 
@@ -29,13 +31,20 @@ def created(at: datetime, note: str = "") -> Condition:
     return Condition(Phase.PENDING, "Created", f"job created; {note}" if note else "job created", at)
 
 
-def observe(job: Job, workflow: Mapping[str, Any], now: datetime, notes: StepNotes = NO_NOTES) -> Job:
+def observe(
+    job: Job,
+    workflow: Mapping[str, Any],
+    now: datetime,
+    notes: StepNotes = NO_NOTES,
+    freeze: Freeze | None = None,
+) -> Job:
     """The job after a look at its Workflow (status.nodes decoded); the same object where that says nothing new.
 
     Seeing the same again changes nothing, an older state of the Workflow is dropped, a final phase never changes.
+    `freeze`: of the cluster, now; only for a job that locks nodes.
     """
     seen = Workflow(workflow)
-    if _is_stale(job, seen):
+    if _is_stale(job, seen, noted=is_noted(job) or bool(job.frozen) or freeze is not None):
         return job
     if job.phase.final:
         return job if job.workflow_uid else replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
@@ -51,14 +60,20 @@ def observe(job: Job, workflow: Mapping[str, Any], now: datetime, notes: StepNot
     if steering and steering.paused:
         nodes = rollout_progress.held_by_pause(steering.paused, job.plan.nodes, nodes, notes)
     nodes = rollout_progress.with_stages(nodes, notes)
+    if job.frozen or freeze:
+        nodes = frozen_nodes.placed(job, nodes, notes.at_work or frozenset(), freeze, now)
     plan = replace(job.plan, nodes=nodes)
     job = replace(job, plan=plan, rollout=rollout, steering=steering)
     job = replace(job, workflow_uid=seen.uid, workflow_version=seen.version)
-    begun = any(node.start for node in nodes) or any(step.begun and not step.clean_up for step in seen.steps)
+    job = replace(job, frozen="") if seen.completed else _frozen(job, freeze, now)
+    # A step that waits in its pod until the cluster is unfrozen has begun no work.
+    begun = any(node.start for node in nodes) or (
+        freeze is None and any(step.begun and not step.clean_up for step in seen.steps)
+    )
     if begun and job.phase is Phase.PENDING:
         job = _running(job, seen)
     if not seen.completed:
-        return _held(job, now) or _waiting(job, seen)
+        return _held(job, now) or (job if job.frozen else _waiting(job, seen))
     verdict = judge(job, seen, nodes)
     if verdict.phase is Phase.SUCCEEDED and job.phase is Phase.PENDING:
         job = _running(job, seen)
@@ -107,21 +122,35 @@ def without_workflow(job: Job, now: datetime) -> Job:
     return replace(job, workflow_gone=True, deletion_time=job.deletion_time or now)
 
 
-def _is_stale(job: Job, seen: Workflow) -> bool:
-    """Whether this is another Workflow of that name, or a state of ours that was seen before or overtaken."""
+def _is_stale(job: Job, seen: Workflow, *, noted: bool) -> bool:
+    """Whether this is another Workflow of that name, or a state of ours that was seen before or overtaken.
+
+    `noted`: more is known than the Workflow shows, and the same state of it is looked at again.
+    """
     if not job.workflow_uid:
         return False
     if seen.uid != job.workflow_uid:
         return True
     if seen.version.isdecimal() and job.workflow_version.isdecimal():
-        return int(seen.version) < int(job.workflow_version) + (not is_noted(job))
-    return seen.version == job.workflow_version and not is_noted(job)
+        return int(seen.version) < int(job.workflow_version) + (not noted)
+    return seen.version == job.workflow_version and not noted
 
 
 def is_noted(job: Job) -> bool:
     """Whether its steps note something elsewhere, which changes while the Workflow does not."""
     paused = job.steered is not None and bool(job.steered.paused)
     return job.rollout is not None or traits_of(job.type).notes_at_leases or paused
+
+
+def _frozen(job: Job, freeze: Freeze | None, now: datetime) -> Job:
+    """The job with what the freeze of the cluster means to it in its history."""
+    sentence = freeze.sentence if freeze and (job.frozen or frozen_nodes.waits(job)) else ""
+    if sentence == job.frozen or (freeze is None and job.stop_requested):
+        return job
+    job = replace(job, frozen=sentence)
+    if sentence:
+        return steered(job, FROZEN, f"nothing begins on any node: {sentence}", now)
+    return steered(job, UNFROZEN, "nodes begin again: the cluster is no longer frozen", now)
 
 
 def _held(job: Job, now: datetime) -> Job | None:

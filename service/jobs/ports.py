@@ -12,6 +12,8 @@ from service.domain.job import Job
 from service.domain.list_query import ListQuery, Page
 from service.domain.rollout_progress import StepNotes
 from service.domain.step_pod import StepPods
+from service.jobs.record_views import RecordViews
+from workflow_templates.protocol.freeze import Freeze
 
 
 class UnavailableError(Exception):
@@ -60,7 +62,7 @@ class QuotaError(Exception):
     """So many jobs of the caller, or in the workspace, are unfinished that no new one is accepted."""
 
 
-class Records(Protocol):
+class Records(RecordViews, Protocol):
     """The store. Every method raises UnavailableError when the store does not answer."""
 
     async def ping(self) -> None: ...
@@ -158,6 +160,14 @@ class Cluster(Protocol):
         """The nodes of those names that there are; None: all."""
         ...
 
+    async def recent_nodes(self) -> Sequence[Node]:
+        """Every node by name, as they were some seconds ago at most."""
+        ...
+
+    async def node_locks(self) -> Mapping[str, str]:
+        """Node name → jobId of every node lock, as they were some seconds ago at most."""
+        ...
+
     async def workspace(self, workspace_id: str) -> Workspace | None: ...
 
     async def workspaces(self, *, fresh: bool = False) -> Mapping[str, Workspace]:
@@ -222,6 +232,18 @@ class Cluster(Protocol):
 
     async def out_of_service(self, job_id: str) -> frozenset[str]:
         """The nodes that are NotReady, or cordoned by another than that job; some seconds old at most."""
+        ...
+
+    async def freeze(self) -> Freeze | None:
+        """The freeze of the cluster; None: there is none. A second old at most, or as this replica has just set it."""
+        ...
+
+    async def set_freeze(self, freeze: Freeze) -> None:
+        """Freeze the cluster. Where it is frozen already, who and why are replaced, and since when stays."""
+        ...
+
+    async def lift_freeze(self) -> None:
+        """Let nodes begin again. Not frozen: nothing."""
         ...
 
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
@@ -352,6 +374,10 @@ class Reviews(Protocol):
 
     async def may_get(self, caller: Caller, namespace: str, resource: str) -> bool:
         """The caller's own right to `get` core pods or pods/log in that namespace (contract: dumplog, exportimage)."""
+        ...
+
+    async def may_freeze(self, caller: Caller) -> bool:
+        """`update` on freeze.opsjob.io, cluster-wide."""
         ...
 
     async def may_get_templates(self, caller: Caller) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from service.domain.job import Job, NodePhase
+from service.domain.job_types.registry import traits_of
 from service.domain.phase import (
     PICKED_UP_WITHIN,
     is_noted,
@@ -158,10 +159,13 @@ class Reconciler:
         refused = await self._created(whole) if whole else ""
         now = self._cluster.now()
         noted = not known.phase.final and is_noted(known)
-        notes = await self._notes(known) if noted else NO_NOTES
+        freeze = (
+            await self._cluster.freeze() if traits_of(known.type).works_on_nodes and not known.phase.final else None
+        )
+        notes = await self._notes(known) if noted or freeze else NO_NOTES
 
         def seen(job: Job) -> Job:
-            observed = observe(job, workflow, now, notes)
+            observed = observe(job, workflow, now, notes, freeze)
             return not_picked_up(refused_by_kubernetes(observed, refused, now), workflow, now)
 
         job = await self._records.change(job_id, seen)

@@ -27,6 +27,9 @@ class Inventory(Adapter):
     async def nodes(self, names: Collection[str] | None = None) -> Sequence[Node]:
         return await nodes.nodes(self._api, names)
 
+    async def recent_nodes(self) -> Sequence[Node]:
+        return await self._nodes.get("nodes", lambda: nodes.nodes(self._api))
+
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)
 
@@ -55,5 +58,4 @@ class Inventory(Adapter):
         return await self._node_templates.get("all", lambda: addon_templates.node_templates(self._api))
 
     async def out_of_service(self, job_id: str) -> frozenset[str]:
-        every = await self._nodes.get("nodes", lambda: nodes.nodes(self._api))
-        return frozenset(node.name for node in every if node.out_of_service(job_id))
+        return frozenset(node.name for node in await self.recent_nodes() if node.out_of_service(job_id))

@@ -3,11 +3,17 @@
 Only here and in the job's own steps is a lock freed: no step takes over what does not say that its job is over.
 """
 
+from collections.abc import Mapping
+
 from service.kube import nodes
 from service.kube.adapter import Adapter
+from service.kube.cache import BriefCache
 from service.kube.client import Api, ConflictError, KubeSettings, Object
 from workflow_templates.protocol import cordon_patches, labels, node_lock, node_state
 from workflow_templates.protocol.api_path import api_path, object_path
+
+#: How old what is known of all locks may be, where it is only shown.
+SECONDS = 3.0
 
 
 class NodeLocks(Adapter):
@@ -15,6 +21,7 @@ class NodeLocks(Adapter):
         super().__init__(api, settings)
         self._leases = api_path("coordination.k8s.io/v1", "leases", namespace=settings.jobs_namespace)
         self._pods = api_path("v1", "pods", namespace=settings.jobs_namespace)
+        self._recent_locks: BriefCache[Mapping[str, str]] = BriefCache(SECONDS, 1)
 
     async def holders(self) -> dict[str, str]:
         """Node → the job its cordon mark names, or else the job that has locked it.
@@ -31,6 +38,14 @@ class NodeLocks(Adapter):
             if marked_by := node_state.annotations(found).get(labels.CORDONED_BY):
                 holders[found["metadata"]["name"]] = marked_by
         return holders
+
+    async def node_locks(self) -> Mapping[str, str]:
+        return await self._recent_locks.get("locks", self._node_locks)
+
+    async def _node_locks(self) -> Mapping[str, str]:
+        locks = [lock async for lock in self._api.list(self._leases)]
+        held = {node_lock.node_of(lock): node_lock.holder(lock) for lock in locks}
+        return {node: job_id for node, job_id in held.items() if node and job_id}
 
     async def leases(self) -> dict[str, str]:
         """Name → the job that has it, of the Leases that do not go with their job's Workflow.

@@ -34,6 +34,8 @@ def node_of(item: Object) -> Node:
         labels=item["metadata"].get("labels", {}),
         control_plane=node_state.is_control_plane(item),
         worked_on_by=node_state.annotations(item).get(labels.CORDONED_BY, ""),
+        unschedulable=node_state.is_cordoned(item),
+        left_cordoned_by=node_state.left_cordoned_by(item),
         recursive_read_only=_mounts_read_only(item.get("status", {}).get("runtimeHandlers") or ()),
     )
 

@@ -111,6 +111,10 @@ class KubeReviews:
         attributes = {"verb": "get", "resource": name, "subresource": subresource, "namespace": namespace}
         return await self._may(caller, {key: value for key, value in attributes.items() if value})
 
+    async def may_freeze(self, caller: Caller) -> bool:
+        """As service.jobs.ports.Reviews says."""
+        return await self._may(caller, {"verb": "update", "group": "opsjob.io", "resource": "freeze"})
+
     async def may_get_templates(self, caller: Caller) -> bool:
         """As service.jobs.ports.Reviews says. A right to one of them by name is not asked for."""
         return await self._may(caller, {"verb": "get", "group": "opsjob.io", "resource": "addontemplates"})

@@ -1,7 +1,7 @@
 """The chart's pre-delete hook, `python -m service.kube.uninstall`: it frees what only the service can free.
 
 Jobs that still run are stopped and given time to clean up; then the finalizer comes off every Workflow, nodes get
-their cordon back, and the WorkflowTemplates that upgrades kept are deleted.
+their cordon back, a freeze is lifted, and the WorkflowTemplates that upgrades kept are deleted.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from service.domain.job import JobType
 from service.jobs.ports import UnavailableError
 from service.kube import client, manifest
 from service.kube.client import Api, KubeSettings
+from service.kube.freeze_object import FreezeObject
 from service.kube.node_locks import NodeLocks
 from service.kube.workflows import ENDED, Workflows
 from workflow_templates.protocol import labels
@@ -43,6 +44,7 @@ async def release(api: Api, settings: KubeSettings, patience_seconds: float = 12
     for node, job_id in (await locks.holders()).items():
         await locks.give_back_node(node, job_id, at_once=True)
         log.info("node given back", node=node, job_id=job_id)
+    await FreezeObject(api, settings).lift_freeze()
     await _delete_templates(api, settings)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from service.jobs.ports import UnavailableError
 from service.records.addresses import SqliteFile, address_of
+from service.records.listening import Listening
 from service.records.postgres import CONNECT_SECONDS, Postgresql
 
 #: asyncpg's own errors and OSError (TimeoutError is one) come unwrapped while a connection is made.
@@ -50,11 +51,15 @@ class Database:
         if isinstance(address, SqliteFile):
             self.dialect = "sqlite"
             self._open = partial(_sqlite, address, statement_seconds)
+            self.listening = Listening()
         else:
             self.dialect = "postgresql"
-            self._open = Postgresql(address, statement_seconds).open
+            servers = Postgresql(address, statement_seconds)
+            self._open = servers.open
+            self.listening = Listening(servers.listener)
 
     async def close(self) -> None:
+        self.listening.close()
         if self._engine:
             await self._engine.dispose()
 

@@ -56,6 +56,14 @@ class Postgresql:
         """
         return self._engine(pooled=await self._is_pooled())
 
+    async def listener(self) -> "asyncpg.Connection[asyncpg.Record] | None":
+        """A connection of its own that can listen, to the server that takes writes; None: a pooler stands in front.
+
+        Raises:
+            Exception: as asyncpg raises where there is no such server.
+        """
+        return None if await self._is_pooled() else await self._connect(pooled=False)
+
     async def _is_pooled(self) -> bool:
         """Whether a pooler (PgBouncer …) stands in front, which may give each transaction another session."""
         try:

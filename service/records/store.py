@@ -1,6 +1,6 @@
 """The record store: the `Records` port on PostgreSQL and SQLite."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, insert, literal, select, update
@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import Job, Phase
 from service.domain.list_query import ListQuery, Page
+from service.domain.node_list import LastJobs, Work
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
-from service.records import keys, pages, retention, unfinished
+from service.records import keys, last_jobs, pages, retention, unfinished
 from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
 from service.records.rows import from_body, storable, to_job_row, to_listing_row
-from service.records.tables import facts, jobs, listing
+from service.records.tables import facts, job_versions, jobs, listing
 
 
 class SqlRecords:
@@ -78,6 +79,31 @@ class SqlRecords:
             job = from_body(body)
             hashes = long_texts.named(job)
             return long_texts.put_back(job, await long_texts.read(connection, hashes)) if texts and hashes else job
+
+    async def get_version(self, job_id: str) -> tuple[Job, int] | None:
+        async with self._database.reading() as connection:
+            body = await connection.scalar(select(jobs.c.body).where(jobs.c.job_id == job_id))
+            known = await connection.scalar(select(job_versions.c.version).where(job_versions.c.job_id == job_id))
+            return None if body is None else (from_body(body), known or 0)
+
+    async def versions(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        if not job_ids:
+            return {}
+        wanted = job_versions.c.job_id.in_(among(sorted(job_ids), self._database.dialect))
+        async with self._database.reading() as connection:
+            found = await connection.execute(select(job_versions.c.job_id, job_versions.c.version).where(wanted))
+            return {row.job_id: row.version for row in found}
+
+    async def last_jobs(self, cluster_id: str, names: Sequence[str]) -> Mapping[str, LastJobs]:
+        async with self._database.reading() as connection:
+            return await last_jobs.last_jobs(connection, cluster_id, names)
+
+    async def works(self, job_ids: Collection[str], names: Collection[str]) -> Mapping[str, Work]:
+        async with self._database.reading() as connection:
+            return await last_jobs.works(connection, job_ids, names)
+
+    async def next_look(self) -> None:
+        await self._database.listening.next_look()
 
     async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
         async with self._database.writing() as connection:

@@ -103,6 +103,26 @@ planned_nodes = Table(
     sqlite_with_rowid=False,
 )
 
+# The same of preflights alone, of which the last one on a node is asked for (migration 0006).
+planned_preflights = Table(
+    "planned_preflights",
+    metadata,
+    Column("node", PLAIN_TEXT, primary_key=True),
+    Column("created_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", PLAIN_TEXT, primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("planned_preflights_by_job", planned_preflights.c.job_id)
+
+# How often a record was changed; no row: never. Counted by a trigger of the database (migration 0006).
+job_versions = Table(
+    "job_versions",
+    metadata,
+    Column("job_id", PLAIN_TEXT, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Long texts, each once, and which jobs need them (service.records.texts). The content comes last: who looks for what is
 # not needed any more does not read it.
 texts = Table(

@@ -20,10 +20,12 @@ from tests.records_suite.example import a_job, a_query
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.on_nodes import TestLastJobs
 from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
 from tests.records_suite.tallying import TestTallying
 from tests.records_suite.texts import TestTexts
+from tests.records_suite.versions import TestVersions
 from tests.records_suite.workspace_namespaces import TestWorkspaceNamespaces
 
 #: The suite, to be collected here.
@@ -33,6 +35,7 @@ __all__ = [
     "TestCrash",
     "TestForgetting",
     "TestKeys",
+    "TestLastJobs",
     "TestListing",
     "TestMigrating",
     "TestPlannedNodes",
@@ -41,6 +44,7 @@ __all__ = [
     "TestTexts",
     "TestUnfinished",
     "TestUnsettled",
+    "TestVersions",
     "TestWorkspaceNamespaces",
 ]
 

@@ -116,6 +116,8 @@ class TestBehindPgBouncer:
             await asyncio.gather(*(_a_life(stores[number % 2], f"job-{number}") for number in range(40)))
             page = await stores[0].page(a_query(phase=Phase.RUNNING))
             assert page.total == 40
+            assert await stores[1].versions(["job-0"]) == {"job-0": 1}
+            await stores[0].next_look()  # no pooler takes LISTEN: it is a second later
             for store in stores:
                 await store.close()
 

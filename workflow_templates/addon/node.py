@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from workflow_templates import busy_pods, cordon, locks, pause, sigterm, step_output
+from workflow_templates import busy_pods, cordon, locks, pause, sigterm, step_output, until_unfrozen
 from workflow_templates.addon import run_addons
 from workflow_templates.addon.limits import Limits, NotBegunError
 from workflow_templates.addon.node_outcome import Outcome
@@ -78,6 +78,7 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
     limits = Limits(cluster, step.job, step.node, step.planned, step.required, step.rollout)
     with sigterm.raising():
         try:
+            _wait_while_frozen(step, cluster)
             limits.begin()
             locks.take(cluster, step.node, step.job)
             _refuse_if_unfit(step, cluster)
@@ -100,6 +101,19 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
             raise
         _give_back(step, cluster, host)
         limits.note(State.FAILED if outcome.result == "failed" else State.SUCCEEDED)
+
+
+def _wait_while_frozen(step: Step, cluster: Cluster) -> None:
+    """A node whose scripts have begun goes on; one that waits for its workloads is given back as it was, and waits."""
+    if until_unfrozen.read(cluster) is None:
+        return
+    if lock := locks.own(cluster, step.node, step.job):
+        begun = node_lock.work(lock)
+        if begun and begun.job == step.job:
+            return
+        cordon.restore(cluster, step.node, step.job)
+        locks.release(cluster, step.node, step.job)
+    until_unfrozen.wait(cluster)
 
 
 def _refuse_if_unfit(step: Step, cluster: Cluster) -> None:

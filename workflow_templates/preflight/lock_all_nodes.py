@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from workflow_templates import lock_queue, locks, own_workflow, step_output
+from workflow_templates import lock_queue, locks, own_workflow, pause, sigterm, step_output, until_unfrozen
 from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
 from workflow_templates.protocol import exit_codes
 
@@ -12,9 +12,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True)
     job = parser.parse_args().job
+    cluster = Cluster.in_pod()
     try:
-        sentence = take_all(Cluster.in_pod(), job)
-    except (locks.HeldError, UnavailableError) as reason:
+        if until_unfrozen.read(cluster):
+            with sigterm.raising():
+                until_unfrozen.wait(cluster)
+        sentence = take_all(cluster, job)
+    except (pause.EndedError, locks.HeldError, UnavailableError) as reason:
         step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except ClusterError as fault:
@@ -28,8 +32,8 @@ def take_all(cluster: Cluster, job: str) -> str:
     """Lock all planned nodes or none, in the order of their names, so that two jobs never wait for each other.
 
     Raises:
-        HeldError: another job has one of them, or has waited for it longer. This one has none then, and has noted that
-            it waits.
+        HeldError: another job has one of them, or has waited for it longer, or the cluster is frozen. This one has none
+            then, and has noted that it waits.
     """
     found = own_workflow.read(cluster, job)
     if found is None:
@@ -38,7 +42,9 @@ def take_all(cluster: Cluster, job: str) -> str:
     try:
         # Those that another job has come first: of a thousand nodes none is locked in vain.
         for node in (*locks.of_others(cluster, nodes, job), *nodes):
-            locks.take(cluster, node, job)
+            locks.take(cluster, node, job, asks_freeze=False)
+        # Asked once, when the last is locked: a freeze of before then has not let one of them begin.
+        locks.refuse_while_frozen(cluster)
     except locks.HeldError:
         for node in locks.held(cluster, job):
             locks.release(cluster, node, job)

@@ -17,6 +17,8 @@ class Hold(Enum):
     """Why a node does not begin: the code that goes with the sentence."""
 
     PAUSED = "paused"
+    #: The whole cluster is, for every job.
+    FROZEN = "frozen"
     #: Too many nodes failed, and the job waits for a person.
     PAUSED_BY_FAILURES = "pausedByFailures"
     #: Too many nodes failed: the node never begins.

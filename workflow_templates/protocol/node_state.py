@@ -41,6 +41,12 @@ def was_cordoned(node: Object) -> bool:
     return marks.get(labels.CORDONED_BEFORE) == "true" if labels.CORDONED_BY in marks else is_cordoned(node)
 
 
+def left_cordoned_by(node: Object) -> str:
+    """The job that left it cordoned at its end (cordon_patches.leaving); empty: none did."""
+    left = annotations(node).get(labels.LEFT_CORDONED, "")
+    return left.removeprefix("job ").partition(":")[0] if left.startswith("job ") else ""
+
+
 def annotations(item: Object) -> dict[str, str]:
     return dict((item.get("metadata") or {}).get("annotations") or {})
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from workflow_templates import locks, pause, sigterm
+from workflow_templates import locks, pause, sigterm, until_unfrozen
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import node_state
 from workflow_templates.reboot import stage
@@ -11,13 +11,21 @@ from workflow_templates.reboot import stage
 def main() -> int:
     arguments = stage.parser(__doc__).parse_args()
     cluster, node, job = Cluster.in_pod(), arguments.node, arguments.job
+    return stage.run(cluster, arguments, lambda: begin(cluster, node, job))
 
-    def lock() -> str:
-        with sigterm.raising():
-            pause.wait(cluster, job, f"node {node}")
-        return take(cluster, node, job)
 
-    return stage.run(cluster, arguments, lock)
+def begin(cluster: Cluster, node: str, job: str) -> str:
+    """As `take`, once the cluster is not frozen and the job not paused.
+
+    A node that is locked, but waits for the control plane's turn, has not begun: its lock is free meanwhile.
+    """
+    with sigterm.raising():
+        if until_unfrozen.read(cluster):
+            locks.release_control_plane(cluster, job, node)
+            locks.release(cluster, node, job)
+            until_unfrozen.wait(cluster)
+        pause.wait(cluster, job, f"node {node}")
+    return take(cluster, node, job)
 
 
 def take(cluster: Cluster, node: str, job: str) -> str:

@@ -17,6 +17,7 @@ from service.jobs.prepare_exportimage import ExportSettings
 from service.main import dependencies
 from service.settings import Settings
 from tests.unit.api.test_app import nothing
+from workflow_templates.protocol.freeze import Freeze
 
 JOBS = "/api/v1/opsjobs"
 EXPORT = ExportSettings(registry="registry.example.com")
@@ -37,6 +38,9 @@ class World:
     #: Token → whose it is now, where that is another.
     renamed: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    frozen: Freeze | None = None
+    #: Whether callers may freeze the cluster.
+    freezes: bool = True
     #: What Workflows were told of their rollouts.
     steered: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
@@ -93,6 +97,18 @@ class World:
 
     async def create_workflow(self, _job: Job) -> None:
         pass
+
+    async def freeze(self) -> Freeze | None:
+        return self.frozen
+
+    async def set_freeze(self, freeze: Freeze) -> None:
+        self.frozen = freeze
+
+    async def lift_freeze(self) -> None:
+        self.frozen = None
+
+    async def may_freeze(self, _who: Caller) -> bool:
+        return self.freezes
 
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         self.steered.append((job_id, dict(annotations)))

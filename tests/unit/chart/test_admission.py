@@ -31,6 +31,7 @@ IN_THE_JOBS_NAMESPACE = (
     "pod-entry",
     "results",
     "locks",
+    "freeze",
 )
 AMONG_CHECKS = ("check-pods", "check-changes", "check-entry", "check-deletions")
 EVERYWHERE = ("nodes", "secrets")

@@ -59,6 +59,8 @@ def table(chart: Rendered, account: str) -> str:
                 for resource in rule["resources"]:
                     name, slash, rest = resource.partition("/")
                     full = f"{name}.{group}{slash}{rest}" if group else resource
+                    if names := rule.get("resourceNames"):
+                        full += f" [{' '.join(names)}]"
                     known = verbs.setdefault(full, [])
                     known += [verb for verb in rule["verbs"] if verb not in known]
         text += f"# {place}\n" + "".join(

@@ -12,6 +12,7 @@ from service.domain.rollout_progress import StepNotes
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.records import open_records
 from tests.new_store import new_store
+from workflow_templates.protocol.freeze import Freeze
 
 
 class InMemory:
@@ -25,6 +26,7 @@ class InMemory:
         self.creation: UnavailableError | None = None
         #: Nodes that are out of service.
         self.gone: frozenset[str] = frozenset()
+        self.frozen: Freeze | None = None
         #: What the steps of jobs noted.
         self.notes: dict[str, StepNotes] = {}
         self.locked: dict[str, str] = {}
@@ -80,6 +82,9 @@ class InMemory:
 
     async def out_of_service(self, _job_id: str) -> frozenset[str]:
         return self.gone
+
+    async def freeze(self) -> Freeze | None:
+        return self.frozen
 
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         workflow = self.workflows[job_id]

@@ -55,6 +55,9 @@ class Workflows:
     async def create_workflow(self, job: Job) -> None:
         """It is there."""
 
+    async def freeze(self) -> None:
+        """There is none."""
+
 
 @contextlib.asynccontextmanager
 async def reconciling(workflows: Workflows, folder: Path) -> AsyncIterator[Records]:
