@@ -75,8 +75,8 @@ def test_nothing_it_describes_or_forbids_surprises_it(cluster: Cluster, token: s
 
 
 @pytest.mark.long
-@pytest.mark.timeout(9000)
-def test_nor_in_twenty_thousand_cases(cluster: Cluster, token: str, accepted: str) -> None:
-    """Five calls have something to vary: five times 5,000 are enough. Three a second would do."""
-    thorough = ("--max-examples", "5000", "--generation-database", "none")
-    assert cases(fuzz(cluster, token, accepted, *thorough, seconds=8000)) >= 20_000
+@pytest.mark.timeout(1800)
+def test_nor_in_ten_minutes_of_it(cluster: Cluster, token: str, accepted: str) -> None:
+    """Some thousand cases, as many as the machine answers in that time."""
+    thorough = ("--max-examples", "5000", "--max-time", "600", "--generation-database", "none")
+    assert cases(fuzz(cluster, token, accepted, *thorough, seconds=1500)) >= 1_000
