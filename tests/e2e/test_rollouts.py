@@ -21,10 +21,6 @@ def states(job: dict[str, Any]) -> list[str]:
     return [phase["state"] for phase in job["rollout"]["phases"]]
 
 
-def phases(job: dict[str, Any]) -> list[str]:
-    return [node["phase"] for node in job["plan"]["nodes"]]
-
-
 def until_states(api: Api, job_id: str, *wanted: str) -> dict[str, Any]:
     return api.until(job_id, f"phases that are {wanted}", lambda job: states(job) == list(wanted))
 
@@ -115,26 +111,46 @@ def test_what_a_person_cordoned_counts_against_how_many_may_be_out_of_service(
     assert api.finished(job_id)["phase"] == "Succeeded"
 
 
+GO, BEGUN = "e2e-plain-go", "e2e-plain-begun"
+
+
+def until_told(cluster: Cluster, *nodes: str) -> str:
+    """A script that says on its node that it has begun, and then waits; nothing of an earlier one is left there."""
+    for node in nodes:
+        cluster.on_host(node, "rm", "-f", f"/run/{GO}", f"/run/{BEGUN}")
+    return f"touch /run/{BEGUN}; until test -e /run/{GO}; do sleep 0.2; done"
+
+
+def until_begun(cluster: Cluster, *nodes: str) -> str:
+    """The first of these nodes on which the script runs: a pod that runs may still be on its way to begin the node."""
+
+    def begun() -> str:
+        return next((node for node in nodes if BEGUN in cluster.on_host(node, "ls", "/run").split()), "")
+
+    return wait_for("a script that runs", begun)
+
+
+def go_on(cluster: Cluster, node: str) -> None:
+    cluster.on_host(node, "touch", f"/run/{GO}")
+
+
 @pytest.mark.parametrize("ended_by", ["resume", "stop"])
 def test_a_job_without_rollout_is_held_too(
     cluster: Cluster, api: Api, addon: Callable[..., str], two_nodes: list[str], ended_by: str
 ) -> None:
-    go = "/run/e2e-plain-go"
-    for node in two_nodes:
-        cluster.on_host(node, "rm", "-f", go)
-    script = f"until test -e {go}; do sleep 0.2; done"
+    script = until_told(cluster, *two_nodes)
     job_id = api.create(name="plain", inputs=inputs(addon(script), nodes=two_nodes))
-    job = api.until(job_id, "a node at work", lambda job: "Running" in phases(job))
-    first = job["plan"]["nodes"][phases(job).index("Running")]["name"]
+    first = until_begun(cluster, *two_nodes)
+    api.until(job_id, "it to be at work", lambda job: api.node(job, first)["phase"] == "Running")
     (second,) = [name for name in two_nodes if name != first]
     call(api, job_id, "pause", {"reason": "looks odd"})
-    cluster.on_host(first, "touch", go)
+    go_on(cluster, first)
     job = api.until(job_id, "the other to wait", lambda job: api.node(job, second)["phase"] == "Waiting")
     assert api.node(job, first)["phase"] == "Succeeded", "what is at work finishes"
     assert "looks odd" in api.node(job, second)["message"]
     assert job["conditions"][-1]["reason"] == "Paused"
     assert not cluster.lease_of(second)
-    cluster.on_host(second, "touch", go)
+    go_on(cluster, second)
     if ended_by == "resume":
         call(api, job_id, "resume")
         assert api.finished(job_id)["phase"] == "Succeeded"
@@ -148,16 +164,14 @@ def test_a_job_without_rollout_is_held_too(
 
 
 def test_a_reboot_without_rollout_is_held_too(cluster: Cluster, api: Api, addon: Callable[..., str], node: str) -> None:
-    go = "/run/e2e-held-go"
-    cluster.on_host(node, "rm", "-f", go)
-    script = f"until test -e {go}; do sleep 0.2; done"
+    script = until_told(cluster, node)
     before = api.create(name="before", inputs=inputs(addon(script), nodes=[node]))
-    api.until(before, "a node at work", lambda job: phases(job) == ["Running"])
+    until_begun(cluster, node)
     boot_id = cluster.get("node", node)["status"]["nodeInfo"]["bootID"]
     job_id = api.create(name="held", type="reboot", inputs=[{"name": "node", "value": node}])
     api.until(job_id, "it to wait for the other job", lambda job: before in api.node(job, node)["message"])
     call(api, job_id, "pause")
-    cluster.on_host(node, "touch", go)
+    go_on(cluster, node)
     assert api.finished(before)["phase"] == "Succeeded"
     job = api.until(job_id, "it to be held", lambda job: "paused by" in api.node(job, node)["message"])
     assert api.node(job, node)["phase"] == "Waiting"
