@@ -93,10 +93,14 @@ class GrantedRights:
             self._waiting.discard(question)
 
     async def _renew(self, question: Question) -> frozenset[Grant]:
-        """Of a caller who has no right nothing is renewed: there may be any number of these."""
-        if question.who not in self._had_rights:
+        """Of who has no right only where no other has, or waits for, a turn: there may be any number of these."""
+        lane = asyncio.Semaphore(_RENEWED_AT_ONCE)
+        if question.who in self._had_rights:
+            return await self._ask_all(question, lane)
+        if self._waiting or self._turns.locked():
             raise _too_many()
-        return await self._ask_all(question, asyncio.Semaphore(_RENEWED_AT_ONCE))
+        async with self._turns:
+            return await self._ask_all(question, lane)
 
     async def _ask_all(self, question: Question, lane: asyncio.Semaphore) -> frozenset[Grant]:
         return await self._with_places(question, await self._everywhere(question, lane), lane)

@@ -109,14 +109,25 @@ async def test_no_more_wait_than_are_remembered(monkeypatch: pytest.MonkeyPatch)
     assert await asyncio.gather(*flood) == [frozenset()] * 5
 
 
-async def test_nothing_is_renewed_of_who_has_no_right(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_who_has_no_right_nothing_is_renewed_while_others_are_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who only has jobs of their own looks at them again and again, and waits for nothing on a quiet service."""
     monkeypatch.setattr("service.kube.granted_rights._RIPE", 0.0)
     apiserver = Apiserver()
     rights = GrantedRights(apiserver, seconds=60, patience=LONG)
+    assert await rights.of(question("bob")) == frozenset()
+    apiserver.open.clear()
+    flood = [asyncio.create_task(rights.of(question(f"m{number}"))) for number in range(5)]
+    await until_asked(apiserver, 6)
     for _ in range(5):
-        assert await rights.of(question("mallory")) == frozenset()
+        assert await rights.of(question("bob")) == frozenset()
         await asyncio.sleep(0.01)
-    assert apiserver.asked["mallory"] == 1 + len(PLACES)
+    assert apiserver.asked["bob"] == 1 + len(PLACES)
+    apiserver.open.set()
+    await asyncio.gather(*flood)
+    assert await rights.of(question("bob")) == frozenset()
+    await until(lambda: apiserver.asked["bob"] == 2 * (1 + len(PLACES)))
 
 
 async def test_an_answer_counts_from_when_it_was_asked_and_not_from_when_its_caller_came() -> None:
