@@ -17,7 +17,7 @@ from service.domain.log_position import BadPositionError, LogPosition
 from service.domain.request_faults import Fault, FaultCode, shown
 from service.jobs.reading_output import MOST_NODES
 
-MAX_TAIL = 1_000_000
+MAX_TAIL = 10_000
 
 _STEP = r"[A-Za-z0-9-]{1,63}"
 

@@ -1,6 +1,7 @@
 """Reading what one pod writes to its end, whatever interrupts it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ _TRIES = 4
 _PAUSE_SECONDS = 2.0
 #: A time before each line's text, and a node's name before it.
 _MOST_LINE_BYTES = KEPT_BYTES + 512
+#: Lines at the end of a log that may be left out when it is shown: the executor's, and those of a check's result.
+_LEFT_OUT_LINES = 200
 #: A piece of the log that is smaller may wait for the next.
 _SMALL_BYTES = 4 * 1024
 #: Lines that are handed on before others have their turn.
@@ -30,9 +33,10 @@ class PodReading:
     pod: StepPod
     #: The last line that was handed on before.
     last: Position | None
-    #: Only lines from then on (nanoseconds), and only so many from the end.
+    #: Only lines from then on (nanoseconds), and only so many of those that are shown from the end.
     since: int
     tail: int | None
+    is_shown: Callable[[StepPod, Line], bool]
     hand_on: Callable[[StepPod, Iterable[Line | Gap]], Awaitable[Position | None]]
     missing: Callable[[StepPod, int, Missing], Awaitable[None]]
     look: Callable[[StepPod], Awaitable[StepPod]]
@@ -45,6 +49,8 @@ class PodReading:
         while True:
             ended = self.pod.ended
             try:
+                if self.tail is not None and self.last is None:
+                    await self._pass_over(self.tail)
                 await self._read(follow=follow and not ended)
                 if ended or not follow:
                     return
@@ -59,6 +65,20 @@ class PodReading:
             await asyncio.sleep(min(tries or 1, _PAUSE_SECONDS))
             self.pod = await self.look(self.pod)
 
+    async def _pass_over(self, tail: int) -> None:
+        """Go on before the last lines that are shown, as if all others had been read."""
+        before: deque[Position | None] = deque(maxlen=tail)
+        last: Position | None = None
+        reading, splitter = LogReading(), LineSplitter(_MOST_LINE_BYTES)
+        async with aclosing(self.source.log(self.pod.name, follow=False, tail=tail + _LEFT_OUT_LINES)) as pieces:
+            async for piece in pieces:
+                for line in _new(reading, splitter.feed(piece)):
+                    if isinstance(line, Line):
+                        if self.is_shown(self.pod, line):
+                            before.append(last)
+                        last = Position(line.at, line.number)
+        self.last = before[0] if before else last
+
     async def _read(self, *, follow: bool) -> None:
         """From the last line on."""
         begin = self.last or Position(self.since)
@@ -67,7 +87,7 @@ class PodReading:
             self.pod.name,
             follow=follow,
             since=begin.since if begin.at else "",
-            tail=None if self.last else self.tail,
+            tail=None if self.last or self.tail is None else self.tail + _LEFT_OUT_LINES,
         )
         async with aclosing(log) as pieces:
             async for piece in pieces:

@@ -180,6 +180,7 @@ class OutputReader:
                     last=before.line if before and before.pod == pod_key(pod.name) else None,
                     since=self.wanted.since,
                     tail=self.wanted.tail,
+                    is_shown=lambda pod, line: self._shown(pod, line) is not None,
                     hand_on=hand_on,
                     missing=missing,
                     look=look,

@@ -260,8 +260,13 @@ async def test_a_tail_and_a_time() -> None:
     here = world("n1")
     here.writes("a", *(f"a{number}" for number in range(20)), nodes=("n1",))
     assert await text(here, tailLines="2") == (200, "a18\na19\n")
+    assert await text(here, tailLines="0") == (200, "")
+    assert (await text(here, tailLines="100"))[1].count("\n") == 20
+    here.containers["a"].lines += ['time=2026-11-28T04:00:00Z level=INFO msg="exited" argo=true'] * 3
+    assert await text(here, tailLines="1") == (200, "a19\n")
     since = datetime.fromtimestamp(BEGIN + 4.5, UTC).isoformat()
     assert await text(here, sinceTime=since) == (200, "a18\na19\n")
+    assert await text(here, sinceTime=since, tailLines="1") == (200, "a19\n")
 
 
 async def test_lines_are_cut_at_16_kib() -> None:
