@@ -60,7 +60,7 @@ def _show(event: Event, seen: set[_Line], output: Output) -> None:
             _print(_of_job(content), seen, output)
         case "condition":
             _print([_of_condition(content)], seen, output)
-        case "node":
+        case "node" if _is_touched(content):
             _print([_of_node(content)], seen, output)
 
 
@@ -73,8 +73,13 @@ def _print(lines: Iterator[_Line] | list[_Line], seen: set[_Line], output: Outpu
 
 
 def _of_job(job: Job) -> Iterator[_Line]:
-    touched = (node for node in job["plan"]["nodes"] if node["phase"] != "Pending" or node["message"])
+    touched = filter(_is_touched, job["plan"]["nodes"])
     yield from sorted([*map(_of_condition, job["conditions"]), *map(_of_node, touched)])
+
+
+def _is_touched(node: Job) -> bool:
+    """Whether there is more to say of it than that it is in the plan."""
+    return bool(node["phase"] != "Pending" or node["message"])
 
 
 def _of_condition(condition: Job) -> _Line:

@@ -138,9 +138,11 @@ def test_events_are_listed_and_followed(opsjobs: Opsjobs, scripted: Scripted) ->
 
 
 def test_events_that_come_again_after_a_break_are_shown_once(opsjobs: Opsjobs, scripted: Scripted) -> None:
-    scripted.answers = {EVENTS: [stream(FIRST, *BEGINS, breaks=True), stream(*BEGINS, *ENDS)], PATH: [ENDED]}
+    scripted.answers = {EVENTS: [stream(FIRST, *BEGINS, breaks=True), stream(event("node", node()), *BEGINS, *ENDS)],
+                        PATH: [ENDED]}  # fmt: skip
     followed = opsjobs("events", "-f", JOB)
     assert followed.out.count("job started") == 1
+    assert "n1 Pending" not in followed.out
     assert scripted.asked(EVENTS)[1][1]["Last-Event-ID"] == "2"
     scripted.answers[EVENTS] = [stream(FIRST, *BEGINS, *ENDS)]
     shown = [json.loads(line) for line in opsjobs("events", "-f", JOB, "-o", "json").out.splitlines()]
