@@ -150,6 +150,11 @@ class GuardedConnection(H11Protocol):
         else:
             self._closing.ended()
 
+    def shutdown(self) -> None:
+        # The process is to end: it waits for answers, and not for those who send what is not read.
+        self._closing.may_linger = False
+        super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in _ANSWERED:
             self.cut_off("keep to HTTP in what it sent after its answer")

@@ -19,12 +19,14 @@ class LingeringTransport:
         self._transport = transport
         self._is_sending = is_sending
         self.lingers = False
+        #: False: it closes at once, whoever is sending.
+        self.may_linger = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def close(self) -> None:
-        if self.lingers or self._transport.is_closing() or not self._is_sending():
+        if self.lingers or not self.may_linger or self._transport.is_closing() or not self._is_sending():
             self._transport.close()
             return
         self.lingers = True

@@ -32,8 +32,10 @@ async def listening(
     timeouts: ConnectionTimeouts = BRIEF,
     unread: Unread | None = None,
     certificate: Certificate | None = None,
+    *,
+    gracefully: bool = False,
 ) -> AsyncIterator[int]:
-    """The port that serves the app."""
+    """The port that serves the app; `gracefully`: as it ends, it waits for its connections, as in its pod."""
     http: type[asyncio.Protocol] = guarded(timeouts, unread or Unread(2**30))
     if certificate:
         http = secured(http, OpenConnections(1_000), certificate)
@@ -45,7 +47,7 @@ async def listening(
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit, server.force_exit = True, not gracefully
         await serving
 
 

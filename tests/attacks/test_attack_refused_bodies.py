@@ -107,6 +107,19 @@ async def test_nor_is_one_waited_for_that_comes_a_byte_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("more", [(), ("Connection: close",)])
+async def test_nobody_keeps_the_service_from_ending_by_it(more: tuple[str, ...]) -> None:
+    """Attack: a refused body a byte at a time; the process would wait for that connection until it is killed."""
+    async with listening(no_right().app(), PATIENT, gracefully=True) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head("Content-Length: 1000000", *more) + b"{")
+        assert (await answer(reader)).startswith(b"HTTP/1.1 403")
+        sending = asyncio.create_task(sent_until_cut_off(writer, b" ", 0.1))
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < LONG / 2
+    await sending
+
+
+@pytest.mark.parametrize("more", [(), ("Connection: close",)])
 async def test_what_is_no_http_after_the_answer_is_no_fault_of_the_services(
     more: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
