@@ -324,5 +324,10 @@ def test_the_link_to_logs_is_for_their_owner_and_for_who_may_read_them(world: Wo
             shown[who] = {output["name"] for output in found["outputs"]}
         assert {who for who, outputs in shown.items() if outputs == {"endpoint", "log"}} == readers
         assert all(outputs == {"log"} for who, outputs in shown.items() if who not in readers)
+        # What its step writes, and the archive through the service, as the link.
+        for path in ("log", "outputs/archive"):
+            answers = {who: world.ask(who, "GET", f"{JOBS}/{job}/{path}").status_code for who in shown}
+            assert answers == {who: 200 if who in readers else 403 for who in shown}
+            assert world.ask("other user", "GET", f"{JOBS}/{job}/{path}").status_code == 404
     finally:
         world.ask("admin", "DELETE", f"{JOBS}/{job}")
