@@ -80,7 +80,11 @@ def _forgotten(api: Api, pod: Object) -> str:
     """
     status = pod["status"]
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    is_lost = any(one.get("containerID") and (one.get("state") or {}).get("waiting") == {} for one in containers)
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    # A container that was made and is about to start looks the same for a moment, but its pod has a sandbox.
+    is_lost = conditions.get("PodReadyToStartContainers") == "False" and any(
+        one.get("containerID") and (one.get("state") or {}).get("waiting") == {} for one in containers
+    )
     if status.get("phase") != "Pending" or not is_lost or not status.get("startTime"):
         return ""
     if nodes.moment(status["startTime"]) > api.now() - timedelta(seconds=_FORGOTTEN_SECONDS):

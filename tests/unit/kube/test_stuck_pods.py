@@ -124,11 +124,17 @@ async def test_a_node_that_is_gone_is_not_waited_for(served: Served) -> None:
     assert kubernetes.patches["pods/for-gone/status"]["status"]["message"] == "node n9 is gone from the cluster"
 
 
-def begun(seconds: int, *init: dict[str, Any]) -> dict[str, Any]:
+def begun(seconds: int, *init: dict[str, Any], sandbox: str = "False") -> dict[str, Any]:
     """The status of a pod that its kubelet began so many seconds ago."""
     since = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
     waiting = {"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}
-    return {"startTime": since, "initContainerStatuses": list(init), "containerStatuses": [waiting]}
+    conditions = [{"type": "PodReadyToStartContainers", "status": sandbox}]
+    return {
+        "startTime": since,
+        "conditions": conditions,
+        "initContainerStatuses": list(init),
+        "containerStatuses": [waiting],
+    }
 
 
 LOST = {"name": "init", "containerID": "containerd://98de", "state": {"waiting": {}}}
@@ -142,6 +148,7 @@ async def test_what_a_kubelet_has_forgotten_over_a_restart_of_its_node_is_ended(
         pod("forgotten", age=130, status=begun(130, LOST), **reboots),
         pod("may-go-on", age=60, status=begun(60, LOST), **reboots),
         pod("pulls-its-image", age=500, status=begun(500, pulling), **reboots),
+        pod("about-to-start", age=500, status=begun(500, LOST, sandbox="True"), **reboots),
         pod("runs-init", age=500, status=begun(500, LOST | {"state": {"running": {}}}), **reboots),
         pod("not-begun", age=500, status={"initContainerStatuses": [LOST]}, **reboots),
     )
