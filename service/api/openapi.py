@@ -131,7 +131,8 @@ OUTPUT: Schema = {
         for name in ("Range", "If-Range")
     ]
 }
-_FILE: Schema = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+#: Whatever a job left: bytes, and where they are JSON, any JSON.
+_FILE: Schema = {"content": {"*/*": {"schema": {}}}}
 OUTPUT_FILE: dict[int | str, Schema] = {
     200: {"description": "The whole file", **_FILE},
     206: {"description": "The range that was asked for", **_FILE},
