@@ -13,7 +13,8 @@ from workflow_templates.protocol import check_pods, labels
 Object = dict[str, Any]
 
 #: Fixed text: the request's own is in the job's files.
-RUN = (Path(__file__).parent / "run.sh").read_text(encoding="utf-8")
+#: Doubled for the kubelet, which takes `$$` in a command for `$`, and `$(NAME)` for the value of a variable.
+RUN = (Path(__file__).parent / "run.sh").read_text(encoding="utf-8").replace("$", "$$")
 #: From SIGTERM until the kubelet kills.
 GRACE_SECONDS = 15
 

@@ -3,17 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+import workflow_templates.preflight
 from tests.unit.workflow_templates.test_host import wait_until
+from workflow_templates.preflight.check_pod import RUN
 from workflow_templates.preflight.check_results import read
-
-RUN = Path(__file__).parents[3] / "workflow_templates/preflight/run.sh"
 
 
 @dataclass
@@ -23,12 +25,23 @@ class Ran:
     reason: str
 
 
+def as_the_kubelet_runs(command: str) -> str:
+    """A container's command where no variable has the name in a `$(NAME)` (Kubernetes API: Container.command)."""
+    return re.sub(r"\$(\$|\([^)]*\)|.?)", lambda found: found[0] if found[1] != "$" else "$", command, flags=re.DOTALL)
+
+
+def test_the_kubelet_leaves_the_script_as_it_is() -> None:
+    written = files(workflow_templates.preflight).joinpath("run.sh").read_text(encoding="utf-8")
+    assert as_the_kubelet_runs(RUN) == written
+    assert "$$ -eq 1" in written, "which is where it matters"
+
+
 def start(folder: Path, script: str, node: str = "b", said: str = "", slowed: str = "") -> subprocess.Popen[str]:
     """The paths of the pod become a folder's; the shell is slow just before the line that `slowed` is."""
     (folder / "entrypoint").write_text(script)
     (folder / "nodes").write_text("a\nb\nc\n")
     (folder / "termination-log").write_text(said)
-    text = RUN.read_text()
+    text = as_the_kubelet_runs(RUN)
     if slowed:
         assert slowed in text
         text = text.replace(slowed, f"\nsleep 1{slowed}", 1)
