@@ -52,7 +52,7 @@ at_most() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a + 0 <= b + 0) }'; }
 # A variable of the request's env and what it is, or its default.
 number() {
   case $2 in
-    "" | *[!0-9.]*) untested "$1 must be a number, it is '$2'" ;;
+    "" | . | *[!0-9.]* | *.*.*) untested "$1 must be a number, it is '$2'" ;;
   esac
 }
 

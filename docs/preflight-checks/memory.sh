@@ -25,9 +25,12 @@ rows = []
 def setting(name, default):
     text = os.environ.get(name) or str(default)
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
+        value = -1.0
+    if not value >= 0:  # nor is NaN, which nothing is more or less than
         untested(f"{name} must be a number, it is {text!r}")
+    return value
 
 
 def found(name, ok, value=None, unit="", reason="", action=""):
