@@ -29,7 +29,7 @@ class UnbrokenStream:
     ended: bool = field(default=False, init=False)
 
     def batches(self) -> Iterator[list[Event]]:
-        """Events, as many as came together; an empty list is a sign of life.
+        """Events, as many as came together; an empty list where there are none, and the caller may have waited enough.
 
         Raises:
             RefusedError: the service does not give it.
@@ -45,6 +45,7 @@ class UnbrokenStream:
                         return
             except UnreachableError as error:
                 self.outage.failed(error)
+                yield []
             time.sleep(pause)
             pause = min(pause * 2, _LATE)
 

@@ -248,6 +248,16 @@ def test_a_wait_that_is_over_leaves_the_job(opsjobs: Opsjobs, scripted: Scripted
     assert f"opsjobs watch {JOB}" in ended.err
 
 
+def test_a_wait_is_over_while_the_service_is_away_too(opsjobs: Opsjobs, scripted: Scripted) -> None:
+    scripted.answers = {
+        "POST /api/v1/opsjobs": [content({"jobId": JOB})],
+        LOG: [stream(line(1)), problem(503, "UNAVAILABLE")],
+    }
+    ended = opsjobs("addon", "-t", "fix", "--node", "n1", "--yes", "--follow", "--wait-timeout", "0.5")
+    assert ended.code == 124
+    assert "trying again" in ended.err
+
+
 def test_what_a_proxy_sends_instead_of_events_is_no_output(
     opsjobs: Opsjobs, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
