@@ -98,19 +98,23 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
         Problem: 400 with every fault of the query at once.
     """
     given = {name: value for name, value in params.items() if value}
-    unstorable = [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
     try:
         asked = ListParameters.model_validate(given, context=now)
     except ValidationError as error:
-        raise refused([*faults(error), *unstorable]) from error
-    if unstorable:
-        raise refused(unstorable)
+        raise refused([*faults(error), *unstorable(given)]) from error
+    if found := unstorable(given):
+        raise refused(found)
     return ListQuery(
         since=asked.since or _earlier(_end(asked.until, now)),
         visible=visible,
         descending=asked.order,
         **asked.model_dump(exclude={"since", "order"}),
     )
+
+
+def unstorable(given: Mapping[str, str]) -> list[Fault]:
+    """Values that no name of anything can be."""
+    return [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
 
 
 def _earlier(until: datetime) -> datetime:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET, Text
+from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET, Text, unstorable
 from service.api.problems import refused
 from service.api.queries import Parsed, Query, faults, or_empty, whole_number
 from service.domain import label_selector
@@ -43,9 +43,11 @@ def node_query(params: Mapping[str, str], labels: Collection[str]) -> NodeQuery:
     try:
         asked = NodeParameters.model_validate(given)
     except ValidationError as error:
-        raise refused(faults(error)) from error
+        raise refused([*faults(error), *unstorable(given)]) from error
     known = ", ".join(sorted(labels)) or "none"
     strange = [one.key for one in asked.selector.requirements if one.key not in labels] if asked.selector else []
+    if found := unstorable(given):
+        raise refused(found)
     if strange:
         raise refused(Fault("selector", f"{shown(key)} is no label that is shown here: {known}") for key in strange)
     return NodeQuery(

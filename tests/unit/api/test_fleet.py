@@ -189,6 +189,8 @@ async def test_which_nodes_are_asked_for(query: dict[str, str], expected: list[s
         ({"limit": "0"}, "from 1 to 1000"),
         ({"limit": "1001"}, "from 1 to 1000"),
         ({"offset": "-1"}, "from 0"),
+        ({"workspace": "team\0"}, "NUL"),
+        ({"name": "\0"}, "NUL"),
         ({"selector": "rack in"}, "no label selector"),
         ({"selector": "secret=x"}, "no label that is shown"),
     ],
