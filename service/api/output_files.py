@@ -18,11 +18,9 @@ from service.domain.request_faults import shown
 from service.domain.stored_output import is_of, output_files, value
 from service.jobs.ports import NoSuchObjectError, StoredObject, StoredObjects
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-#: What the store is asked for, as it was sent.
-_ASKED = ("Range", "If-Range")
-#: Headers have a length.
-_MOST_CHARACTERS = 200
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+#: What the store is asked for: one range, of a tag or a date. Anything else is ignored, as HTTP has it.
+_ASKED = {"Range": _RANGE, "If-Range": re.compile(r"[ -~]{1,200}")}
 
 
 async def output_response(  # noqa: PLR0913, PLR0917 - whose, what and how long
@@ -41,7 +39,10 @@ async def output_response(  # noqa: PLR0913, PLR0917 - whose, what and how long
     if file.ending is None:
         return _in_range(request, found.encode(), file.media_type, headers)
     stored_objects, key = _stored(services, job, found)
-    asked = {field: text[:_MOST_CHARACTERS] for field in _ASKED if (text := request.headers.get(field))}
+    asked = {name: text for name, known in _ASKED.items() if known.fullmatch(text := request.headers.get(name, ""))}
+    if asked.keys() != {name for name in _ASKED if name in request.headers}:
+        # A range without its condition would be of another file.
+        asked = {}
     try:
         stored = await opened.enter_async_context(stored_objects.open(key, asked))
     except NoSuchObjectError as error:

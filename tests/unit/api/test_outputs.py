@@ -94,6 +94,28 @@ async def test_a_range_is_the_stores_to_cut() -> None:
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        {"Range": "bytes=0-1,4-5"},
+        {"Range": "bytes=" + "0-0," * 5_000 + "0-0"},
+        {"Range": "bytes=-0-1"},
+        {"Range": "bytes=" + "9" * 40 + "-"},
+        {"Range": "bytes=0-\xe9"},
+        {"Range": "bytes=0-1", "If-Range": '"\xe9"'},
+        {"Range": "bytes=0-1", "If-Range": '"' + "1" * 300 + '"'},
+        {"If-Range": '"\xe9"'},
+    ],
+)
+async def test_what_is_no_single_range_is_not_sent_to_the_store(asked: dict[str, str]) -> None:
+    store = Store({"preflight/job-abc123/report.json": b"{}"})
+    sent = [(name.encode(), text.encode("latin-1")) for name, text in asked.items()]
+    async with client_of(app(left(JobType.PREFLIGHT, REPORT), store)) as client:
+        answer = await client.get(f"{URL}/report", headers=sent)
+    assert (answer.status_code, answer.content) == (200, b"{}")
+    assert store.asked == [("preflight/job-abc123/report.json", {})]
+
+
+@pytest.mark.parametrize(
     ("asked", "status", "content", "where"),
     [
         ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
