@@ -20,6 +20,9 @@ class Line:
     #: As the kubelet writes it.
     time: str
     text: bytes
+    #: False: it may be the end, or the beginning, of a longer one. Tails and times are counted in pieces of lines.
+    begins: bool = True
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,13 @@ class LogReading:
         self._sought = position
         self._at, self._number = -1, -1
 
-    def line(self, raw: bytes) -> Iterator[Line | Gap]:
+    def line(self, raw: bytes, *, ends: bool = True) -> Iterator[Line | Gap]:
         """What is new in one line of the log: nothing, it, or before it a gap."""
         stamp, _, text = raw.partition(b" ")
         at = nanoseconds(stamp)
         if at is None:
             return  # the kubelet's own words about the log
+        begins = self._at >= 0
         self._number = self._number + 1 if at == self._at else 0
         self._at = at
         sought = self._sought
@@ -93,7 +97,7 @@ class LogReading:
             if at == sought.at and self._number == sought.number:
                 return
             yield Gap(sought.at, at)
-        yield Line(at, self._number, stamp.decode(), text)
+        yield Line(at, self._number, stamp.decode(), text, begins, ends)
 
 
 def nanoseconds(stamp: bytes) -> int | None:

@@ -20,6 +20,8 @@ _LINE_OF_VALUE_BYTES = 4
 _HEAD_BYTES = 32
 #: A line that a step itself may have cut: shorter by what it may have put before it.
 _PERHAPS_CUT = LINE_BYTES - 512
+#: What of a value is masked at the torn end of a line, at least: less is there by chance.
+_TORN_BYTES = 4
 #: Values, and lines of values, of one job. More would take too long for each line.
 _MOST_VALUES = 1_000
 _MASK = MASK.encode()
@@ -36,6 +38,7 @@ class Masking:
         encoded = {line for value in values for line in _lines(value)}
         if len(encoded) > _MOST_VALUES:
             raise TooManyValuesError(f"more than {_MOST_VALUES} values of its environment would have to be masked")
+        self._values = sorted(encoded)
         heads: dict[bytes, int] = {}
         for value in encoded:
             head = value[:_HEAD_BYTES]
@@ -53,32 +56,50 @@ class Masking:
         )
         return cls(hidden)
 
-    def line(self, line: bytes) -> bytes:
-        """One line without its end, masked and cut."""
+    def line(self, line: bytes, *, begins: bool = True, ends: bool = True) -> bytes:
+        """One line without its end, masked and cut; whether it `begins` and `ends` here, or may be torn from more."""
         if not self._heads:
             return line[:LINE_BYTES]
         kept: list[bytes] = []
         end = 0
-        for begin, until in sorted(self._spans(line)):
+        for begin, until in sorted(self._spans(line, begins=begins, ends=ends)):
             if begin > end or not kept:
                 kept += [line[end:begin], _MASK]
             end = max(end, until)
         return b"".join([*kept, line[end:]])[:LINE_BYTES]
 
-    def _spans(self, line: bytes) -> Iterator[tuple[int, int]]:
+    def _spans(self, line: bytes, *, begins: bool, ends: bool) -> Iterator[tuple[int, int]]:
         """Where values are, in no order; they may overlap."""
         for head, length in self._heads:
             at = line.find(head)
             while at >= 0:
                 yield at, at + length
-                at = line.find(head, at + len(head))
+                # The last that overlaps with this one: those between them are masked with the two.
+                overlapping = line.rfind(head, at + 1, at + 2 * len(head) - 1)
+                at = overlapping if overlapping >= 0 else line.find(head, at + len(head))
+        if not begins:
+            yield from self._rests(line)
         if len(line) >= _PERHAPS_CUT:
-            yield from self._cut_off(line)
+            yield from self._cut_off(line, 1)
+        elif not ends:
+            yield from self._cut_off(line, _TORN_BYTES)
 
-    def _cut_off(self, line: bytes) -> Iterator[tuple[int, int]]:
+    def _rests(self, line: bytes) -> Iterator[tuple[int, int]]:
+        """The end of a value at the beginning of a line."""
+        first = line[:_HEAD_BYTES]
+        for value in self._values if len(first) >= _TORN_BYTES else ():
+            if (at := value.find(first)) >= 0:
+                yield 0, len(value) - at
+                continue
+            for size in range(min(len(value), len(first)) - 1, _TORN_BYTES - 1, -1):
+                if line.startswith(value[-size:]):
+                    yield 0, size
+                    break
+
+    def _cut_off(self, line: bytes, least: int) -> Iterator[tuple[int, int]]:
         """The beginning of a value at the end of a line, too short to be known as one elsewhere."""
         for head, _ in self._heads:
-            for size in range(min(len(head), len(line)) - 1, 0, -1):
+            for size in range(min(len(head) - 1, len(line)), least - 1, -1):
                 if line.endswith(head[:size]):
                     yield len(line) - size, len(line)
                     break

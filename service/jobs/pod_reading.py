@@ -96,17 +96,17 @@ class PodReading:
                     await asyncio.sleep(self.gather())
         if self.pod.ended:
             # What has no end while a container runs may be half a line.
-            await self._hand_on(reading, splitter.end())
+            await self._hand_on(reading, splitter.end(), ends=False)
 
-    async def _hand_on(self, reading: LogReading, raw: Sequence[bytes]) -> None:
+    async def _hand_on(self, reading: LogReading, raw: Sequence[bytes], *, ends: bool = True) -> None:
         for begin in range(0, len(raw), _AT_A_TIME):
-            last = await self.hand_on(self.pod, _new(reading, raw[begin : begin + _AT_A_TIME]))
+            last = await self.hand_on(self.pod, _new(reading, raw[begin : begin + _AT_A_TIME], ends=ends))
             self.last = last or self.last
 
     async def _say_missing(self, reason: Missing) -> None:
         await self.missing(self.pod, self.last.at if self.last else 0, reason)
 
 
-def _new(reading: LogReading, raw: Iterable[bytes]) -> Iterator[Line | Gap]:
+def _new(reading: LogReading, raw: Iterable[bytes], *, ends: bool = True) -> Iterator[Line | Gap]:
     for line in raw:
-        yield from reading.line(line)
+        yield from reading.line(line, ends=ends)

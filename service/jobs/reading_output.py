@@ -233,7 +233,7 @@ class OutputReader:
             return None
         if text.startswith(check_outcome.MARKERS) or argo_message.is_executors(line.text):
             return None
-        return node, self.masking.line(text)
+        return node, self.masking.line(text, begins=line.begins, ends=line.ends)
 
 
 def _node(pods: Sequence[StepPod]) -> str:
