@@ -72,8 +72,8 @@ class StreamResponse(Response):
         self.init_headers({**kept, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outbox = Outbox(self._streams.outboxes)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        outbox = Outbox(self._streams.outboxes)
         delivery = asyncio.create_task(_deliver(outbox, send))
         ends: list[Coroutine[Any, Any, object]] = [
             _gone(receive),

@@ -24,6 +24,8 @@ _PERHAPS_CUT = LINE_BYTES - 512
 _TORN_BYTES = 4
 #: Values, and lines of values, of one job. More would take too long for each line.
 _MOST_VALUES = 1_000
+#: Values times bytes that take some milliseconds at most, whatever they are.
+_QUICK = 1_000_000
 _MASK = MASK.encode()
 
 
@@ -55,6 +57,10 @@ class Masking:
             if recorded.get(name) == MASK or name not in recorded or len(value.encode()) >= _OPEN_BYTES
         )
         return cls(hidden)
+
+    def is_quick(self, size: int) -> bool:
+        """Whether lines of so many bytes together are masked at once."""
+        return len(self._heads) * size < _QUICK
 
     def line(self, line: bytes, *, begins: bool = True, ends: bool = True) -> bytes:
         """One line without its end, masked and cut; whether it `begins` and `ends` here, or may be torn from more."""

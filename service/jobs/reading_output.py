@@ -1,7 +1,8 @@
 """Reading what a job's steps write, from any place in it on, as it is written or as it lies there."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ MOST_NODES = 50
 _MOST_TRACKS = 300
 #: The track of the steps that are of no one node.
 _WHOLE_JOB = "job"
+#: One thread for all readers: a caller whose job has very many values takes turns with others like it, and no one else.
+_MASKING = ThreadPoolExecutor(1, "masking")
 
 
 @dataclass(slots=True)
@@ -210,20 +213,22 @@ class OutputReader:
         async with self._one_at_a_time:
             found: list[OutputLine | OutputGap] = []
             last: Position | None = None
-            for line in lines:
+            seen = [(line, self._shown(pod, line) if isinstance(line, Line) else None) for line in lines]
+            masked = await self._masked([(line, shown[1]) for line, shown in seen if isinstance(line, Line) and shown])
+            for line, shown in seen:
                 if isinstance(line, Gap):
                     found.append(OutputGap(_node([pod]), pod, line.since, line.until, Missing.ROTATED))
                     continue
                 last = Position(line.at, line.number)
-                if shown := self._shown(pod, line):
+                if shown:
                     event_id = self._sent.id_after(track.name, pod_key(pod.name), last)
-                    found.append(OutputLine(shown[0], pod, line, shown[1], event_id))
+                    found.append(OutputLine(shown[0], pod, line, next(masked), event_id))
             if found:
                 await sink(found)
             return last
 
     def _shown(self, pod: StepPod, line: Line) -> tuple[str, bytes] | None:
-        """The node that a line is about, and its text; None: it is not to be seen."""
+        """The node that a line is about, and its text, which is to be masked; None: it is not to be seen."""
         node, text = _node([pod]), line.text
         if pod.shared:
             first, colon, rest = text.partition(b": ")
@@ -233,7 +238,17 @@ class OutputReader:
             return None
         if text.startswith(check_outcome.MARKERS) or argo_message.is_executors(line.text):
             return None
-        return node, self.masking.line(text, begins=line.begins, ends=line.ends)
+        return node, text
+
+    async def _masked(self, lines: Sequence[tuple[Line, bytes]]) -> Iterator[bytes]:
+        """The texts without the values of the job's Secret, in a thread where that takes long."""
+
+        def masked() -> Iterator[bytes]:
+            return iter([self.masking.line(text, begins=line.begins, ends=line.ends) for line, text in lines])
+
+        if self.masking.is_quick(sum(len(text) for _, text in lines)):
+            return masked()
+        return await asyncio.get_running_loop().run_in_executor(_MASKING, masked)
 
 
 def _node(pods: Sequence[StepPod]) -> str:

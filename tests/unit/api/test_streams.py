@@ -224,3 +224,17 @@ def test_who_has_too_many_streams_is_told_so_and_others_are_not() -> None:
             pass
         assert caught.value.status == 429
     assert len(opened) == 0
+
+
+async def test_a_reader_who_is_gone_before_the_response_begins_leaves_nothing_behind() -> None:
+    opened = OpenStreams()
+
+    async def send(_message: Any) -> None:
+        raise ConnectionResetError
+
+    async def source(_outbox: Outbox) -> None:
+        pytest.fail("nothing is read for a reader who is gone")
+
+    with pytest.raises(ConnectionResetError):
+        await stream(source, opened=opened)({"type": "http"}, Reader().receive, send)
+    assert not opened.outboxes.open
