@@ -4,41 +4,16 @@ import json
 import os
 import re
 import secrets
-import subprocess
 from collections.abc import Callable
 
-import pytest
-
-from tests.cli.terminal import COMMAND, Terminal
 from tests.cluster_fixtures import ADMIN
+from tests.e2e.cli.conftest import Opsjobs
 from tests.e2e.live import Api, Cluster
 
-Opsjobs = Callable[..., subprocess.CompletedProcess[str]]
 
-
-@pytest.fixture
-def environment(cluster: Cluster) -> dict[str, str]:
-    return {
-        "OPSJOBS_URL": cluster.facts["url"],
-        "OPSJOBS_TOKEN": cluster.token(ADMIN),
-        "OPSJOBS_CA_FILE": cluster.facts["ca"],
-    }
-
-
-@pytest.fixture
-def opsjobs(environment: dict[str, str]) -> Opsjobs:
-    def run(*words: str, **other: str) -> subprocess.CompletedProcess[str]:
-        here = os.environ | environment | other
-        return subprocess.run([COMMAND, *words], env=here, capture_output=True, text=True, check=False)
-
-    return run
-
-
-def test_a_job_is_made_watched_and_reported(
-    api: Api, opsjobs: Opsjobs, environment: dict[str, str], addon: Callable[..., str], node: str
-) -> None:
+def test_a_job_is_made_watched_and_reported(api: Api, opsjobs: Opsjobs, addon: Callable[..., str], node: str) -> None:
     template = addon("echo \"it says $((6 * 7))\"; printf '\\033]0;owned\\007'")
-    terminal = Terminal("addon", "-t", template, "--node", node, "--name", "by hand", "--wait", **environment)
+    terminal = opsjobs.in_terminal("addon", "-t", template, "--node", node, "--name", "by hand", "--wait")
     assert terminal.ended() == 0, terminal.screen
     found = re.search(r"by-hand-[a-z0-9]{6}", terminal.screen)
     assert found is not None
@@ -55,10 +30,10 @@ def test_a_job_is_made_watched_and_reported(
 
 
 def test_ctrl_c_leaves_it_running_and_a_failed_job_is_a_failed_command(
-    api: Api, opsjobs: Opsjobs, environment: dict[str, str], addon: Callable[..., str], node: str
+    api: Api, opsjobs: Opsjobs, addon: Callable[..., str], node: str
 ) -> None:
     template = addon("exit 3")
-    terminal = Terminal("addon", "-t", template, "--node", node, "--name", "left alone", "--wait", **environment)
+    terminal = opsjobs.in_terminal("addon", "-t", template, "--node", node, "--name", "left alone", "--wait")
     terminal.until(r"left-alone-[a-z0-9]{6} .*(Pending|Running|Failed)")
     terminal.press("\x03")
     # It may have ended in that very moment.
