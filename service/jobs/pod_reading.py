@@ -1,7 +1,7 @@
 """Reading what one pod writes to its end, whatever interrupts it."""
 
 import asyncio
-from collections import deque
+from array import array
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -67,7 +67,8 @@ class PodReading:
 
     async def _pass_over(self, tail: int) -> None:
         """Go on before the last lines that are shown, as if all others had been read."""
-        before: deque[Position | None] = deque(maxlen=tail)
+        # Time and number of the line before each that is shown: very many tails are read at a time.
+        before = array("q")
         last: Position | None = None
         reading, splitter = LogReading(), LineSplitter(_MOST_LINE_BYTES)
         async with aclosing(self.source.log(self.pod.name, follow=False, tail=tail + _LEFT_OUT_LINES)) as pieces:
@@ -75,9 +76,12 @@ class PodReading:
                 for line in _new(reading, splitter.feed(piece)):
                     if isinstance(line, Line):
                         if self.is_shown(self.pod, line):
-                            before.append(last)
+                            before.extend((last.at, last.number) if last else (0, -1))
+                            del before[: max(0, len(before) - 2 * tail)]
                         last = Position(line.at, line.number)
-        self.last = before[0] if before else last
+        if before:
+            last = Position(before[0], before[1]) if before[0] else None
+        self.last = last
 
     async def _read(self, *, follow: bool) -> None:
         """From the last line on."""
