@@ -17,7 +17,7 @@ from service.api.responses import FreezeState
 from service.api.write_parameters import only
 from service.domain.cluster_objects import Caller
 from service.domain.job import rfc3339
-from workflow_templates.protocol.freeze import Freeze
+from workflow_templates.protocol.freeze import Freeze, one_line
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(within_caller_limit)])
 
@@ -64,7 +64,7 @@ async def freeze(request: Request, services: Services, who: CallerDep) -> Respon
     async with received(request, services, who) as sent:
         asked = parse_order.read(FreezeRequest, body.parse(sent))
     await _require(services, who)
-    await services.cluster.set_freeze(Freeze(who.user_name, asked.reason.strip(), rfc3339(datetime.now(UTC))))
+    await services.cluster.set_freeze(Freeze(who.user_name, one_line(asked.reason), rfc3339(datetime.now(UTC))))
     return Response()
 
 

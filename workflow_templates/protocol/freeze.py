@@ -11,6 +11,14 @@ from typing import Any, Self
 #: Of the ConfigMap. No job's files are called so: a job's id has no dot.
 NAME = "freeze.opsjob.io"
 _BY, _REASON, _SINCE = "by", "reason", "since"
+#: Of each of the texts; the API takes no longer reason.
+_CHARACTERS = 500
+
+
+def one_line(text: str) -> str:
+    """A text as it stands in a line of a log: without what ends lines or drives terminals."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[:_CHARACTERS])
+    return " ".join(printable.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,8 @@ class Freeze:
             return None
         data = found.get("data") or {}
         since = data.get(_SINCE) or found["metadata"].get("creationTimestamp") or ""
-        return cls(data.get(_BY) or "a person", data.get(_REASON) or "no reason was given", since)
+        by, reason = one_line(data.get(_BY, "")), one_line(data.get(_REASON, ""))
+        return cls(by or "a person", reason or "no reason was given", since)
 
     @property
     def data(self) -> dict[str, str]:
