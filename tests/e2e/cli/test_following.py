@@ -6,8 +6,14 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.e2e.cli.conftest import Opsjobs
-from tests.e2e.live import Api, Cluster, wait_for
+from tests.e2e.live import Api, Cluster, inputs, wait_for
+
+LINES = 3000
+#: Each line takes a twentieth of a second, beside which killing a service is no hurry.
+WRITES = f"for n in $(seq {LINES}); do echo line-$n; sleep 0.05; done"
 
 
 def numbered(text: str) -> list[int]:
@@ -58,3 +64,34 @@ def test_output_is_followed_while_it_is_written_and_ends_as_the_job(
 def shown(opsjobs: Opsjobs, node: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(opsjobs("nodes", node, "-o", "json").stdout)["items"][0]
     return found
+
+
+@pytest.mark.alone
+@pytest.mark.long
+def test_a_follower_outlives_two_services_and_misses_no_line(
+    cluster: Cluster, api: Api, opsjobs: Opsjobs, addon: Callable[..., str], node: str
+) -> None:
+    job_id = api.create(name="long talk", inputs=inputs(addon(WRITES), nodes=[node]))
+    logs = opsjobs.in_terminal("logs", "-f", job_id)
+    watch = opsjobs.begun("watch", job_id)
+    for seen in (LINES // 10, LINES // 3):
+        logs.until(rf"line-{seen}\n")
+        assert api_is_at_work(opsjobs, job_id)
+        before = cluster.ready_services()
+        cluster.kubectl(
+            "delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/component=service",
+            "--grace-period=0", "--force",
+        )  # fmt: skip
+        wait_for("another service", lambda: cluster.ready_services() - before)  # noqa: B023
+    assert logs.ended() == 0, logs.screen[-2000:]
+    watched, _ = watch.communicate()
+    assert watch.returncode == 0, watched
+    assert f"{node}: Succeeded" in watched
+    assert numbered(logs.screen) == list(range(1, LINES + 1))
+    assert "trying again" in logs.screen
+    assert "answers again" in logs.screen
+    assert "lines are missing" not in logs.screen
+
+
+def api_is_at_work(opsjobs: Opsjobs, job_id: str) -> bool:
+    return bool(json.loads(opsjobs("get", job_id, "-o", "json").stdout)["phase"] == "Running")
