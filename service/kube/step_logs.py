@@ -20,8 +20,8 @@ from workflow_templates.protocol.api_path import api_path, object_path
 PODS_SECONDS = 2.0
 #: The same where there are very many, for each of them: they are read as a whole.
 _SECONDS_A_POD = 0.01
-_JOBS = 500
-_LARGE_JOBS = 50
+_JOBS = 100
+_LARGE_JOBS = 20
 #: A container that writes nothing is no broken connection; one whose node went is, after this long.
 _SILENCE_SECONDS = 3_600.0
 #: Argo's name of a step: at its end `step`, `step(2:item)`, `step(2:item)(1)` for the second attempt, or `step(1)`.
