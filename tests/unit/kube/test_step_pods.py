@@ -1,10 +1,12 @@
 """Which step of which nodes a pod is, as Argo and our templates mark it."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from service.kube.step_logs import step_pod
+from service.kube.client import KubeSettings
+from service.kube.step_logs import StepLogs, step_pod
 from workflow_templates.protocol import labels
 
 
@@ -55,3 +57,20 @@ def test_what_has_begun_may_have_written_something() -> None:
     running, ended = step_pod(pod("job-1.node", state="running")), step_pod(pod("job-1.node", state="terminated"))
     assert (running.begun, running.ended, ended.begun, ended.ended) == (True, False, True, True)
     assert step_pod(pod("job-1.node", phase="Failed")).ended
+
+
+async def test_pods_that_read_the_logs_of_nodes_are_not_even_asked_for() -> None:
+    asked: list[dict[str, str]] = []
+
+    class Kubernetes:
+        async def get(self, _path: str, **_how: str) -> None:
+            """The Workflow is gone."""
+
+        async def list(self, _path: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+            asked.append(query)
+            yield pod("job-1.node", "--node=n1", step="node")
+
+    api: Any = Kubernetes()
+    found = await StepLogs(api, api, KubeSettings()).step_pods("job-1")
+    assert (found.over, [one.nodes for one in found.pods]) == (True, [("n1",)])
+    assert asked == [{"labelSelector": f"{labels.ARGO_WORKFLOW}=job-1,{labels.STEP}!={labels.STEP_NODE_LOG}"}]
