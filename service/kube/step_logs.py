@@ -25,7 +25,7 @@ _LARGE_JOBS = 20
 #: A container that writes nothing is no broken connection; one whose node went is, after this long.
 _SILENCE_SECONDS = 3_600.0
 #: Argo's name of a step: at its end `step`, `step(2:item)`, `step(2:item)(1)` for the second attempt, or `step(1)`.
-_STEP = re.compile(r"(?P<step>[A-Za-z0-9-]+)(\(\d+:[^()]*\))?(\((?P<attempt>\d+)\))?$")
+_STEP = re.compile(r"(?<![A-Za-z0-9-])(?P<step>[A-Za-z0-9-]+)(\(\d+:[^()]*\))?(\((?P<attempt>\d+)\))?$")
 
 
 class StepLogs:

@@ -10,7 +10,7 @@ from workflow_templates.protocol.sigv4 import encoded_path, host_of
 #: As long as S3 lets a link live.
 _WEEK_SECONDS = 604_800
 #: Keys that steps make: no part of them is empty, or of dots alone.
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,7}")
+_KEY = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,7}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
