@@ -1,5 +1,6 @@
 """A database URL as people and managed services write it, and what of it a driver is given."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -66,18 +67,20 @@ def address_of(url: str) -> SqliteFile | PostgresqlServers:
 
 
 def _servers(rest: str) -> PostgresqlServers:
+    # Python splits no URL of several hosts where one is an IPv6 address: each host is put into one of its own.
+    servers, tail = re.fullmatch(r"([^/?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  # fits every text
+    credentials, at, hosts = servers.rpartition("@")
+    listed = [host for host in hosts.split(",") if host] or [""]
     try:
-        parts = urlsplit(f"postgresql://{rest}")
+        each = [urlsplit(f"postgresql://{credentials}{at}{host}{tail}") for host in listed]
     except ValueError as error:
         raise ValueError(f"the database URL cannot be read: {error}") from None
-    query = _query(parts.query)
-    credentials, at, hosts = parts.netloc.rpartition("@")
-    listed = [host for host in hosts.split(",") if host] or [""]
     for host in listed:
         _check_port(host)
-    dsns = tuple(urlunsplit(("postgresql", f"{credentials}{at}{host}", parts.path, query, "")) for host in listed)
+    path, query = each[0].path, _query(each[0].query)
+    dsns = tuple(urlunsplit(("postgresql", one.netloc, path, query, "")) for one in each)
     where = ",".join(_with_port(host) for host in listed if host) or dict(parse_qsl(query)).get("host", "its socket")
-    return PostgresqlServers(dsns, f"PostgreSQL at {where}{parts.path}")
+    return PostgresqlServers(dsns, f"PostgreSQL at {where}{path}")
 
 
 def _query(text: str) -> str:
