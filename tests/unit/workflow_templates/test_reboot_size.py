@@ -79,8 +79,8 @@ def size(count: int, at_once: int) -> int:
         gzip.compress(json.dumps({one["id"]: one for one in entries}, separators=(",", ":")).encode(), compresslevel=6)
     )
     arguments = json.dumps([{"name": name, "value": value} for name, value in rollout.parameters.items()])
-    # The spec's arguments, and once more in what Argo keeps of the template.
-    return len(packed) + 2 * len(arguments) + len(render.rendered("reboot-rollout"))
+    # The spec's arguments, and once more in what Argo keeps of the template; its templates it keeps twice, by name too.
+    return len(packed) + 2 * len(arguments) + 2 * len(render.rendered("reboot-rollout"))
 
 
 def test_the_most_nodes_of_one_job_fit_with_30_percent_to_spare() -> None:
