@@ -17,7 +17,7 @@ COMMAND = "reboot.sh"
 #: Each node leaves about 25 entries in the Workflow, and the object must fit into etcd.
 MAX_NODES = 200
 #: With a rollout about six (docs/decisions/0048).
-MAX_ROLLOUT_NODES = 1000
+MAX_ROLLOUT_NODES = 700
 #: By its key among the installed templates.
 TEMPLATE_WITH_ROLLOUT = "reboot-rollout"
 
