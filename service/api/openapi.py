@@ -99,11 +99,19 @@ def _is_fastapis(response: Schema) -> bool:
 
 
 def needed_body(model: type[BaseModel]) -> Schema:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}}}
+    return _body(model, required=True)
 
 
 def optional_body(model: type[BaseModel]) -> Schema:
-    return {"requestBody": {"required": False, "content": {"application/json": {"schema": _ref(model)}}}}
+    return _body(model, required=False)
+
+
+def _body(model: type[BaseModel], *, required: bool) -> Schema:
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": _ref(model)}}}}
+
+
+def _request_header(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
 
 
 LIST: Schema = {"parameters": ListParameters.parameters()}
@@ -111,12 +119,7 @@ LIST: Schema = {"parameters": ListParameters.parameters()}
 LOG: Schema = {
     "parameters": [
         *LogParameters.parameters(),
-        {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": "with text/event-stream: go on after the event of that id",
-        },
+        _request_header("Last-Event-ID", "with text/event-stream: go on after the event of that id"),
     ]
 }
 OUTPUT_TEXT: dict[int | str, Schema] = {
@@ -125,12 +128,7 @@ OUTPUT_TEXT: dict[int | str, Schema] = {
         "content": {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {"schema": {"type": "string"}}},
     }
 }
-OUTPUT: Schema = {
-    "parameters": [
-        {"name": name, "in": "header", "schema": {"type": "string"}, "description": "as HTTP has it"}
-        for name in ("Range", "If-Range")
-    ]
-}
+OUTPUT: Schema = {"parameters": [_request_header(name, "as HTTP has it") for name in ("Range", "If-Range")]}
 #: Whatever a job left: bytes, and where they are JSON, any JSON.
 _FILE: Schema = {"content": {"*/*": {"schema": {}}}}
 OUTPUT_FILE: dict[int | str, Schema] = {
@@ -181,24 +179,14 @@ VERBOSE: Schema = {
     ]
 }
 SHOW: Schema = {
-    "parameters": [
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": "the ETag of what is known already: 304 where it is still that",
-        }
-    ]
+    "parameters": [_request_header("If-None-Match", "the ETag of what is known already: 304 where it is still that")]
 }
 NODES: Schema = {"parameters": [*NodeParameters.parameters(), *SHOW["parameters"]]}
 EVENTS: Schema = {
     "parameters": [
-        {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": "the last id that was received: all that is known comes once, then what changes",
-        }
+        _request_header(
+            "Last-Event-ID", "the last id that was received: all that is known comes once, then what changes"
+        )
     ]
 }
 TAGGED: Schema = {"ETag": {"schema": {"type": "string"}, "required": True}}

@@ -48,8 +48,7 @@ async def within_stream_limit(services: Services, who: CallerDep) -> AsyncIterat
 class StreamResponse(Response):
     """Sends what `source` puts into the outbox until it returns.
 
-    A source that fails ends the stream: what it
-    could not say before the first byte is the log's.
+    A source that fails ends the stream; why is in the service's log, for the status was sent before.
     """
 
     def __init__(  # noqa: PLR0913 - what every response has, and what this one is about
