@@ -3,17 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import event, insert
+from sqlalchemy import event
 
 from service.domain.job import Job, JobType, NodePhase, Phase, Plan, PlannedNode
 from service.domain.node_list import LastJobs
 from service.records.engine import Database
 from service.records.migrate import migrate, upgrade
-from service.records.rows import to_job_row, to_listing_row
 from service.records.store import SqlRecords
-from service.records.tables import jobs, listing
 from tests.records_suite.example import NOON
 from tests.records_suite.planned import on
+from tests.records_suite.release_before import write_as_before
 
 
 def at(minute: int, job_id: str, *names: str, **fields: object) -> Job:
@@ -65,16 +64,11 @@ class TestLastJobs:
         """Before the migration, and while both releases run."""
         database = Database(empty_url)
 
-        async def write(job: Job) -> None:
-            async with database.writing() as connection:
-                await connection.execute(insert(jobs).values(to_job_row(job)))
-                await connection.execute(insert(listing).values(to_listing_row(job)))
-
         async with database.writing() as connection:
             await connection.run_sync(upgrade, "0005")
-        await write(at(1, "before", "n1", type=JobType.PREFLIGHT))
+        await write_as_before(database, at(1, "before", "n1", type=JobType.PREFLIGHT))
         await migrate(empty_url)
-        await write(at(2, "beside", "n2", type=JobType.PREFLIGHT, job_name="\0"))
+        await write_as_before(database, at(2, "beside", "n2", type=JobType.PREFLIGHT, job_name="\0"))
         store = SqlRecords(empty_url)
         found = await store.last_jobs("prod", ["n1", "n2"])
         assert found == {"n1": LastJobs("before", "before"), "n2": LastJobs("beside", "beside")}

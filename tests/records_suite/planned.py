@@ -3,16 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, text
 
 from service.domain.job import Condition, Job, Phase, Plan, PlannedNode
 from service.records.engine import Database
 from service.records.migrate import migrate, upgrade
-from service.records.rows import to_job_row, to_listing_row
 from service.records.store import SqlRecords
-from service.records.tables import jobs, listing, planned_nodes
+from service.records.tables import jobs, planned_nodes
 from tests.records_suite.example import NOON, a_job, a_query
 from tests.records_suite.listing import ids
+from tests.records_suite.release_before import write_as_before
 
 
 def on(job_id: str, *names: str, **fields: object) -> Job:
@@ -39,19 +39,16 @@ class TestPlannedNodes:
         """Before the migration, and while both releases run: it writes the two tables that it knows."""
         database = Database(empty_url)
 
-        async def write(job: Job) -> None:
-            async with database.writing() as connection:
-                await connection.execute(insert(jobs).values(to_job_row(job)))
-                await connection.execute(insert(listing).values(to_listing_row(job)))
-
         async with database.writing() as connection:
             await connection.run_sync(upgrade, "0004")
-        await write(on("before", "n1", "n2", created=NOON - timedelta(days=400)))
-        await write(a_job("of-no-node"))
+        await write_as_before(database, on("before", "n1", "n2", created=NOON - timedelta(days=400)))
+        await write_as_before(database, a_job("of-no-node"))
         # PostgreSQL would not read such a record as JSON.
-        await write(on("with-nul", "n1", conditions=(Condition(Phase.PENDING, "Created", "\0 \\\0", NOON),)))
+        await write_as_before(
+            database, on("with-nul", "n1", conditions=(Condition(Phase.PENDING, "Created", "\0 \\\0", NOON),))
+        )
         await migrate(empty_url)
-        await write(on("beside", "n1"))
+        await write_as_before(database, on("beside", "n1"))
         store = SqlRecords(empty_url)
         page = await store.page(a_query(node="n1", since=NOON - timedelta(days=500)))
         assert ids(page.items) == ["with-nul", "beside", "before"]

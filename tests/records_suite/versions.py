@@ -4,17 +4,18 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
-from service.domain.job import Job, Phase
+from service.domain.job import Phase
 from service.records.engine import Database
 from service.records.listening import LOOK_SECONDS_AT_MOST
 from service.records.migrate import migrate, upgrade
-from service.records.rows import to_job_row, to_listing_row
+from service.records.rows import to_job_row
 from service.records.store import SqlRecords
-from service.records.tables import jobs, listing
+from service.records.tables import jobs
 from tests.records_suite.example import NOON, a_job
 from tests.records_suite.planned import on
+from tests.records_suite.release_before import write_as_before
 
 
 def to(phase: Phase) -> Any:
@@ -38,14 +39,9 @@ class TestVersions:
     async def test_what_the_release_before_writes_counts_too(self, empty_url: str) -> None:
         database = Database(empty_url)
 
-        async def write(job: Job) -> None:
-            async with database.writing() as connection:
-                await connection.execute(insert(jobs).values(to_job_row(job)))
-                await connection.execute(insert(listing).values(to_listing_row(job)))
-
         async with database.writing() as connection:
             await connection.run_sync(upgrade, "0005")
-        await write(a_job("job-1"))
+        await write_as_before(database, a_job("job-1"))
         await migrate(empty_url)
         store = SqlRecords(empty_url)
         async with database.writing() as connection:
