@@ -20,6 +20,7 @@ from tests.e2e.dumplog.workloads import (
     pod_spec,
     shell,
     submitted,
+    whole,
 )
 from tests.e2e.live import SLEEPER, Api, Cluster, wait_for
 from workflow_templates.object_store import Store
@@ -72,7 +73,7 @@ def test_the_document_s_example_as_it_is(cluster: Cluster, api: Api, workspace: 
 def test_a_deployment_over_three_nodes_with_what_its_containers_wrote_before_they_restarted(
     api: Api, spread: dict[str, str]
 ) -> None:
-    files = opened(dumped(api, "spread"))
+    _, files = whole(api, "spread")
     assert len(set(spread.values())) == 3
     for pod, node in spread.items():
         assert files[f"{pod}/main.previous.log"] == "first life\n"
@@ -86,9 +87,8 @@ def test_a_deployment_over_three_nodes_with_what_its_containers_wrote_before_the
 
 def test_node_inputs_narrow_it_and_nothing_is_overwritten(api: Api, spread: dict[str, str]) -> None:
     (first, node), *others = spread.items()
-    one, two = dumped(api, "spread", nodes=(node,)), dumped(api, "spread", nodes=(node,))
+    (one, files), (two, _) = whole(api, "spread", nodes=(node,)), whole(api, "spread", nodes=(node,))
     assert outputs(one)["log"] != outputs(two)["log"]
-    files = opened(one)
     assert {file.partition("/")[0] for file in files} == {first, "index.json"}
     why = {entry["pod"]: entry["why"] for entry in json.loads(files["index.json"])["leftOut"]}
     assert why == {pod: f"is on node {other}, which no node input names" for pod, other in others}
@@ -120,7 +120,7 @@ def test_an_owner_chain_that_ends_in_a_custom_resource(cluster: Cluster, api: Ap
         workers = deployment(workspace, "llm-workers", 1, pod_spec(shell("main", "echo step 7; sleep 3600")))
         cluster.apply({**workers, "metadata": {**workers["metadata"], **owned}})
         cluster.kubectl("rollout", "status", "deployment/llm-workers", "-n", workspace, "--timeout=180s")
-        files = opened(dumped(api, "llm"))
+        _, files = whole(api, "llm")
         assert [content for name, content in files.items() if name.endswith("/main.log")] == ["step 7\n"]
     finally:
         cluster.kubectl("delete", "crd", definition, "--wait=false")

@@ -18,6 +18,7 @@ from tests.e2e.dumplog.workloads import (
     pod_spec,
     shell,
     submitted,
+    whole,
 )
 from tests.e2e.live import Api, Cluster, wait_for
 
@@ -109,8 +110,7 @@ def test_both_nodes_journals_are_in_the_archive(cluster: Cluster, reader: Api, p
     assert len(nodes) == 2
     for node in nodes:
         cluster.on_host(node, "logger", "--tag", "opsjobs-e2e", f"{word} on {node}")
-    job = dumped(reader, "pair")
-    files = opened(job)
+    job, files = whole(reader, "pair")
     assert {f"{pod}/main.log" for pod in pair} < set(files)
     described = of_nodes(files)
     assert set(described) == {(node, kind) for node in nodes for kind in ("journal", "kernel")}
@@ -129,8 +129,7 @@ def test_both_nodes_journals_are_in_the_archive(cluster: Cluster, reader: Api, p
 
 
 def test_who_may_not_read_them_gets_the_rest_and_is_told(cluster: Cluster, api: Api, pair: dict[str, str]) -> None:
-    job = dumped(api, "pair")
-    files = opened(job)
+    job, files = whole(api, "pair")
     assert set(files) == {*(f"{pod}/main.log" for pod in pair), "index.json"}
     assert {log["error"] for log in of_nodes(files).values()} == {NO_RIGHT}
     first, second = sorted(set(pair.values()))
@@ -144,8 +143,7 @@ def test_a_right_to_one_node_is_a_right_to_that_one(
     cluster: Cluster, caller: Callable[..., Api], pair: dict[str, str]
 ) -> None:
     mine, other = sorted(set(pair.values()))
-    job = dumped(caller([mine]), "pair")
-    files = opened(job)
+    job, files = whole(caller([mine]), "pair")
     assert {file for file in files if file.startswith("nodes/")} <= {
         f"nodes/{mine}/{kind}.log" for kind in ("journal", "kernel")
     }
@@ -161,7 +159,7 @@ def test_a_node_that_is_known_to_be_down_is_not_waited_for(cluster: Cluster, rea
     down, up = sorted(set(pair.values()))
     with node_down(cluster, down):
         job = dumped(reader, "pair")
-    files = opened(job)
+        files = opened(job)
     assert of_nodes(files)[down, "journal"]["error"] == "is NotReady"
     assert f"nodes/{up}/journal.log" in files
     assert [pod["spec"]["nodeName"] for pod in node_steps(cluster, job["jobId"])] == [up]
