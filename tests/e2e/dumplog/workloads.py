@@ -67,8 +67,8 @@ def dumped(api: Api, workload: str, **fields: Any) -> dict[str, Any]:
 def whole(api: Api, workload: str, *, tries: int = 4, **fields: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """A job and its archive, in which each log is whole.
 
-    On a busy machine a kubelet may be silent for longer than a job asks it: the archive then says so, and the test, which
-    is about something else, takes another.
+    On a busy machine a kubelet may be silent for longer than a job asks it: the archive then says so, and the test,
+    which is about something else, takes another.
     """
     lacking: dict[str, str] = {}
     for _ in range(tries):
