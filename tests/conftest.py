@@ -20,7 +20,7 @@ structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)],
 )
 
-pytest_plugins = ["tests.cluster_fixtures"]
+pytest_plugins = ["tests.cluster_fixtures", "tests.browser"]
 
 TESTS = Path(__file__).parent
 #: In these folders, what asks for the fixture `cluster` works on the real one.

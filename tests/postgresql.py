@@ -67,7 +67,7 @@ class Server:
 @contextmanager
 def running(address: str = "127.0.0.1", *, standby_of: Server | None = None) -> Iterator[Server]:
     """A server for the length of the block; nothing of it stays behind. Whoever reaches its address may enter."""
-    install("postgresql", lambda: _newest() is not None)
+    install("postgresql", is_there=lambda: _newest() is not None)
     folder = Path(tempfile.mkdtemp(prefix="opsjobs-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
@@ -111,13 +111,13 @@ def _newest() -> Path | None:
     return versions[-1] if versions else None
 
 
-def install(package: str, is_there: Callable[[], bool]) -> None:
-    """One of Debian's packages, where it is missing; once, whichever process of a test run comes first."""
+def install(*packages: str, is_there: Callable[[], bool]) -> None:
+    """Some of Debian's packages, where they are missing; once, whichever process of a test run comes first."""
     with locked(Path(tempfile.gettempdir()) / "opsjobs-tests-apt.lock"):
         if not is_there():
             apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
             subprocess.run([*apt, "update"], check=True)
-            subprocess.run([*apt, "install", "-y", "--no-install-recommends", package], check=True)
+            subprocess.run([*apt, "install", "-y", "--no-install-recommends", *packages], check=True)
 
 
 def free_port() -> int:

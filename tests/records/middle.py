@@ -50,7 +50,7 @@ async def forwarding(target: Server) -> AsyncIterator[Forwarder]:
 @contextlib.contextmanager
 def pgbouncer(server: Server, pool_mode: str, **settings: str) -> Iterator[int]:
     """The port of a PgBouncer (Debian's package) before that server, with three connections to it."""
-    install("pgbouncer", lambda: shutil.which("pgbouncer", path="/usr/sbin:/usr/bin") is not None)
+    install("pgbouncer", is_there=lambda: shutil.which("pgbouncer", path="/usr/sbin:/usr/bin") is not None)
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="opsjobs-pgbouncer-"))
     options = {
