@@ -40,6 +40,7 @@ def test_batch_count_nodes_are_in_work_at_a_time_and_never_more(
     assert overlap([(begin, end) for begin, end in spans]) == 2
 
 
+@pytest.mark.long  # the ratio is pure; on the cluster make test has one that cannot be met
 def test_three_of_four_are_enough_for_a_ratio_of_three_quarters(
     api: Api, addon: Callable[..., str], nodes: Take
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_script_arrives_as_it_was_written(cluster: Cluster, api: Api, addon: C
     assert cluster.on_host(node, "cat", "/run/opsjobs-e2e-text") == text + "\n"
 
 
+@pytest.mark.long  # make test has a shipped addon that is in place
 def test_check_skips_what_is_in_place_and_an_optional_failure_is_noted(
     api: Api, addon: Callable[..., str], node: str
 ) -> None:
@@ -158,6 +160,7 @@ def test_check_skips_what_is_in_place_and_an_optional_failure_is_noted(
     assert [template["name"] for template in entry["templates"]] == [in_place, optional, other_gpu, last]
 
 
+@pytest.mark.long  # the step's own tests end scripts in a second
 def test_a_script_over_its_time_is_ended_and_named(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:

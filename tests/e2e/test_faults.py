@@ -56,6 +56,7 @@ def test_the_service_killed_in_mid_job_loses_nothing_and_repeats_nothing(
 
 
 @pytest.mark.alone
+@pytest.mark.long  # make test kills the service
 def test_the_argo_controller_killed_in_mid_job_repeats_nothing(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_lost_step_pod_is_a_failed_node_that_is_free_again(
 
 
 @pytest.mark.alone
+@pytest.mark.long  # make test loses a step's pod
 def test_a_node_rebooted_in_mid_script_fails_with_that_reason(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:

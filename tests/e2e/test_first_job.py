@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable
 
+import pytest
+
 from service.api.examples import ADDON
 from tests.cluster_fixtures import Take
 from tests.e2e.live import Api, Cluster, inputs
@@ -17,6 +19,7 @@ DETAIL = {
 }  # fmt: skip
 
 
+@pytest.mark.long  # make test has the document's example, and many nodes in test_addon.py
 def test_an_addon_changes_every_node_and_says_so(
     cluster: Cluster, api: Api, addon: Callable[..., str], nodes: Take
 ) -> None:

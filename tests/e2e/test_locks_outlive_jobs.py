@@ -19,6 +19,7 @@ systemctl start kubelet
 
 
 @pytest.mark.alone
+@pytest.mark.long  # until a lost node is given up
 def test_a_script_that_stops_the_kubelet_keeps_its_node_though_its_job_was_given_up(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_reboot_waits_for_the_addon_job_that_has_the_node(
     cluster.assert_given_back(first, node)
 
 
+@pytest.mark.long  # make test has it where the job is stopped
 def test_a_node_that_a_person_cordoned_stays_cordoned(
     cluster: Cluster, api: Api, addon: Callable[..., str], idle_node: str
 ) -> None:

@@ -125,6 +125,7 @@ def test_all_healthy_with_everything_a_check_may_use(
     wait_for("the nodes to be given back", lambda: given_back(cluster, *two_nodes))
 
 
+@pytest.mark.long  # make test has one that is marked until it passes
 def test_unhealthy_nodes_are_named_with_their_reasons(api: Api, image: str, store: Store, nodes: Take) -> None:
     bad, unsure, *good = mine = nodes(3)
     found_bad = json.dumps({"checks": [{"name": "xid", "ok": False, "reason": "<79>", "action": "reboot"}]})
@@ -246,6 +247,7 @@ def gpus(cluster: Cluster, two_nodes: list[str]) -> Iterator[list[str]]:
         change(node, {"op": "remove"})
 
 
+@pytest.mark.long  # the manifest's own tests have every vendor
 def test_gpus_are_asked_for_by_the_name_of_their_vendor(
     cluster: Cluster, api: Api, image: str, store: Store, gpus: list[str]
 ) -> None:
@@ -279,6 +281,7 @@ def workspace(cluster: Cluster, two_nodes: list[str]) -> Iterator[tuple[str, str
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest.mark.long  # the plan's own tests have every selection
 def test_in_a_workspace_and_where_a_workload_runs(
     api: Api, image: str, store: Store, workspace: tuple[str, str], two_nodes: list[str]
 ) -> None:

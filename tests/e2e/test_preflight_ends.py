@@ -16,6 +16,7 @@ from workflow_templates.object_store import Store
 __all__ = ["image", "store"]
 
 
+@pytest.mark.long  # make test has a directory that does not exist
 def test_an_image_that_does_not_exist_is_a_result(cluster: Cluster, api: Api, store: Store, node: str) -> None:
     missing = f"registry.invalid/none-{uuid.uuid4().hex[:6]}:1"
     could_not_be_started(store, api.finished(check(api, missing, "true", [node])), node, "ImagePull")
@@ -41,6 +42,7 @@ def could_not_be_started(store: Store, job: dict[str, Any], node: str, why: str)
     assert why in found["reason"]
 
 
+@pytest.mark.long  # make test has a stop, which ends it in the same way
 def test_a_timeout_leaves_a_report_of_what_was_known(
     cluster: Cluster, api: Api, image: str, store: Store, two_nodes: list[str]
 ) -> None:

@@ -48,6 +48,7 @@ def passed(store: Store, job: dict[str, Any], nodes: list[str]) -> list[dict[str
     return [found[node] for node in nodes]
 
 
+@pytest.mark.long  # the script's own tests; make test runs all ready-made checks once
 def test_a_disk_with_too_little_room_is_unhealthy_with_the_reason(
     api: Api, image: str, store: Store, two_nodes: list[str]
 ) -> None:
@@ -74,6 +75,7 @@ def log(cluster: Cluster, two_nodes: list[str]) -> Iterator[str]:
         cluster.on_host(node, "rm", "-f", LOG)
 
 
+@pytest.mark.long  # the script's own tests; it needs a node of its own
 def test_kernel(api: Api, image: str, store: Store, log: str, two_nodes: list[str]) -> None:
     job = api.finished(begin(api, image, ready_made("kernel"), two_nodes, KERNEL_LOGS=log))
     bad, *good = two_nodes

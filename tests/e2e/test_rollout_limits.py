@@ -18,6 +18,7 @@ def phases(api: Api, job: dict[str, Any], names: list[str]) -> list[str]:
     return [api.node(job, name)["phase"] for name in names]
 
 
+@pytest.mark.long  # groups are pure; make test has a limit that a person's cordon counts against
 def test_nodes_of_one_rack_take_turns_whatever_else_may_be_at_work(
     cluster: Cluster, api: Api, addon: Callable[..., str], idle_nodes: Take
 ) -> None:

@@ -134,7 +134,7 @@ def go_on(cluster: Cluster, node: str) -> None:
     cluster.on_host(node, "touch", f"/run/{GO}")
 
 
-@pytest.mark.parametrize("ended_by", ["resume", "stop"])
+@pytest.mark.parametrize("ended_by", ["resume", pytest.param("stop", marks=pytest.mark.long)])
 def test_a_job_without_rollout_is_held_too(
     cluster: Cluster, api: Api, addon: Callable[..., str], two_nodes: list[str], ended_by: str
 ) -> None:
@@ -163,6 +163,7 @@ def test_a_job_without_rollout_is_held_too(
         cluster.assert_given_back(job_id, node)
 
 
+@pytest.mark.long  # make test holds an addon's
 def test_a_reboot_without_rollout_is_held_too(cluster: Cluster, api: Api, addon: Callable[..., str], node: str) -> None:
     script = until_told(cluster, node)
     before = api.create(name="before", inputs=inputs(addon(script), nodes=[node]))

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
 #: Long enough that only a stop can end it within a test.
@@ -46,6 +48,7 @@ def test_a_stop_leaves_the_cordon_of_a_person(
         cluster.kubectl("uncordon", idle_node)
 
 
+@pytest.mark.long  # make test stops one in the middle
 def test_a_stop_before_anything_began_leaves_every_node_untouched(
     cluster: Cluster, api: Api, addon: Callable[..., str], two_nodes: list[str]
 ) -> None:
@@ -81,6 +84,7 @@ def test_delete_removes_the_workflow_and_keeps_the_record(
     api.delete(job_id)
 
 
+@pytest.mark.long  # the verdict's own tests
 def test_a_finished_job_keeps_its_verdict_when_it_is_stopped_and_deleted(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:
@@ -109,6 +113,7 @@ def test_a_workflow_deleted_by_hand_frees_its_node_and_fails_the_job(
     api.until(job_id, "the deletion time", lambda job: job["deletionTime"])
 
 
+@pytest.mark.long  # make test deletes one by hand
 def test_ttl_removes_the_workflow_and_the_record_stays_listed(
     cluster: Cluster, api: Api, addon: Callable[..., str], node: str
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_store_that_is_slow_but_answers_in_time_is_waited_for(
 
 
 @pytest.mark.alone
+@pytest.mark.long  # until it is given up
 def test_a_store_that_cuts_every_upload_fails_the_job_with_the_cause_and_no_half_object(
     api: Api, noisy: str, bad_way: Proxy, store: Store
 ) -> None:
