@@ -62,6 +62,6 @@ def test_a_value_that_keeps_an_expression_busy_ends_nothing(cluster: Cluster, ap
     assert api.client.post(JOBS, params={"dryRun": "true"}, json=body).status_code == 200
     body["env"] = {"A": "://:" * 225_000}
     assert api.client.post(JOBS, params={"dryRun": "true"}, json=body).status_code == 400
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert api.client.get("/healthz").status_code == 200
     assert restarts(cluster) == before

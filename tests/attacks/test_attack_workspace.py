@@ -89,7 +89,7 @@ def test_a_workspaces_operator_reaches_no_node_but_its_own(
     for name, node in (("on-master", master), ("on-worker", unlabelled)):
         cluster.apply(pod(name, operator.space, node))
     # Only that the service knows the workspace: until then it knows of no right either.
-    wait_for("the workspace", lambda: operator.submit("reboot", workload="on-master").status_code != 403, seconds=60)
+    wait_for("the workspace", lambda: operator.submit("reboot", workload="on-master").status_code != 403)
     for kind in FIELDS:
         for name, node in (("on-master", master), ("on-worker", unlabelled)):
             answer = operator.submit(kind, workload=name)
@@ -113,7 +113,7 @@ def test_a_second_namespace_with_its_label_takes_no_workspace_over(cluster: Clus
     owner = Attacker(cluster, home, cluster.token("owner", home))
     other = Attacker(cluster, thief, cluster.token("thief", thief))
     try:
-        wait_for("the workspace", lambda: owner.submit("dumplog", workload="sleeper").status_code == 200, seconds=60)
+        wait_for("the workspace", lambda: owner.submit("dumplog", workload="sleeper").status_code == 200)
         body = {"name": f"attack {suffix}", "type": "dumplog", "inputs": [{"name": "workload", "value": "sleeper"}]}
         job = owner.ask("POST", JOBS, json=body).json()["jobId"]
 

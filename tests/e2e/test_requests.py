@@ -104,7 +104,7 @@ def test_a_workload_narrows_to_the_nodes_its_pods_run_on(
         }
     )
     try:
-        cluster.kubectl("wait", "deployment/sleeper", "-n", workspace, "--for=condition=Available", "--timeout=180s")
+        cluster.kubectl("wait", "deployment/sleeper", "-n", workspace, "--for=condition=Available", "--timeout=300s")
         of_workload = [{"name": "addon.template", "value": template}, {"name": "workload", "value": "sleeper"}]
         plan = dry(api, inputs=of_workload).json()["plan"]
         assert [planned["name"] for planned in plan["nodes"]] == [node]

@@ -184,7 +184,7 @@ def world(cluster: Cluster, node: str) -> Iterator[World]:
         "wrong signer": tokens.of_another_signer(good),
         "not a bearer": f"Basic {good}",
     }
-    cluster.kubectl("wait", f"pod/{made.workload}", "-n", home, "--for=condition=Ready", "--timeout=180s")
+    cluster.kubectl("wait", f"pod/{made.workload}", "-n", home, "--for=condition=Ready", "--timeout=300s")
     wait_for("the new workspaces to be known", lambda: made.dry("workspace user", "preflight").status_code != 403)
     try:
         for kind in ON_A_JOB:

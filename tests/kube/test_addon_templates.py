@@ -16,7 +16,7 @@ GROUP = "opsjob.io/v1alpha1"
 @pytest.fixture(scope="module", autouse=True)
 def templates(cluster: Cluster) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    cluster.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=300s")
     full = {
         "description": "All there is to say",
         "script": "echo {{x}} '升级'\n",

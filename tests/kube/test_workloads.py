@@ -42,7 +42,7 @@ def trainings(cluster: Cluster) -> Iterator[None]:
             },
         }
     )
-    cluster.kubectl("wait", "--for=condition=Established", f"crd/{CUSTOM}", "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{CUSTOM}", "--timeout=300s")
     yield
     cluster.kubectl("delete", "crd", CUSTOM, "--wait=false")
 

@@ -58,7 +58,7 @@ class TestFailover:
             forwarder.target = standby
             began = time.monotonic()
             await asyncio.gather(*(store.add(a_job(f"after-{number}")) for number in range(12)))
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 60, "before, never"
             assert (await store.page(a_query())).total == 24
             await store.close()
         assert standby.sql("SELECT count(*) FROM jobs", "records") == "24"

@@ -22,7 +22,7 @@ def workspace(cluster: Cluster, admin: str) -> Iterator[str]:
     """A workspace in which the tests' caller may read logs, by Kubernetes' own role for that."""
     name, rbac = f"e2e-logs-{secrets.token_hex(3)}", "rbac.authorization.k8s.io"
     # What an interrupted run left would be workloads of the same names in another workspace.
-    cluster.kubectl("delete", "namespace", "-l", "opsjob-e2e=dumplog", "--timeout=180s")
+    cluster.kubectl("delete", "namespace", "-l", "opsjob-e2e=dumplog", "--timeout=300s")
     metadata = {"name": name, "labels": {"opsjob.io/workspace": name, "opsjob-e2e": "dumplog"}}
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},

@@ -112,14 +112,14 @@ def test_an_owner_chain_that_ends_in_a_custom_resource(cluster: Cluster, api: Ap
         }
     )
     try:
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/{definition}", "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{definition}", "--timeout=300s")
         item = {"apiVersion": "e2e.opsjob.io/v1", "kind": "Training"}
         cluster.apply({**item, "metadata": {"name": "llm", "namespace": workspace}})
         uid = cluster.get(definition, "llm", "-n", workspace)["metadata"]["uid"]
         owned = {"name": "llm-workers", "ownerReferences": [{**item, "name": "llm", "uid": uid, "controller": True}]}
         workers = deployment(workspace, "llm-workers", 1, pod_spec(shell("main", "echo step 7; sleep 3600")))
         cluster.apply({**workers, "metadata": {**workers["metadata"], **owned}})
-        cluster.kubectl("rollout", "status", "deployment/llm-workers", "-n", workspace, "--timeout=180s")
+        cluster.kubectl("rollout", "status", "deployment/llm-workers", "-n", workspace, "--timeout=300s")
         _, files = whole(api, "llm")
         assert [content for name, content in files.items() if name.endswith("/main.log")] == ["step 7\n"]
     finally:

@@ -88,4 +88,4 @@ def guests(cluster: Cluster) -> Iterator[Callable[..., None]]:
         wait_for("the guests to run", lambda: len(running(cluster, node)) == 2)
 
     yield invite
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=120s")
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=300s")
