@@ -48,6 +48,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.e2e)
             if not item.get_closest_marker("xdist_group") and (name := _group(item.path, asked)):
                 item.add_marker(pytest.mark.xdist_group(name))
+        elif item.get_closest_marker("e2e") and not ON_THE_CLUSTER & set(item.path.parents):
+            folders = ", ".join(sorted(folder.name for folder in ON_THE_CLUSTER))
+            raise pytest.UsageError(f"{item.nodeid} needs the cluster: make test looks for it in {folders}")
     if seed := config.getoption("shuffle"):
         _shuffle(items, seed)
     items.sort(key=_turn)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOG = ROOT / "build" / "logs" / "tests-without-the-cluster.log"
+#: Where tests of the cluster are (tests/conftest.py refuses them elsewhere): to collect the others takes seconds.
+ON_THE_CLUSTER = ("tests/attacks", "tests/e2e", "tests/faults", "tests/kube")
 #: pytest's exit status where it found nothing to run: with -k that may be so in any part.
 NOTHING = 5
 
@@ -46,14 +48,14 @@ class Suite:
 
 SHORT = Suite(
     ("-m", "not e2e and not long", "-n", "2"),
-    ("-m", "e2e and not alone and not long", "-n", "5", *BESIDE_EACH_OTHER),
-    ("-m", "e2e and alone and not long"),
+    ("-m", "e2e and not alone and not long", "-n", "5", *BESIDE_EACH_OTHER, *ON_THE_CLUSTER),
+    ("-m", "e2e and alone and not long", *ON_THE_CLUSTER),
 )
 #: Two of these at a time reboot a node, on two cores.
 LONG = Suite(
     ("-m", "not e2e and long"),
-    ("-m", "e2e and not alone and long", "-n", "4", *BESIDE_EACH_OTHER),
-    ("-m", "e2e and alone and long"),
+    ("-m", "e2e and not alone and long", "-n", "4", *BESIDE_EACH_OTHER, *ON_THE_CLUSTER),
+    ("-m", "e2e and alone and long", *ON_THE_CLUSTER),
 )
 
 
