@@ -18,6 +18,7 @@ from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
+from service.jobs.audit_trail import AuditRecorder
 from service.jobs.freeze_lookout import FreezeLookout
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.job_followers import JobFollowers
@@ -53,14 +54,18 @@ def create_app(settings: Settings) -> FastAPI:
             connect(settings) as kube,
             connect_store(settings.store) as stored,
         ):
-            app.state.dependencies = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
-            background = asyncio.create_task(lead(settings, records, kube, kube.leader))
+            services = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
+            app.state.dependencies = services
+            background = [
+                asyncio.create_task(lead(settings, records, kube, kube.leader)),
+                asyncio.create_task(services.audit_recorder.run()),
+            ]
             try:
                 yield
             finally:
-                background.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await background
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
 
     return http.build(lifespan)
 
@@ -110,6 +115,7 @@ def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work wi
         body_seconds=settings.body_seconds,
         node_labels=frozenset({*settings.node_labels, settings.workspace_label}),
         followers=JobFollowers(records),
+        audit_recorder=AuditRecorder(records),
         streams=OpenStreams(settings.max_streams_per_caller, settings.max_streams),
     )
 
@@ -149,6 +155,7 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
             reconciler,
             lost_node_seconds=settings.lost_node_seconds,
             retention_days=settings.retention_days,
+            audit_retention_days=settings.audit_retention_days,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(reconciler.run())

@@ -37,6 +37,8 @@ class Settings(KubeSettings, BaseSettings):
     #: Records of ended jobs are kept this many days; 0: for ever; None: 90 in a store that this version began, and as
     #: long as the chart does not say in one that was there before.
     retention_days: int | None = None
+    #: What callers did is kept this many days; 0: for ever.
+    audit_retention_days: int = 365
     #: A step pod on a node that was NotReady this long is given up.
     lost_node_seconds: int = 300
     dumplog: DumplogSettings = DumplogSettings()

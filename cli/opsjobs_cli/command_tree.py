@@ -38,6 +38,7 @@ _COMMANDS = {
     "nodes": "node_commands",
     "freeze": "node_commands",
     "unfreeze": "node_commands",
+    "audit": "audit_command.audit",
     "templates": "service_commands",
     "whoami": "service_commands",
     "version": "service_commands",

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import (
     audit,
+    audit_list,
     event_stream,
     fleet,
     freezing,
@@ -67,6 +68,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         freezing.router,
         event_stream.router,
         fleet.router,
+        audit_list.router,
         health.router,
         health.guarded,
     )
@@ -89,7 +91,7 @@ class Observed:
             return
         request = Request(scope)
         given = request.headers.get("X-Request-Id", "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
+        request.state.request_id = request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex[:12]
         begun = time.perf_counter()
 
         async def respond(message: Message) -> None:

@@ -1,32 +1,41 @@
-"""Two lines for every request that would change something. A token is never in them: nothing here sees one.
+"""Who would change what: two log lines for every such request, and one in the store for GET /api/v1/audit.
 
 `audit begun`: who begins what, from where, before the service works on it; so that a request which never ends is known
-too. `audit`: on which nodes, and what came of it. Both have the request's id. A dry run has only the first.
+too. `audit`: on which nodes, and what came of it. Both have the request's id. A dry run has only the first. In the
+store a call that changed a job stands since that change; the others come a moment later, and only so many of them
+(service.jobs.audit_trail). A token is in none of them: nothing here sees one.
 """
 
 import logging
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import Request
+from prometheus_client import Counter
 
+from service.domain.audit_line import Action, AuditEntry, AuditLine, Outcome
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
 from service.domain.request_faults import cut
 
 #: Name of a route's function → what it does.
 _ACTIONS = {
-    "create": "create",
-    "stop_job": "stop",
-    "delete_job": "delete",
-    "retry_job": "retry",
-    "pause_job": "pause",
-    "resume_job": "resume",
-    "advance_job": "advance",
-    "freeze": "freeze",
-    "unfreeze": "unfreeze",
+    "create": Action.CREATE,
+    "stop_job": Action.STOP,
+    "delete_job": Action.DELETE,
+    "retry_job": Action.RETRY,
+    "pause_job": Action.PAUSE,
+    "resume_job": Action.RESUME,
+    "advance_job": Action.ADVANCE,
+    "freeze": Action.FREEZE,
+    "unfreeze": Action.UNFREEZE,
 }
+
+CALLS = Counter(
+    "opsjobs_audited_calls", "Calls that would change something, by what came of them", ["action", "outcome"]
+)
 
 #: A directory may have its members in hundreds of groups.
 MAX_GROUPS = 20
@@ -44,7 +53,14 @@ def note(request: Request, **facts: Any) -> None:
 
 def about(request: Request, job: Job) -> None:
     """The job that is stopped or deleted."""
+    request.state.audited_job = job
     note(request, type=job.type, nodes=list(job.plan.names))
+
+
+def entry(request: Request) -> AuditEntry:
+    """For the transaction that changes the job: there the line is in the store if and only if the change is."""
+    request.state.audit_entry = made = AuditEntry(_line(request, HTTPStatus.OK))
+    return made
 
 
 def begin(request: Request) -> None:
@@ -60,11 +76,42 @@ def write(request: Request, status: int) -> None:
     action, facts = _action(request), _noted(request)
     if action is None or facts.pop("dry_run", False):
         return
+    outcome = _outcome(status)
+    CALLS.labels(action.value, outcome.value).inc()
     job_id = facts.pop("job_id", request.path_params.get("job_id"))
-    _log.info("audit", action=action, **_who(request), job_id=job_id, status=status, outcome=_outcome(status), **facts)
+    _log.info("audit", action=action, **_who(request), job_id=job_id, status=status, outcome=outcome, **facts)
+    kept: AuditEntry | None = getattr(request.state, "audit_entry", None)
+    if outcome is not Outcome.DONE or not (kept and kept.kept):
+        _services(request).audit_recorder.put(_line(request, status))
 
 
-def _action(request: Request) -> str | None:
+def _line(request: Request, status: int) -> AuditLine:
+    """What there is to say of the request so far. Texts of others are cut: some are only names that they sent."""
+    action, facts, who = _action(request), _noted(request), _who(request)
+    job: Job | None = getattr(request.state, "audited_job", None)
+    line = AuditLine(
+        at=datetime.now(UTC),
+        action=action or Action.CREATE,
+        outcome=_outcome(status),
+        status=status,
+        cluster_id=_services(request).submission.cluster_id,
+        user_id=who["user_id"] or "",
+        user_name=who["user"] or "",
+        groups=tuple(who["groups"]),
+        source=who["source"] or "",
+        request_id=getattr(request.state, "request_id", ""),
+        job_id=cut(str(facts.get("job_id") or request.path_params.get("job_id") or "")),
+        type=str(facts.get("type") or ""),
+    )
+    return line.about(job) if job and "job_id" not in facts else line
+
+
+def _services(request: Request) -> Any:
+    """service.api.dependencies has the type, and imports what imports this."""
+    return request.app.state.dependencies
+
+
+def _action(request: Request) -> Action | None:
     return _ACTIONS.get(getattr(request.scope.get("route"), "name", ""))
 
 
@@ -83,7 +130,7 @@ def _noted(request: Request) -> dict[str, Any]:
     return dict(getattr(request.state, "audit", {}))
 
 
-def _outcome(status: int) -> str:
+def _outcome(status: int) -> Outcome:
     if status < HTTPStatus.BAD_REQUEST:
-        return "done"
-    return "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
+        return Outcome.DONE
+    return Outcome.REFUSED if status < HTTPStatus.INTERNAL_SERVER_ERROR else Outcome.FAILED

@@ -113,7 +113,7 @@ class Creating:
     async def _submit(self, order: Order, asked: CreateParameters, key: IdempotencyKey | None) -> str:
         async def accept() -> str:
             expected = await self._expected(order, asked)
-            return await self.services.submission.submit(order, self.who, expected, key)
+            return await self.services.submission.submit(order, self.who, expected, key, audit.entry(self.request))
 
         job_id = await idempotency.once(self.services, key, accept)
         audit.note(self.request, job_id=job_id)

@@ -12,6 +12,7 @@ from service.api.open_streams import OpenStreams
 from service.api.readiness import Readiness
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
+from service.jobs.audit_trail import AuditRecorder
 from service.jobs.job_followers import JobFollowers
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Records, Reviews, StepOutput, StoredObjects
@@ -34,6 +35,7 @@ class Dependencies:
     max_body_bytes: int
     body_memory: BodyMemory
     followers: JobFollowers
+    audit_recorder: AuditRecorder
     #: The labels of nodes that every caller sees who sees the node.
     node_labels: frozenset[str] = frozenset()
     #: Seconds that a client has to send the body of a request.

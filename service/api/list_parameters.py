@@ -23,7 +23,7 @@ MAX_OFFSET = 2**31 - 1
 
 #: RFC 3339 with any fraction and any offset; a time without an offset, as the document shows them, is UTC.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\- ]\d\d:\d\d)?")
-_WHEN = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
+WHEN = "RFC 3339, like 2025-01-10T08:00:00.000Z; both ends are included"
 MOMENT = or_empty({"type": "string", "format": "date-time"})
 
 
@@ -55,6 +55,7 @@ def _descending(text: str) -> bool:
     return text == "desc"
 
 
+DESCENDING = Parsed(_descending, or_empty({"type": "string", "enum": ["asc", "desc"]}))
 Text = Annotated[str | None, Parsed(str, or_empty({"type": "string", "pattern": r"^[^\u0000]*$"}))]
 
 
@@ -64,10 +65,10 @@ class ListParameters(Query):
     offset: Annotated[int, whole_number(0, MAX_OFFSET)] = 0
     limit: Annotated[int, whole_number(1, MAX_LIMIT)] = 100
     sort_by: Annotated[SortField, choice(SortField)] = SortField.CREATION_TIME
-    order: Annotated[bool, Parsed(_descending, or_empty({"type": "string", "enum": ["asc", "desc"]}))] = True
+    order: Annotated[bool, DESCENDING] = True
     # Before since, which is compared with it.
-    until: Annotated[datetime, Parsed(partial(moment, up=False), MOMENT)] = Field(NO_END, description=_WHEN)
-    since: Annotated[datetime | None, Parsed(partial(moment, up=True), MOMENT)] = Field(None, description=_WHEN)
+    until: Annotated[datetime, Parsed(partial(moment, up=False), MOMENT)] = Field(NO_END, description=WHEN)
+    since: Annotated[datetime | None, Parsed(partial(moment, up=True), MOMENT)] = Field(None, description=WHEN)
     cluster_id: Text = None
     workspace_id: Text = None
     user_name: Text = Field(None, description="case-insensitive substring")
@@ -82,12 +83,13 @@ class ListParameters(Query):
     def _is_not_after_until(cls, since: datetime, info: ValidationInfo) -> datetime:
         now: Any = info.context
         # It is not there where it is faulty itself.
-        if "until" in info.data and since > _end(info.data["until"], now):
+        if "until" in info.data and since > end(info.data["until"], now):
             raise ValueError("is after until")
         return since
 
 
-def _end(until: datetime, now: datetime) -> datetime:
+def end(until: datetime, now: datetime) -> datetime:
+    """The time that an `until` comes to."""
     return now if until == NO_END else until
 
 
@@ -105,7 +107,7 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
     if found := unstorable(given):
         raise refused(found)
     return ListQuery(
-        since=asked.since or _earlier(_end(asked.until, now)),
+        since=asked.since or earlier(end(asked.until, now)),
         visible=visible,
         descending=asked.order,
         **asked.model_dump(exclude={"since", "order"}),
@@ -117,7 +119,8 @@ def unstorable(given: Mapping[str, str]) -> list[Fault]:
     return [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
 
 
-def _earlier(until: datetime) -> datetime:
+def earlier(until: datetime) -> datetime:
+    """What `since` is where it is not given."""
     try:
         return until - WINDOW
     except OverflowError:

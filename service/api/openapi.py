@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from service.api import responses
+from service.api.audit_parameters import AuditParameters
 from service.api.examples import EXAMPLES
 from service.api.list_parameters import ListParameters
 from service.api.log_parameters import LogParameters
@@ -115,6 +116,7 @@ def _request_header(name: str, description: str) -> Schema:
 
 
 LIST: Schema = {"parameters": ListParameters.parameters()}
+AUDIT: Schema = {"parameters": AuditParameters.parameters()}
 
 LOG: Schema = {
     "parameters": [
@@ -231,6 +233,7 @@ def _schemas() -> Schema:
         responses.NodeTemplates,
         responses.FreezeState,
         responses.ListedNodes,
+        responses.AuditLines,
         responses.Problem,
     )
     wanted = [(model, "validation") for model in (*MODELS.values(), *bodies, *described)]

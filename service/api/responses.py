@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from service.api.request_bodies import Topology
+from service.domain.audit_line import Action, Outcome
 from service.domain.job import JobType, NodePhase, Phase
 from service.domain.job_rollout import PhaseState
 from service.domain.request_faults import MAX_FAULTS, FaultCode
@@ -214,6 +215,35 @@ class ListedNode(Exact):
 class ListedNodes(Exact):
     total_count: Annotated[int, Field(ge=0)]
     items: list[ListedNode]
+
+
+class AuditItem(Exact):
+    """A call that changed something, or would have. Empty: not known, or there is none."""
+
+    time: Time
+    user_id: str
+    user_name: str
+    groups: Annotated[list[str], Field(description="the first of them")]
+    source: Annotated[str, Field(description="the address that connected, or that a trusted proxy names")]
+    action: Action
+    outcome: Outcome
+    status: Annotated[int, Field(description="HTTP's")]
+    count: Annotated[
+        int,
+        Field(ge=1, description="calls of that minute that it stands for; the rest of it is of the last of them"),
+    ]
+    cluster_id: str
+    job_id: str
+    job_name: str
+    type: JobType | Literal[""]
+    workspace_id: str
+    nodes: Annotated[int, Field(ge=0, description="how many are planned")]
+    request_id: str
+
+
+class AuditLines(Exact):
+    total_count: Annotated[int, Field(ge=0)]
+    items: list[AuditItem]
 
 
 class ProblemFault(Exact):

@@ -28,7 +28,8 @@ async def retried(request: Request, services: Dependencies, who: Caller, job_id:
 
     async def accept() -> str:
         order = retry.order(job, asked.which)
-        return await services.submission.submit(order, who, await resolved(request, services, who, order), key)
+        planned = await resolved(request, services, who, order)
+        return await services.submission.submit(order, who, planned, key, audit.entry(request))
 
     made = await idempotency.once(services, key, accept)
     audit.note(request, job_id=made, retry_of=job.job_id)

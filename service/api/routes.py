@@ -104,7 +104,7 @@ async def show(request: Request, job_id: str, services: Services, who: CallerDep
 async def stop_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """End what runs, let clean-up run; a finished job is left as it is."""
     await job_for(services, who, job_id, "update", partial(audit.about, request))
-    await stop_and_delete.stop(services.records, services.cluster, job_id, by=who.user_name)
+    await stop_and_delete.stop(services.records, services.cluster, job_id, by=who.user_name, entry=audit.entry(request))
     return Response()
 
 
@@ -142,7 +142,9 @@ async def retry_job(
 async def delete_job(request: Request, job_id: str, services: Services, who: CallerDep) -> Response:
     """Stop the job where needed and remove its Workflow when clean-up is done; the record stays."""
     await job_for(services, who, job_id, "delete", partial(audit.about, request))
-    await stop_and_delete.delete(services.records, services.cluster, job_id, by=who.user_name)
+    await stop_and_delete.delete(
+        services.records, services.cluster, job_id, by=who.user_name, entry=audit.entry(request)
+    )
     return Response()
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api import parse_order
+from service.api import audit, parse_order
 from service.api.caller import CallerDep, within_caller_limit
 from service.api.dependencies import Services
 from service.api.openapi import empty, optional_body, problems
@@ -41,7 +41,7 @@ async def pause_job(request: Request, job_id: str, services: Services, who: Call
     _, content = await job_and_body(request, services, who, job_id)
     asked = parse_order.read(PauseRequest, content)
     change = steer.pausing(who.user_name, (asked.reason or "").strip())
-    await steer.steer(services.records, services.cluster, job_id, change)
+    await steer.steer(services.records, services.cluster, job_id, change, audit.entry(request))
     return Response()
 
 
@@ -56,7 +56,7 @@ async def resume_job(request: Request, job_id: str, services: Services, who: Cal
     """Let a paused job go on; where failures paused it those so far are tolerated."""
     _, content = await job_and_body(request, services, who, job_id, begins="resume")
     parse_order.read(ResumeRequest, content)
-    await steer.steer(services.records, services.cluster, job_id, steer.resuming(who.user_name))
+    await steer.steer(services.records, services.cluster, job_id, steer.resuming(who.user_name), audit.entry(request))
     return Response()
 
 
@@ -72,5 +72,5 @@ async def advance_job(request: Request, job_id: str, services: Services, who: Ca
     _, content = await job_and_body(request, services, who, job_id, begins="advance")
     asked = parse_order.read(AdvanceRequest, content)
     change = steer.advancing(who.user_name, asked.expected_phase)
-    await steer.steer(services.records, services.cluster, job_id, change)
+    await steer.steer(services.records, services.cluster, job_id, change, audit.entry(request))
     return Response()

@@ -21,12 +21,14 @@ _UNOWNED_SECONDS = 600
 DEFAULT_RETENTION_DAYS = 90
 #: How long a text is kept that no record names, and how often such are looked for.
 _TEXTS = timedelta(hours=1)
+#: How often old audit lines are looked for.
+_AUDIT = timedelta(minutes=10)
 
 
 class Housekeeping:
     """All duties in one round, repeated for ever."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what its duties need
         self,
         records: Records,
         cluster: Cluster,
@@ -34,14 +36,17 @@ class Housekeeping:
         *,
         lost_node_seconds: int,
         retention_days: int | None,
+        audit_retention_days: int = 0,
     ) -> None:
         self._records = records
         self._cluster = cluster
         self._reconciler = reconciler
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
+        self._audit_retention_days = audit_retention_days
         self._asked_at = datetime.min.replace(tzinfo=UTC)
         self._texts_at = datetime.now(UTC)
+        self._audit_at = datetime.now(UTC)
         #: Node → why it stays locked though its job is over, as it was logged.
         self._kept: dict[str, str] = {}
 
@@ -56,6 +61,7 @@ class Housekeeping:
                 self._drop_secrets,
                 self._forget,
                 self._drop_texts,
+                self._drop_audit_lines,
             )
             for duty in duties:
                 try:
@@ -165,6 +171,17 @@ class Housekeeping:
         self._texts_at = now + _TEXTS
         if dropped := await self._records.drop_unused_texts(now - _TEXTS):
             log.info("dropped the texts of jobs that are gone", count=dropped)
+
+    async def _drop_audit_lines(self) -> None:
+        """Old ones, where any are; and of refused and failed calls all but the newest."""
+        now = datetime.now(UTC)
+        if now < self._audit_at:
+            return
+        self._audit_at = now + _AUDIT
+        days = self._audit_retention_days
+        before = now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
+        if dropped := await self._records.drop_audit_lines(self._reconciler.cluster_id, before):
+            log.info("dropped old audit lines", count=dropped)
 
 
 async def _alone(done: Awaitable[None], **of: str) -> None:

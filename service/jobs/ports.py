@@ -7,11 +7,14 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from service.domain.audit_line import AuditEntry
 from service.domain.cluster_objects import AddonTemplate, Caller, Node, NodeTemplate, Pod, Workload, Workspace
 from service.domain.job import Job
 from service.domain.list_query import ListQuery, Page
 from service.domain.rollout_progress import StepNotes
 from service.domain.step_pod import StepPods
+from service.jobs.audit_trail import AuditTrail
+from service.jobs.record_retention import RecordRetention
 from service.jobs.record_views import RecordViews
 from workflow_templates.protocol.freeze import Freeze
 
@@ -62,7 +65,7 @@ class QuotaError(Exception):
     """So many jobs of the caller, or in the workspace, are unfinished that no new one is accepted."""
 
 
-class Records(RecordViews, Protocol):
+class Records(RecordViews, RecordRetention, AuditTrail, Protocol):
     """The store. Every method raises UnavailableError when the store does not answer."""
 
     async def ping(self) -> None: ...
@@ -75,8 +78,14 @@ class Records(RecordViews, Protocol):
         """Give a claimed key back: the request was refused and may be sent again."""
         ...
 
-    async def add(self, job: Job, key: IdempotencyKey | None = None, quota: Quota | None = None) -> None:
-        """Write a new job, and complete its key, in one transaction.
+    async def add(
+        self,
+        job: Job,
+        key: IdempotencyKey | None = None,
+        quota: Quota | None = None,
+        entry: AuditEntry | None = None,
+    ) -> None:
+        """Write a new job, complete its key, and note who created it, in one transaction.
 
         Raises:
             QuotaError: there are as many unfinished jobs as there may be, those written at the same moment counted.
@@ -91,11 +100,12 @@ class Records(RecordViews, Protocol):
         """The record; without `texts` its long texts (files, entryPoint) are not read; something stands for them."""
         ...
 
-    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+    async def change(self, job_id: str, change: Callable[[Job], Job], entry: AuditEntry | None = None) -> Job | None:
         """Read, change and write one job in one transaction with the row locked; returns it as written.
 
         Its long texts are not read, as in `get` without `texts`.
         `change` answers the same object when there is nothing to write. None: there is no such job.
+        `entry`: who changes it; kept where anything was changed.
         """
         ...
 
@@ -116,22 +126,6 @@ class Records(RecordViews, Protocol):
 
     async def ended(self, cluster_id: str, job_ids: Collection[str]) -> frozenset[str]:
         """Those of that cluster's jobs whose phase is final."""
-        ...
-
-    async def drops_by_default(self) -> bool:
-        """Whether the store began with a version that drops old records unasked."""
-        ...
-
-    async def count_ended(self, cluster_id: str, ended_before: datetime) -> int:
-        """How many records `forget` would drop."""
-        ...
-
-    async def drop_unused_texts(self, unused_since: datetime) -> int:
-        """Drop the long texts that no record needs and none was accepted with since then; returns how many."""
-        ...
-
-    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
-        """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; returns how many."""
         ...
 
 
@@ -378,6 +372,10 @@ class Reviews(Protocol):
 
     async def may_freeze(self, caller: Caller) -> bool:
         """`update` on freeze.opsjob.io, cluster-wide."""
+        ...
+
+    async def may_list_audit(self, caller: Caller) -> bool:
+        """`list` on audit.opsjob.io, cluster-wide."""
         ...
 
     async def may_get_templates(self, caller: Caller) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from service.domain import phase
+from service.domain.audit_line import AuditEntry
 from service.domain.job import Job
 from service.domain.job_rollout import JobRollout, PhaseState, Steering
 from service.domain.job_types.registry import WITH_ROLLOUT, traits_of
@@ -15,7 +16,13 @@ from service.jobs.ports import Cluster, Records
 _ENDS_BY_ADVANCE = (PhaseState.SOAKING, PhaseState.AWAITING_ADVANCE)
 
 
-async def steer(records: Records, cluster: Cluster, job_id: str, change: Callable[[Job, datetime], Job]) -> None:
+async def steer(
+    records: Records,
+    cluster: Cluster,
+    job_id: str,
+    change: Callable[[Job, datetime], Job],
+    entry: AuditEntry | None = None,
+) -> None:
     """Change what persons say of a job in its record and then at its Workflow.
 
     Raises:
@@ -23,7 +30,7 @@ async def steer(records: Records, cluster: Cluster, job_id: str, change: Callabl
         StateError: it has no rollout to advance, has ended, or is elsewhere.
         UnavailableError: the store is away: nothing happened. Kubernetes is away: it is recorded and will come.
     """
-    job = await records.change(job_id, lambda job: change(_steerable(job), cluster.now()))
+    job = await records.change(job_id, lambda job: change(_steerable(job), cluster.now()), entry)
     if job is not None and job.steered is not None and not job.steered.carried_out:
         await cluster.steer_workflow(job_id, job.steered.annotations)
 

@@ -3,24 +3,25 @@
 from dataclasses import replace
 from datetime import datetime
 
+from service.domain.audit_line import AuditEntry
 from service.domain.job import Job
 from service.jobs.ports import Cluster, Records
 
 
-async def stop(records: Records, cluster: Cluster, job_id: str, *, by: str) -> None:
+async def stop(records: Records, cluster: Cluster, job_id: str, *, by: str, entry: AuditEntry | None = None) -> None:
     """End a job's running steps and let its clean-up run (contract: Stop). A finished job is not changed.
 
     Raises:
         UnavailableError: the store is away: nothing happened. Kubernetes is away: the stop is recorded and will come.
     """
-    job = await records.change(job_id, lambda job: _stopped(job, cluster.now()))
+    job = await records.change(job_id, lambda job: _stopped(job, cluster.now()), entry)
     if job is not None and job.stop_requested and not job.phase.final:
         await cluster.stop_workflow(job_id, by=by)
 
 
-async def delete(records: Records, cluster: Cluster, job_id: str, *, by: str) -> None:
+async def delete(records: Records, cluster: Cluster, job_id: str, *, by: str, entry: AuditEntry | None = None) -> None:
     """Stop a job where needed and remove its Workflow; the record stays, out of the lists (contract: Delete)."""
-    job = await records.change(job_id, lambda job: _deleted(job, cluster.now()))
+    job = await records.change(job_id, lambda job: _deleted(job, cluster.now()), entry)
     if job is None or job.workflow_gone:
         return
     if not job.phase.final:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from service.domain import job_ids, preflight, rollout_plan
+from service.domain.audit_line import AuditEntry
 from service.domain.cluster_objects import Caller, Node
 from service.domain.job import Job, JobType
 from service.domain.job_rollout import JobRollout, Steering
@@ -80,7 +81,14 @@ class Submission:
     #: Whether a right in a workspace also reaches nodes that are labelled for none.
     unlabelled_nodes: bool = False
 
-    async def submit(self, order: Order, who: Caller, resolved: Resolved, key: IdempotencyKey | None) -> str:
+    async def submit(
+        self,
+        order: Order,
+        who: Caller,
+        resolved: Resolved,
+        key: IdempotencyKey | None,
+        entry: AuditEntry | None = None,
+    ) -> str:
         """Accept the job that an order was resolved to; returns the jobId.
 
         Once the record is written the job is accepted: if Kubernetes goes away in that moment, the reconciler
@@ -95,7 +103,7 @@ class Submission:
             # It may not be in the record, so it is kept before; of one without a record housekeeping disposes.
             await self.cluster.create_secret(job, resolved.work.secret)
         try:
-            await self.records.add(job, key, self.quota)
+            await self.records.add(job, key, self.quota, entry)
         except QuotaError:
             if resolved.work.secret is not None:
                 await self.cluster.delete_secret(job.job_id)

@@ -115,6 +115,10 @@ class KubeReviews:
         """As service.jobs.ports.Reviews says."""
         return await self._may(caller, {"verb": "update", "group": "opsjob.io", "resource": "freeze"})
 
+    async def may_list_audit(self, caller: Caller) -> bool:
+        """As service.jobs.ports.Reviews says."""
+        return await self._may(caller, {"verb": "list", "group": "opsjob.io", "resource": "audit"})
+
     async def may_get_templates(self, caller: Caller) -> bool:
         """As service.jobs.ports.Reviews says. A right to one of them by name is not asked for."""
         return await self._may(caller, {"verb": "get", "group": "opsjob.io", "resource": "addontemplates"})

@@ -75,9 +75,9 @@ def conditions(
     if query.workspace_id is not None:
         asked.append(of(listing.c.workspace_id) == storable(query.workspace_id))
     if query.user_name is not None:
-        asked.append(_holds(listing.c.user_name_folded, query.user_name, dialect))
+        asked.append(holds(listing.c.user_name_folded, query.user_name, dialect))
     if query.job_name is not None:
-        asked.append(_holds(listing.c.job_name_folded, query.job_name, dialect))
+        asked.append(holds(listing.c.job_name_folded, query.job_name, dialect))
     if not sees_all(query):
         asked.append(_visible(query, dialect, of))
     return asked
@@ -125,7 +125,7 @@ def asked_types(query: ListQuery) -> AbstractSet[JobType]:
     return {query.type} if query.type else set(JobType)
 
 
-def _holds(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[bool]:
+def holds(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[bool]:
     """Substring, found without LIKE: nothing in the text has a meaning of its own, and its length has no limit."""
     position = func.strpos if dialect == "postgresql" else func.instr
     return position(column, folded(text)) > 0

@@ -1,17 +1,18 @@
 """The record store: the `Records` port on PostgreSQL and SQLite."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.domain.audit_line import AuditEntry, AuditLine, AuditQuery
 from service.domain.job import Job, Phase
 from service.domain.list_query import ListQuery, Page
 from service.domain.node_list import LastJobs, Work
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
-from service.records import keys, last_jobs, pages, retention, unfinished
+from service.records import audit_lines, keys, last_jobs, pages, retention, unfinished
 from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
@@ -43,8 +44,14 @@ class SqlRecords:
         async with self._database.writing() as connection:
             await connection.execute(keys.released(key))
 
-    async def add(self, job: Job, key: IdempotencyKey | None = None, quota: Quota | None = None) -> None:
-        """Write a new job, and complete its key, in one transaction.
+    async def add(
+        self,
+        job: Job,
+        key: IdempotencyKey | None = None,
+        quota: Quota | None = None,
+        entry: AuditEntry | None = None,
+    ) -> None:
+        """Write a new job, complete its key, and note who created it, in one transaction.
 
         Raises:
             QuotaError: the caller, or the workspace, has as many unfinished jobs as they may.
@@ -57,6 +64,7 @@ class SqlRecords:
                 if quota is not None:
                     await unfinished.check(connection, job, quota)
                 await _write_new(connection, job, key)
+                await _note(connection, entry, job)
                 written = True
         except IntegrityError as error:
             raise UnavailableError(f"the job id {job.job_id} is taken; send the request again") from error
@@ -64,6 +72,8 @@ class SqlRecords:
             # The answer to a commit may be lost after the commit was done: then the job is accepted, and will run.
             if not (written and await self._is_there(job)):
                 raise
+        if entry:
+            entry.kept = True
 
     async def _is_there(self, job: Job) -> bool:
         try:
@@ -105,16 +115,37 @@ class SqlRecords:
     async def next_look(self) -> None:
         await self._database.listening.next_look()
 
-    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+    async def change(self, job_id: str, change: Callable[[Job], Job], entry: AuditEntry | None = None) -> Job | None:
         async with self._database.writing() as connection:
             body = await connection.scalar(select(jobs.c.body).where(jobs.c.job_id == job_id).with_for_update())
             if body is None:
                 return None
             before = from_body(body)
             after = change(before)
-            if after is not before and after != before:
+            changed = after is not before and after != before
+            if changed:
                 await _write_over(connection, before, after)
-            return after
+                await _note(connection, entry, after)
+        if entry:
+            entry.kept = changed
+        return after
+
+    async def note(self, lines: Iterable[AuditLine]) -> None:
+        async with self._database.writing() as connection:
+            await audit_lines.write(connection, lines)
+
+    async def audit_page(self, query: AuditQuery) -> Page:
+        async with self._database.reading() as connection:
+            return await audit_lines.page(connection, query)
+
+    async def drop_audit_lines(self, cluster_id: str, before: datetime) -> int:
+        dropped = 0
+        while True:
+            async with self._database.writing() as connection:
+                batch = await audit_lines.drop_batch(connection, cluster_id, before)
+            dropped += batch
+            if not batch:
+                return dropped
 
     async def namespace_of(self, cluster_id: str, workspace_id: str) -> str:
         latest = (
@@ -182,6 +213,11 @@ class SqlRecords:
     async def drop_unused_texts(self, unused_since: datetime) -> int:
         async with self._database.writing() as connection:
             return await long_texts.drop_unused(connection, unused_since)
+
+
+async def _note(connection: AsyncConnection, entry: AuditEntry | None, job: Job) -> None:
+    if entry:
+        await audit_lines.write(connection, [entry.line.about(job)])
 
 
 async def _write_new(connection: AsyncConnection, job: Job, key: IdempotencyKey | None) -> None:

@@ -6,12 +6,26 @@ never read the wide table. One index per sort field carries all that a list with
 time, hidden), and serves the filter on that field too.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
 from service.domain.list_query import SortField
 
 #: PostgreSQL would compare by the database's language; byte order is the same everywhere and what SQLite does.
 PLAIN_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+#: SQLite counts up only what it calls INTEGER.
+COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
@@ -161,3 +175,65 @@ idempotency_keys = Table(
     Column("claimed_ms", BigInteger, nullable=False),
 )
 Index("idempotency_keys_by_claim", idempotency_keys.c.claimed_ms)
+
+# What callers did (service.records.audit_lines): the item as it is answered, and what a list of them filters by.
+audit_lines = Table(
+    "audit_lines",
+    metadata,
+    Column("id", COUNTED, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("cluster_id", PLAIN_TEXT, nullable=False),
+    Column("outcome", PLAIN_TEXT, nullable=False),
+    Column("action", PLAIN_TEXT, nullable=False),
+    Column("type", PLAIN_TEXT, nullable=False),
+    Column("job_id", PLAIN_TEXT, nullable=False),
+    Column("workspace_id", PLAIN_TEXT, nullable=False),
+    Column("user_name_folded", PLAIN_TEXT, nullable=False),
+    Column("job_name_folded", PLAIN_TEXT, nullable=False),
+    Column("item", Text, nullable=False),
+)
+Index("audit_lines_by_time", audit_lines.c.cluster_id, audit_lines.c.at_ms, audit_lines.c.id)
+Index("audit_lines_by_outcome", audit_lines.c.cluster_id, audit_lines.c.outcome, audit_lines.c.at_ms)
+Index("audit_lines_by_job", audit_lines.c.job_id, audit_lines.c.at_ms)
+
+# What receivers are to be told, in the order in which it happened to each job: `waiting` 1 until it was delivered or
+# given up, and 0 for a day afterwards, so that nothing is told twice.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", COUNTED, primary_key=True, autoincrement=True),
+    Column("cluster_id", PLAIN_TEXT, nullable=False),
+    Column("receiver", PLAIN_TEXT, nullable=False),
+    Column("job_id", PLAIN_TEXT, nullable=False),
+    # What it is about: the same is told once.
+    Column("occasion", PLAIN_TEXT, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("tries", BigInteger, nullable=False),
+    # Not to be tried before.
+    Column("due_ms", BigInteger, nullable=False),
+    Column("waiting", SmallInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+Index(
+    "notifications_by_turn",
+    notifications.c.cluster_id,
+    notifications.c.receiver,
+    notifications.c.waiting,
+    notifications.c.id,
+)
+Index(
+    "notifications_by_occasion",
+    notifications.c.job_id,
+    notifications.c.receiver,
+    notifications.c.occasion,
+    unique=True,
+)
+
+# Receivers that said that they are gone (410), by a hash of the address at which they said so.
+receivers = Table(
+    "receivers",
+    metadata,
+    Column("cluster_id", PLAIN_TEXT, primary_key=True),
+    Column("receiver", PLAIN_TEXT, primary_key=True),
+    Column("gone_address", String(64), nullable=False),
+)

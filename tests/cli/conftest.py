@@ -58,6 +58,9 @@ class Grantor(World):
     async def may_get_templates(self, _who: object) -> bool:
         return self.reads_templates
 
+    async def may_list_audit(self, _who: object) -> bool:
+        return True
+
     async def addon_templates(self) -> list[AddonTemplate]:
         return [AddonTemplate("fix", "echo \x1b]0;owned\x07\necho two", "fixes \x1b[31mit", check="test -e x")]
 

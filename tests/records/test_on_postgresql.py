@@ -14,6 +14,7 @@ from service.records.postgres import CONNECT_SECONDS
 from service.records.store import SqlRecords
 from tests import postgresql
 from tests.records_suite.adding import TestAdding
+from tests.records_suite.auditing import TestAuditing
 from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job, a_query
@@ -31,6 +32,7 @@ from tests.records_suite.workspace_namespaces import TestWorkspaceNamespaces
 #: The suite, to be collected here.
 __all__ = [
     "TestAdding",
+    "TestAuditing",
     "TestChanging",
     "TestCrash",
     "TestForgetting",

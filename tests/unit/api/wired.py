@@ -13,6 +13,7 @@ from service.api.body_memory import BodyMemory
 from service.api.caller_limit import CallerLimit
 from service.api.dependencies import Dependencies
 from service.api.readiness import Readiness
+from service.jobs.audit_trail import AuditRecorder
 from service.jobs.job_followers import JobFollowers
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from tests.unit.api.test_app import nothing
@@ -31,6 +32,7 @@ def app_of(**parts: Any) -> FastAPI:
         "caller_limit": CallerLimit(9),
         "max_body_bytes": 9_999,
         "followers": JobFollowers(parts.get("records")),  # type: ignore[arg-type]  # whatever stands in
+        "audit_recorder": AuditRecorder(parts.get("records")),  # type: ignore[arg-type]  # whatever stands in
         "body_memory": BodyMemory(99_999, seconds=1),
         "workspace_namespaces": WorkspaceNamespaces(parts.get("cluster"), parts.get("records"), "prod"),  # type: ignore[arg-type]  # whatever stands in
         **parts,

@@ -113,7 +113,7 @@ class World:
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         self.steered.append((job_id, dict(annotations)))
 
-    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+    async def change(self, job_id: str, change: Callable[[Job], Job], *_entry: object) -> Job | None:
         self.jobs[job_id] = change(self.jobs[job_id])
         return self.jobs[job_id]
 

@@ -14,6 +14,7 @@ from service.records.engine import Database
 from service.records.migrate import migrate
 from service.records.store import SqlRecords
 from tests.records_suite.adding import TestAdding
+from tests.records_suite.auditing import TestAuditing
 from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job
@@ -31,6 +32,7 @@ from tests.records_suite.workspace_namespaces import TestWorkspaceNamespaces
 #: The suite, to be collected here.
 __all__ = [
     "TestAdding",
+    "TestAuditing",
     "TestChanging",
     "TestCrash",
     "TestForgetting",

@@ -1,0 +1,24 @@
+"""How long records are kept: a part of the port service.jobs.ports.Records."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class RecordRetention(Protocol):
+    """Every method raises UnavailableError when the store does not answer."""
+
+    async def drops_by_default(self) -> bool:
+        """Whether the store began with a version that drops old records unasked."""
+        ...
+
+    async def count_ended(self, cluster_id: str, ended_before: datetime) -> int:
+        """How many records `forget` would drop."""
+        ...
+
+    async def drop_unused_texts(self, unused_since: datetime) -> int:
+        """Drop the long texts that no record needs and none was accepted with since then; returns how many."""
+        ...
+
+    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
+        """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; returns how many."""
+        ...
