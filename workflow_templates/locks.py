@@ -16,6 +16,10 @@ class HeldError(Exception):
     """Another job has it, or the cluster is frozen; the message says which, and what that job does if it is over."""
 
 
+class WorkLeftError(HeldError):
+    """A job that is over has it, and whether its scripts go on there is not known yet."""
+
+
 class LostError(Exception):
     """The node is not locked by this job any more; the message names both."""
 
@@ -143,8 +147,10 @@ def _take(cluster: Cluster, lease_name: str, job: str, *, ends_work: bool, asks_
     if _at_work(cluster, holder):
         raise HeldError(f"{thing} is locked by job {holder}")
     pending, working = _unfinished(cluster, lease)
-    if why := pending or ("" if ends_work else working):
-        raise HeldError(f"{thing} is locked by job {holder}, which is over: {why}")
+    if pending:
+        raise HeldError(f"{thing} is locked by job {holder}, which is over: {pending}")
+    if working and not ends_work:
+        raise WorkLeftError(f"{thing} is locked by job {holder}, which is over: {working}")
     if holder and not node_lock.is_over(lease):
         raise HeldError(f"{thing} is locked by job {holder}, which is over: the service has not freed it yet")
     _leave_to_others(cluster, lease_name, job)

@@ -162,6 +162,10 @@ class Cluster(Protocol):
         """Node name → jobId of every node lock, as they were some seconds ago at most."""
         ...
 
+    async def rebooting(self) -> frozenset[str]:
+        """The nodes that a job, over or not, told to reboot and that may yet come back; perhaps some that are back."""
+        ...
+
     async def workspace(self, workspace_id: str) -> Workspace | None: ...
 
     async def workspaces(self, *, fresh: bool = False) -> Mapping[str, Workspace]:
@@ -214,7 +218,6 @@ class Cluster(Protocol):
 
     async def delete_checks(self, job_id: str) -> None:
         """All that a job has in the namespace of the checks: its pods, its environment. Absent: nothing."""
-        ...
 
     async def workflow(self, job_id: str) -> Mapping[str, Any] | None:
         """The Workflow object with status.nodes decoded; None: there is none."""
@@ -273,9 +276,9 @@ class Cluster(Protocol):
         ...
 
     async def give_back_node(self, node: str, job_id: str) -> str:
-        """Put the cordon of this job, which is over, back to what it was and free its lock of the node.
+        """Put the cordon of this job, which is over, back to what it was and free the node's lock.
 
-        Returns why the node stays locked for now, because the job's work on it goes on; empty: it is free.
+        Returns why it stays locked for now, because the job's work there goes on; empty: it is free.
         """
         ...
 

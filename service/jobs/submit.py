@@ -233,12 +233,25 @@ class Submission:
         )
 
     async def _nodes(self, names: Sequence[str] | None) -> Sequence[Node]:
-        """Of those that a plan might leave out for their state, with the job that has locked them."""
+        """Of those that a plan might leave out for their state, with the job that works on them.
+
+        One that is over does not, but for a reboot that it began (docs/decisions/0062).
+        """
         nodes = await self.cluster.nodes(names)
-        if names is not None or all(node.ready or node.worked_on_by for node in nodes):
+        if names is not None or all(node.ready for node in nodes):
             return nodes
-        holders = await self.cluster.holders()
-        return [replace(node, worked_on_by=node.worked_on_by or holders.get(node.name, "")) for node in nodes]
+        locks = await self.cluster.node_locks()
+        marks = (node.worked_on_by for node in nodes)
+        over = await self.records.ended(self.cluster_id, {job_id for job_id in (*marks, *locks.values()) if job_id})
+        rebooting = await self.cluster.rebooting() if over else frozenset()
+
+        def works(job_id: str, node: Node) -> bool:
+            return node.ready or job_id not in over or node.name in rebooting
+
+        def at_work(node: Node) -> str:
+            return next((job for job in (node.worked_on_by, locks.get(node.name, "")) if job and works(job, node)), "")
+
+        return [replace(node, worked_on_by=at_work(node)) for node in nodes]
 
     def _job(self, order: Order, who: Caller, resolved: Resolved) -> Job:
         now = _by(self.cluster.now())

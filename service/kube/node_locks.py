@@ -47,6 +47,12 @@ class NodeLocks(Adapter):
         held = {node_lock.node_of(lock): node_lock.holder(lock) for lock in locks}
         return {node: job_id for node, job_id in held.items() if node and job_id}
 
+    async def rebooting(self) -> frozenset[str]:
+        now = self._api.now()
+        locks = [lock async for lock in self._api.list(self._leases)]
+        told = {node_lock.node_of(lock) for lock in locks if node_lock.reboot_pending(lock, None, now)}
+        return frozenset(node for node in told if node)
+
     async def leases(self) -> dict[str, str]:
         """Name → the job that has it, of the Leases that do not go with their job's Workflow.
 

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from workflow_templates import sigterm, step_output
+from workflow_templates import locks, sigterm, step_output
 from workflow_templates.kubernetes_api import Cluster, ClusterError, ConflictError, UnavailableError
 from workflow_templates.preflight import check_end, check_pod
 from workflow_templates.preflight.check_output import ALONE_BYTES, SHARED_BYTES, Output
 from workflow_templates.preflight.check_pod import CheckPlacement, Request
 from workflow_templates.preflight.follow_log import Follower
-from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels, pod_start
+from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels, node_lock, pod_start
 from workflow_templates.protocol.check_outcome import CheckOutcome
 
 Object = dict[str, Any]
@@ -107,6 +107,10 @@ class Runner:
         if self._repeated and self._ran_before(check.node):
             self._conclude(check, CheckOutcome(status="error", message="its pod is gone; it is not run a second time"))
             return
+        if (why := self._not_ours(check.node)) and not self._pod(check.node):
+            message = pod_start.given_up(why)
+            self._conclude(check, CheckOutcome(status="error", message=message, never_started=True))
+            return
         try:
             self._cluster.create(self._pods, check_pod.manifest(self._request, self._placement, check.node))
         except ConflictError:
@@ -122,12 +126,26 @@ class Runner:
             return
         check.made = True
 
+    def _not_ours(self, node: str) -> str:
+        """Why no check may begin on a node: its lock is not ours (lock_all_nodes gave it up); empty: it may."""
+        lock = self._cluster.get(locks.path(self._cluster, node))
+        holder = node_lock.holder(lock) if lock else ""
+        if holder == self._placement.job:
+            return ""
+        if not lock or not holder:
+            return f"node {node} is locked by no job: its lock was freed"
+        over = ", which is over and may yet be at work there" if node_lock.is_over(lock) else ""
+        return f"node {node} is locked by job {holder}{over}"
+
     def _ran_before(self, node: str) -> bool:
         """Whether a step before this one had a pod on this node that began, and is no longer there."""
-        name = check_pods.pod_name(self._placement.job, node)
-        if self._cluster.get(f"{self._pods}/{name}"):
+        if self._pod(node):
             return False
+        name = check_pods.pod_name(self._placement.job, node)
         return any(self._events(f"involvedObject.name={name},reason=Started"))
+
+    def _pod(self, node: str) -> Object | None:
+        return self._cluster.get(f"{self._pods}/{check_pods.pod_name(self._placement.job, node)}")
 
     def _look(self, checks: Mapping[str, _Check]) -> None:
         pods = {

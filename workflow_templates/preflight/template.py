@@ -119,7 +119,7 @@ def _lease() -> Container:
     return container(
         name="lease",
         command=["python3", "-m", "workflow_templates.preflight.lock_all_nodes"],
-        args=["--job", job_id()],
+        args=["--job", job_id(), "--lost-seconds={{workflow.parameters.lost-seconds}}"],
         retry_strategy=retry_strategy(60),
         **RESTRICTED,
     )

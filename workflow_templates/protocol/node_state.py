@@ -1,5 +1,6 @@
 """What a Node object says of its node: its boot, its readiness, its role."""
 
+from datetime import datetime
 from typing import Any
 
 from workflow_templates.protocol import labels
@@ -24,6 +25,14 @@ def boot_id(node: Object) -> str:
 
 def is_ready(node: Object) -> bool:
     return _ready(node) == "True"
+
+
+def not_ready_since(node: Object) -> datetime | None:
+    """Since when it is not Ready; None: it is, or that is not known."""
+    if is_ready(node):
+        return None
+    since = (_condition(node) or {}).get("lastTransitionTime")
+    return datetime.fromisoformat(since) if since else None
 
 
 def is_silent(node: Object) -> bool:
@@ -77,5 +86,10 @@ def unfit(node: Object, *, tolerate_all: bool) -> str:
 
 
 def _ready(node: Object) -> str:
+    return str((_condition(node) or {"status": "Unknown"})["status"])
+
+
+def _condition(node: Object) -> Object | None:
+    """Ready, as the node's status has it."""
     conditions = (node.get("status") or {}).get("conditions") or ()
-    return next((str(condition["status"]) for condition in conditions if condition["type"] == "Ready"), "Unknown")
+    return next((condition for condition in conditions if condition["type"] == "Ready"), None)

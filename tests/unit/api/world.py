@@ -65,7 +65,7 @@ class World:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def holders(self) -> dict[str, str]:
+    async def node_locks(self) -> Mapping[str, str]:
         return {}
 
     async def nodes(self, *_names: object) -> Sequence[Node]:

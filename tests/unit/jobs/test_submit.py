@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.domain.cluster_objects import Caller, Node, Workload, Workspace
 from service.domain.job import Job, JobType, Named, Plan
@@ -164,20 +166,69 @@ async def test_a_workflow_stays_no_longer_than_it_may() -> None:
     await resolve(submission(Cluster()), longer)
 
 
+@dataclass
+class Silent(Cluster):
+    """One node, which may be NotReady, and what jobs did to it: the mark of one, the lock of one, a reboot."""
+
+    ready: bool = False
+    mark: str = ""
+    lock: str = ""
+    told: bool = False
+
+    async def nodes(self, names: Collection[str] | None = None) -> list[Node]:
+        return [Node("n1", ready=self.ready, worked_on_by=self.mark), Node("n2")] if names is None else []
+
+    async def node_locks(self) -> dict[str, str]:
+        self.asked.append("locks")
+        return {"n1": self.lock} if self.lock else {}
+
+    async def rebooting(self) -> frozenset[str]:
+        return frozenset({"n1"} if self.told else ())
+
+
+@dataclass
+class Over:
+    """A store of these jobs, which are over."""
+
+    jobs: Collection[str]
+
+    async def ended(self, _cluster_id: str, job_ids: Collection[str]) -> frozenset[str]:
+        assert "" not in job_ids
+        return frozenset(self.jobs) & frozenset(job_ids)
+
+
+async def planned(cluster: Silent, *over: str) -> Plan:
+    records: Any = Over(over)
+    asked = replace(submission(cluster), records=records)
+    return (await resolve(asked, order("cluster=local"))).selection.plan
+
+
 async def test_whom_a_node_that_is_not_ready_is_locked_by_is_asked_once() -> None:
-    class Rebooting(Cluster):
-        async def nodes(self, names: Collection[str] | None = None) -> list[Node]:
-            return [Node("n1", ready=False), Node("n2")] if names is None else []
+    cluster = Silent(lock="reboot-abc123")
+    plan = await planned(cluster)
+    assert cluster.asked == ["locks"]
+    assert plan.names == ("n1", "n2")
+    assert "reboot-abc123" in plan.nodes[0].message
 
-        async def holders(self) -> dict[str, str]:
-            self.asked.append("holders")
-            return {"n1": "reboot-abc123", "n2": "other"}
 
-    cluster = Rebooting()
-    found = await resolve(submission(cluster), order("cluster=local"))
-    assert cluster.asked == ["holders"]
-    assert [node.name for node in found.selection.plan.nodes] == ["n1", "n2"]
-    assert "reboot-abc123" in found.selection.plan.nodes[0].message
+async def test_a_node_that_died_under_a_job_which_is_over_is_left_out() -> None:
+    plan = await planned(Silent(lock="before"), "before")
+    assert plan.names == ("n2",)
+    assert [(node.name, node.reason) for node in plan.excluded] == [("n1", "is NotReady")]
+
+
+JOBS = st.sampled_from(("", "before", "other"))
+
+
+@given(st.builds(Silent, ready=st.booleans(), mark=JOBS, lock=JOBS, told=st.booleans()), st.sets(JOBS))
+async def test_a_node_that_is_not_ready_is_planned_only_for_a_job_that_goes_on_or_its_reboot_does(
+    cluster: Silent, over: set[str]
+) -> None:
+    plan = await planned(cluster, *over)
+    at_work = [job for job in (cluster.mark, cluster.lock) if job and (cluster.told or job not in over)]
+    assert ("n1" in plan.names) is (cluster.ready or bool(at_work))
+    if at_work and not cluster.ready:
+        assert plan.nodes[0].message == f"waits for job {at_work[0]}, which works on it"
 
 
 @pytest.mark.parametrize("everywhere", [True, False])

@@ -96,6 +96,19 @@ async def test_not_while_a_reboot_is_pending_whose_job_was_terminated(served: Se
     assert (LOCK in kubernetes.objects) is not at_once
 
 
+@pytest.mark.parametrize(
+    ("notes", "rebooting"),
+    [(told(30), {"gpu-1"}), (told(601), set()), ({labels.WORK_BEGUN: Work("job-1", "old").text()}, set())],
+    ids=["on its way", "not back in time", "scripts only"],
+)
+async def test_a_node_is_rebooting_until_it_must_be_back(
+    served: Served, notes: dict[str, str], rebooting: set[str]
+) -> None:
+    async with served(Kubernetes(notes).answer) as api:
+        await api.get("/version")
+        assert await NodeLocks(api, KubeSettings()).rebooting() == rebooting
+
+
 async def test_once_it_is_back_it_is_given_back(served: Served) -> None:
     kubernetes = Kubernetes(told(30), boot_id="new")
     assert await give_back(served, kubernetes) == ""

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workflow_templates.apiserver import ApiServer, ServedLog
+from tests.unit.workflow_templates.apiserver import LEASES, ApiServer, ServedLog
 from workflow_templates import sigterm
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.preflight import check_results, follow_log, runner
-from workflow_templates.protocol import check_outcome, check_pods
+from workflow_templates.protocol import check_outcome, check_pods, exit_codes, labels
 
 JOB, NAMESPACE = "job-a1b2c3", "opsjobs-checks"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -59,6 +59,8 @@ def step(
     tmp_path: Path,
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> Step:
+    for node in "abc":
+        locked(server, node, JOB)
     (tmp_path / "check.json").write_text(json.dumps({"image": "example.com/check:1", "peers": "p0"}))
     (tmp_path / "owner").write_text("uid-of-files")
     monkeypatch.setenv("OPSJOB_TERMINATION_LOG", str(tmp_path / "last-word"))
@@ -67,6 +69,10 @@ def step(
     monkeypatch.setattr(runner, "_LOG_SECONDS", 0.5)
     monkeypatch.setattr(follow_log, "_PAUSE_SECONDS", 0.01)
     return Step(server, tmp_path, lambda: bytes(capfdbinary.readouterr().out).decode())
+
+
+def locked(server: ApiServer, node: str, job: str, **annotations: str) -> None:
+    server.put(f"{LEASES}/node-{node}", {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": job}})
 
 
 def ended(server: ApiServer, path: str, code: int = 0, log: bytes = LOG, **status: Any) -> None:
@@ -293,3 +299,33 @@ def test_a_stop_ends_the_checks_and_keeps_what_they_had_found(step: Step, monkey
     outcome = check_results.outcome_in(log)
     assert outcome is not None
     assert outcome.cut_off
+
+
+def test_on_a_node_that_a_job_which_is_over_has_still_locked_no_check_begins(step: Step) -> None:
+    locked(step.server, "a", "before", **{labels.JOB_OVER: "before"})
+    path = step.path("b")
+    meanwhile(step.server, path, lambda: ended(step.server, path))
+    assert step.run("a", "b") == 2
+    assert step.path("a") not in step.server.objects
+    outcomes = step.outcomes
+    assert (outcomes["a"].status, outcomes["a"].never_started, outcomes["b"].status) == ("error", True, "pass")
+    assert outcomes["a"].message == (
+        "could not be started: node a is locked by job before, which is over and may yet be at work there"
+    )
+
+
+def test_nor_where_a_person_has_freed_its_lock_and_perhaps_another_job_has_it(step: Step) -> None:
+    del step.server.objects[f"{LEASES}/node-a"]
+    assert step.run("a") == exit_codes.NOT_STARTED
+    assert step.outcomes["a"].message == "could not be started: node a is locked by no job: its lock was freed"
+    locked(step.server, "a", "another")
+    assert step.run("a") == exit_codes.NOT_STARTED
+    assert step.outcomes["a"].message == "could not be started: node a is locked by job another"
+
+
+def test_a_check_that_has_begun_is_followed_to_its_end_all_the_same(step: Step) -> None:
+    path = step.path("a")
+    meanwhile(step.server, path, lambda: ended(step.server, path))
+    assert step.run("a") == 0
+    del step.server.objects[f"{LEASES}/node-a"]
+    assert step.run("a", attempt=1) == 0

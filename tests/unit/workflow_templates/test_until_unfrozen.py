@@ -148,7 +148,7 @@ def test_a_preflight_that_was_frozen_while_it_locked_its_nodes_has_none(server: 
     server.put(f"{WORKFLOWS}/fleet", {"spec": {"arguments": arguments}})
     server.before_write = lambda: frozen.freeze(server)
     with pytest.raises(locks.HeldError, match="frozen by anna"):
-        lock_all_nodes.take_all(cluster, "fleet")
+        lock_all_nodes.take_all(cluster, "fleet", 300)
     assert not [path for path in server.objects if "/leases/node-" in path]
 
 
