@@ -35,6 +35,9 @@ SLEEPER = {
 #: A nodeSelector of nodes for pods that tests run by themselves. Not for the first two workers, which are kept idle.
 WORKLOADS = {"opsjob-e2e": "workloads"}
 
+#: Of kubectl delete pod: the node is not asked, and ends the containers when it hears of it. One may be gone already.
+_AT_ONCE = ("--grace-period=0", "--force", "--ignore-not-found")
+
 
 @dataclass
 class Cluster:
@@ -120,13 +123,26 @@ class Cluster:
 
     def ready_services(self) -> set[str]:
         """The names of the service's pods that are Ready and not on their way out."""
-        label = "app.kubernetes.io/name=opsjobs,app.kubernetes.io/component=service"
         return {
             pod["metadata"]["name"]
-            for pod in self.items("pods", "-n", self.facts["namespace"], "-l", label)
+            for pod in self._services()
             if "deletionTimestamp" not in pod["metadata"]
             and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
         }
+
+    def kill_services(self, *names: str) -> set[str]:
+        """Delete pods of the service, all if none is named, without grace; others are made. Answers their names."""
+        killed = set(names) or {pod["metadata"]["name"] for pod in self._services()}
+        self.kubectl("delete", "pod", *sorted(killed), "-n", self.facts["namespace"], *_AT_ONCE)
+        return killed
+
+    def kill_argo(self) -> None:
+        """The same with Argo's controller."""
+        self.kubectl("delete", "pod", "-n", "argo", "-l", "app=workflow-controller", *_AT_ONCE)
+
+    def _services(self) -> list[Any]:
+        label = "app.kubernetes.io/name=opsjobs,app.kubernetes.io/component=service"
+        return self.items("pods", "-n", self.facts["namespace"], "-l", label)
 
     def on_host(self, node: str, *command: str, check: bool = True) -> str:
         """The output of a command on the node's host."""

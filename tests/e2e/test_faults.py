@@ -40,14 +40,10 @@ def test_the_service_killed_in_mid_job_loses_nothing_and_repeats_nothing(
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-svc-runs"))
     cluster.assert_cordoned_by(job_id, node)
 
-    before = cluster.ready_services()
-    cluster.kubectl(
-        "delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs",
-        "--grace-period=0", "--force",
-    )  # fmt: skip
+    killed = cluster.kill_services()
     cluster.on_host(node, "touch", "/run/e2e-svc-go")
     # The killed one may answer for a moment still.
-    wait_for("another service", lambda: cluster.ready_services() - before)
+    wait_for("another service", lambda: cluster.ready_services() - killed)
     wait_for("it to serve", lambda: serves(api))
 
     assert api.finished(job_id)["phase"] == "Succeeded"
@@ -65,7 +61,7 @@ def test_the_argo_controller_killed_in_mid_job_repeats_nothing(
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-ctl-runs"))
     cluster.assert_cordoned_by(job_id, node)
 
-    cluster.kubectl("delete", "pod", "-n", "argo", "-l", "app=workflow-controller", "--grace-period=0", "--force")
+    cluster.kill_argo()
     cluster.on_host(node, "touch", "/run/e2e-ctl-go")
 
     assert api.finished(job_id)["phase"] == "Succeeded"

@@ -60,12 +60,10 @@ def test_a_frozen_cluster_begins_nothing_and_what_runs_finishes(
     api.until(accepted, "the addon to say so", lambda job: says_it_waits(job, mine[2]))
     api.until(reboot, "the reboot to say so", lambda job: says_it_waits(job, mine[3]))
     # It holds while the service is down, and what runs finishes.
-    before = cluster.ready_services()
-    at_once = ("--grace-period=0", "--force")
-    cluster.kubectl("delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs", *at_once)
+    killed = cluster.kill_services()
     for node in mine:
         cluster.on_host(node, "touch", go)
-    wait_for("a new replica", lambda: cluster.ready_services() - before)
+    wait_for("a new replica", lambda: cluster.ready_services() - killed)
     api.until(running, "what was at work to end", lambda job: node_of(job, begun)["phase"] == "Succeeded")
     api.until(running, "the other to wait", lambda job: says_it_waits(job, other))
     assert not any(cluster.lease_of(name) for name in (other, *mine[2:]))

@@ -88,12 +88,8 @@ def test_who_follows_over_two_deaths_of_the_service_misses_nothing(
     follower = Follower(api, f"/api/v1/opsjobs/{job_id}/log?follow=true")
     for death in (1, 2):
         wait_for("new lines", lambda: follower.connections >= death and follower.texts)  # noqa: B023
-        before = cluster.ready_services()
-        cluster.kubectl(
-            "delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs",
-            "--grace-period=0", "--force",
-        )  # fmt: skip
-        wait_for("another service", lambda: cluster.ready_services() - before)  # noqa: B023
+        killed = cluster.kill_services()
+        wait_for("another service", lambda: cluster.ready_services() - killed)  # noqa: B023
     wait_for("it to be connected again", lambda: follower.connections >= 3)
     cluster.on_host(node, "touch", GATE)
     follower.until_ended()

@@ -202,9 +202,8 @@ def test_a_pause_in_mid_phase_outlives_the_service_and_argos_controller(
     job = api.until(job_id, "two nodes at work", lambda job: len(at_work(job)) == 2)
     begun = at_work(job)
     call(api, job_id, "pause")
-    at_once = ("--grace-period=0", "--force")
-    cluster.kubectl("delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs", *at_once)
-    cluster.kubectl("delete", "pod", "-n", "argo", "-l", "app=workflow-controller", *at_once)
+    cluster.kill_services()
+    cluster.kill_argo()
     for node in mine:
         cluster.on_host(node, "touch", "/run/e2e-rollout-go")
 

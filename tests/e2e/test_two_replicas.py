@@ -62,7 +62,7 @@ def test_the_leader_is_killed_in_mid_job_and_the_other_goes_on(
     job_id = api.create(name="two replicas", inputs=inputs(addon(script), nodes=[node]))
     wait_for("the script to begin", lambda: cluster.on_host(node, "ls", "/run").count("e2e-two-runs"))
     led = leader(cluster)
-    cluster.kubectl("delete", "pod", led, "-n", cluster.facts["namespace"], "--grace-period=0", "--force")
+    cluster.kill_services(led)
     cluster.on_host(node, "touch", "/run/e2e-two-go")
     job = api.finished(job_id)
     assert job["phase"] == "Succeeded"

@@ -77,12 +77,8 @@ def test_a_follower_outlives_two_services_and_misses_no_line(
     for seen in (LINES // 10, LINES // 3):
         logs.until(rf"line-{seen}\n")
         assert api_is_at_work(opsjobs, job_id)
-        before = cluster.ready_services()
-        cluster.kubectl(
-            "delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/component=service",
-            "--grace-period=0", "--force",
-        )  # fmt: skip
-        wait_for("another service", lambda: cluster.ready_services() - before)  # noqa: B023
+        killed = cluster.kill_services()
+        wait_for("another service", lambda: cluster.ready_services() - killed)  # noqa: B023
     assert logs.ended() == 0, logs.screen[-2000:]
     watched, _ = watch.communicate()
     assert watch.returncode == 0, watched

@@ -216,10 +216,9 @@ def test_the_service_and_argo_killed_while_the_node_is_down_repeat_nothing(
     before, started = boot_id(cluster, node), starts(cluster, node)
     job_id = reboot(api, node)
     at(api, job_id, node, stage)
-    now = ("--grace-period=0", "--force")
-    cluster.kubectl("delete", "pod", "-n", "argo", "-l", "app=workflow-controller", *now)
+    cluster.kill_argo()
     wait_for("the node to go down", lambda: starts(cluster, node) > started)
-    cluster.kubectl("delete", "pod", "-n", cluster.facts["namespace"], "-l", "app.kubernetes.io/name=opsjobs", *now)
+    cluster.kill_services()
     wait_for("the service", lambda: phase(api, job_id))
 
     job = api.finished(job_id, PATIENCE)
