@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from workflow_templates import busy_pods, cordon, locks, pause, sigterm, step_output, until_unfrozen
+from workflow_templates import busy_pods, cordon, held_back, locks, sigterm, step_output, until_unfrozen
 from workflow_templates.addon import run_addons
 from workflow_templates.addon.limits import Limits, NotBegunError
 from workflow_templates.addon.node_outcome import Outcome
@@ -55,7 +55,7 @@ def end(step: Step, do: Callable[[Outcome], None]) -> int:
     outcome = Outcome(step.node)
     try:
         do(outcome)
-    except (WaitError, pause.EndedError, locks.HeldError, locks.LostError, UnavailableError) as reason:
+    except (WaitError, held_back.EndedError, locks.HeldError, locks.LostError, UnavailableError) as reason:
         step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except NotBegunError as reason:
@@ -90,7 +90,7 @@ def work(step: Step, cluster: Cluster, host: Host, outcome: Outcome) -> None:
             run_addons.run_all(run_addons.read(step.snapshot), host, node, outcome)
         except UnavailableError:
             raise  # what is locked stays locked, and what has begun goes on, when the node is tried again
-        except (WaitError, pause.EndedError, locks.HeldError, locks.LostError):
+        except (WaitError, held_back.EndedError, locks.HeldError, locks.LostError):
             limits.note(State.NOT_BEGUN)  # its place is another node's meanwhile
             raise
         except BaseException as reason:
@@ -113,7 +113,7 @@ def _wait_while_frozen(step: Step, cluster: Cluster) -> None:
             return
         cordon.restore(cluster, step.node, step.job)
         locks.release(cluster, step.node, step.job)
-    until_unfrozen.wait(cluster)
+    until_unfrozen.wait(cluster, f"node {step.node}")
 
 
 def _refuse_if_unfit(step: Step, cluster: Cluster) -> None:

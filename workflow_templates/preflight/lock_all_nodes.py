@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from workflow_templates import lock_queue, locks, own_workflow, pause, sigterm, step_output, until_unfrozen
+from workflow_templates import held_back, lock_queue, locks, own_workflow, sigterm, step_output, until_unfrozen
 from workflow_templates.kubernetes_api import Cluster, ClusterError, UnavailableError
 from workflow_templates.protocol import exit_codes, node_state
 
@@ -18,9 +18,9 @@ def main() -> int:
     try:
         if until_unfrozen.read(cluster):
             with sigterm.raising():
-                until_unfrozen.wait(cluster)
+                until_unfrozen.wait(cluster, f"job {job}")
         sentence = take_all(cluster, job, arguments.lost_seconds)
-    except (pause.EndedError, locks.HeldError, UnavailableError) as reason:
+    except (held_back.EndedError, locks.HeldError, UnavailableError) as reason:
         step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except ClusterError as fault:

@@ -23,7 +23,7 @@ def begin(cluster: Cluster, node: str, job: str) -> str:
         if until_unfrozen.read(cluster):
             locks.release_control_plane(cluster, job, node)
             locks.release(cluster, node, job)
-            until_unfrozen.wait(cluster)
+            until_unfrozen.wait(cluster, f"node {node}")
         pause.wait(cluster, job, f"node {node}")
     return take(cluster, node, job)
 

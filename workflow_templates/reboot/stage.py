@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from workflow_templates import locks, pause, step_output
+from workflow_templates import held_back, locks, step_output
 from workflow_templates.kubernetes_api import Cluster, ClusterError, Object, UnavailableError
 from workflow_templates.protocol import exit_codes, node_state
 from workflow_templates.reboot import events
@@ -41,7 +41,7 @@ def end(do: Callable[[], str], failed: Callable[[str], None] = lambda _: None) -
     """Do a stage's work, which returns what it came to; the exit code for Argo, a sentence for people."""
     try:
         sentence = do()
-    except (WaitError, pause.EndedError, locks.HeldError, UnavailableError) as reason:
+    except (WaitError, held_back.EndedError, locks.HeldError, UnavailableError) as reason:
         step_output.write_termination_message(str(reason))
         return exit_codes.WAITING
     except (FailedError, ClusterError, locks.LostError, LookupError, OSError) as fault:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, PODS, WORKFLOWS, ApiServer
 from tests.unit.workflow_templates.test_host import wait_until
-from workflow_templates import pause
+from workflow_templates import held_back
 from workflow_templates.addon import node
 from workflow_templates.host import Host
 from workflow_templates.kubernetes_api import Cluster
@@ -132,7 +132,7 @@ def test_no_node_is_begun_while_the_job_is_paused(
             os.kill(os.getpid(), signal.SIGTERM)
         pod.server.put(job, {})
 
-    monkeypatch.setattr(pause, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(held_back, "time", SimpleNamespace(sleep=sleep))
     assert pod.run(security_upgrade=True) == code
     assert untouched == [True]
     if stopped:

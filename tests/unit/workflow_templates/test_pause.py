@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
-from workflow_templates import pause
+from workflow_templates import held_back, pause
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.reboot import lock_node
@@ -44,7 +44,7 @@ class Person:
             else:
                 self.server.put(JOB, {"metadata": {"annotations": {}}})
 
-        self.monkeypatch.setattr(pause, "time", SimpleNamespace(sleep=sleep))
+        self.monkeypatch.setattr(held_back, "time", SimpleNamespace(sleep=sleep))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.workflow_templates import frozen
 from tests.unit.workflow_templates.apiserver import LEASES, WORKFLOWS, ApiServer
 from tests.unit.workflow_templates.test_node import Pod
-from workflow_templates import job_ledger, locks, until_unfrozen
+from workflow_templates import held_back, job_ledger, locks, until_unfrozen
 from workflow_templates.host import Host
 from workflow_templates.job_ledger import JobLedger
 from workflow_templates.kubernetes_api import Cluster
@@ -28,7 +28,7 @@ NODE, LEASE = "/api/v1/nodes/gpu-1", f"{LEASES}/node-gpu-1"
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """And this process' own way with SIGTERM afterwards."""
-    monkeypatch.setattr(until_unfrozen, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(held_back, "FIRST_SECONDS", 0.01)
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
