@@ -18,10 +18,12 @@ from service.api.readiness import Readiness
 from service.connection_limit import OpenConnections, counted, secured
 from service.connection_timeouts import ConnectionTimeouts, Unread, guarded
 from service.domain.job import JobType
+from service.expiry import Expiry
 from service.jobs.audit_trail import AuditRecorder
 from service.jobs.freeze_lookout import FreezeLookout
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.job_followers import JobFollowers
+from service.jobs.leader_metrics import LeaderMetrics
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput, StoredObjects
 from service.jobs.preparation import Kind
@@ -56,8 +58,11 @@ def create_app(settings: Settings) -> FastAPI:
         ):
             services = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
             app.state.dependencies = services
+            metrics = LeaderMetrics(records, kube, settings.cluster_id)
+            services.metrics.register(metrics)
+            services.metrics.register(Expiry(settings.tls_folder))
             background = [
-                asyncio.create_task(lead(settings, records, kube, kube.leader)),
+                asyncio.create_task(lead(settings, records, kube, kube.leader, metrics)),
                 asyncio.create_task(services.audit_recorder.run()),
             ]
             try:
@@ -144,7 +149,7 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
     }
 
 
-async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader) -> None:
+async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader, metrics: LeaderMetrics) -> None:
     """While this replica leads: reconcile records with Workflows and keep the cluster in order."""
 
     async def work() -> None:
@@ -157,10 +162,12 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
             retention_days=settings.retention_days,
             audit_retention_days=settings.audit_retention_days,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(reconciler.run())
-            group.create_task(housekeeper.run())
-            group.create_task(FreezeLookout(records, cluster, reconciler).run())
+        with metrics.leading(reconciler):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(reconciler.run())
+                group.create_task(housekeeper.run())
+                group.create_task(FreezeLookout(records, cluster, reconciler).run())
+                group.create_task(metrics.run())
 
     await leader.lead(work)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from fastapi import Depends, FastAPI, Request
-from prometheus_client import Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,15 +27,9 @@ from service.api import (
     whoami,
 )
 from service.api.origins import own_site
+from service.metrics import HTTP_SECONDS
 
 log = structlog.get_logger()
-
-SECONDS = Histogram(
-    "opsjobs_http_request_seconds",
-    "Time to answer a request, by route and status",
-    ["method", "route", "status"],
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
 
 #: HTTP's own methods (RFC 9110, RFC 5789). A client can send any other, and each label of a metric is kept for ever.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -112,7 +105,7 @@ class Observed:
 def _measure(request: Request, status: int, took: float) -> None:
     route = getattr(request.scope.get("route"), "path", "none")
     method = request.method if request.method in _METHODS else "other"
-    SECONDS.labels(method, route, status).observe(took)
+    HTTP_SECONDS.labels(method, route, status).observe(took)
     if route not in ("/healthz", "/readyz"):
         who = getattr(request.state, "caller", None)
         log.info(

@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 from fastapi import Request
-from prometheus_client import Counter
 
 from service.domain.audit_line import Action, AuditEntry, AuditLine, Outcome
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job
 from service.domain.request_faults import cut
+from service.metrics import AUDITED_CALLS
 
 #: Name of a route's function → what it does.
 _ACTIONS = {
@@ -32,10 +32,6 @@ _ACTIONS = {
     "freeze": Action.FREEZE,
     "unfreeze": Action.UNFREEZE,
 }
-
-CALLS = Counter(
-    "opsjobs_audited_calls", "Calls that would change something, by what came of them", ["action", "outcome"]
-)
 
 #: A directory may have its members in hundreds of groups.
 MAX_GROUPS = 20
@@ -77,7 +73,7 @@ def write(request: Request, status: int) -> None:
     if action is None or facts.pop("dry_run", False):
         return
     outcome = _outcome(status)
-    CALLS.labels(action.value, outcome.value).inc()
+    AUDITED_CALLS.labels(action.value, outcome.value).inc()
     job_id = facts.pop("job_id", request.path_params.get("job_id"))
     _log.info("audit", action=action, **_who(request), job_id=job_id, status=status, outcome=outcome, **facts)
     kept: AuditEntry | None = getattr(request.state, "audit_entry", None)

@@ -1,6 +1,6 @@
 """Who asks, and what they may do (contract: Who may do what)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
@@ -54,22 +54,32 @@ async def still_shown(request: Request, services: Services, who: Caller, job: Jo
 
 
 async def _reviewed(request: Request, services: Services) -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = _token(request)
+    if not token:
         raise _unauthenticated("a bearer token is needed: Authorization: Bearer …")
+    found = await _asked(services.reviews.caller(token))
+    if found is None:
+        raise _unauthenticated(
+            "Kubernetes does not accept this token for this service (wrong, expired, or another audience)"
+        )
+    return found
+
+
+def _token(request: Request) -> str:
+    """Empty: there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _asked(review: Awaitable[Caller | None]) -> Caller | None:
     try:
-        found = await services.reviews.caller(token.strip())
+        return await review
     except UnavailableError as error:
         # Where Kubernetes is, and how it fails, is not for clients that nothing is known of.
         log.warning("no token can be reviewed", reason=str(error))
         message = "Kubernetes does not say whose this token is; try again in a few seconds"
         headers = {"Retry-After": str(RETRY_AFTER)}
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=headers) from error
-    if found is None:
-        raise _unauthenticated(
-            "Kubernetes does not accept this token for this service (wrong, expired, or another audience)"
-        )
-    return found
 
 
 CallerDep = Annotated[Caller, Depends(caller)]
@@ -79,6 +89,25 @@ async def within_caller_limit(request: Request, services: Services, who: CallerD
     """One of the caller's turns, for as long as the request is under way; 429 where all are taken."""
     with services.caller_limit.take(who.user_id):
         audit.begin(request)
+        yield
+
+
+async def within_scraper_limit(request: Request, services: Services) -> AsyncIterator[None]:
+    """A turn of a caller, or of whom Kubernetes lets read /metrics: Prometheus has no token for our audience.
+
+    Raises:
+        Problem: 401; 429 where all of their turns are taken.
+    """
+    try:
+        who = await caller(request, services)
+    except Problem as problem:
+        if problem.status is not HTTPStatus.UNAUTHORIZED or not (token := _token(request)):
+            raise
+        found = await _asked(services.reviews.scraper(token))
+        if found is None:
+            raise
+        who = request.state.caller = found
+    with services.caller_limit.take(who.user_id):
         yield
 
 

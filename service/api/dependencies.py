@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
 from service.api.body_memory import BodyMemory
 from service.api.caller_limit import CallerLimit
@@ -43,6 +44,8 @@ class Dependencies:
     #: None: the service has no key of the object store.
     stored: StoredObjects | None = None
     streams: OpenStreams = field(default_factory=OpenStreams)
+    #: What /metrics shows beside what the process measures of itself.
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     #: Held while a large body is looked through.
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

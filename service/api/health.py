@@ -5,9 +5,9 @@ from http import HTTPStatus
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from service.api.caller import caller, within_caller_limit
+from service.api.caller import caller, within_caller_limit, within_scraper_limit
 from service.api.dependencies import Services
 from service.api.openapi import VERBOSE, also_plain, document, empty, problems
 from service.api.problems import RETRY_AFTER
@@ -46,14 +46,16 @@ async def readyz(request: Request, services: Services) -> Response:
     return PlainTextResponse("ready")
 
 
-@guarded.get(
+@router.get(
     "/metrics",
+    dependencies=[Depends(within_scraper_limit)],
     summary="Prometheus metrics",
     response_class=Response,
     responses={**empty("text/plain"), **problems()},
 )
-async def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(services: Services) -> Response:
+    """Of this replica, and where it leads of the cluster (docs/metrics.md)."""
+    return Response(generate_latest(REGISTRY) + generate_latest(services.metrics), media_type=CONTENT_TYPE_LATEST)
 
 
 @guarded.get("/openapi.json", summary="This API as OpenAPI", include_in_schema=False)

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from service.api.outbox import Outboxes
 from service.api.problems import Problem
+from service.metrics import FOLLOWERS
 
 #: Containers whose output is read at a time: by one caller's streams, and by all. Each is a connection to a kubelet.
 _READ_PER_CALLER = 250
@@ -42,7 +43,7 @@ class OpenStreams:
             raise _too_many(f"{self._per_caller} streams of yours are open: end one before you open another")
         if self._open.total() >= self._per_replica:
             raise _too_many(f"{self._per_replica} streams are open here, which is as many as there may be")
-        with _counted(self._open, user_id):
+        with _counted(self._open, user_id), FOLLOWERS.track_inprogress():
             yield
 
     @contextmanager

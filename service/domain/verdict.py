@@ -22,6 +22,12 @@ class Verdict(NamedTuple):
     message: str
 
 
+#: Every phase and reason that a job can end with (contract: conditions).
+REASONS = (
+    (Phase.SUCCEEDED, "Succeed"),
+    *((Phase.FAILED, reason) for reason in ("Failed", "Timeout", "Stopped", "RatioNotMet", "Error")),
+)
+
 #: Argo ends pods by whole seconds, and some of them before the Workflow.
 _ABOUT_SECONDS = 10
 SUCCESS = Verdict(Phase.SUCCEEDED, "Succeed", "job finished successfully")

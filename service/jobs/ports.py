@@ -14,6 +14,7 @@ from service.domain.list_query import ListQuery, Page
 from service.domain.rollout_progress import StepNotes
 from service.domain.step_pod import StepPods
 from service.jobs.audit_trail import AuditTrail
+from service.jobs.monitoring import MonitoredCluster, Scrapers
 from service.jobs.record_retention import RecordRetention
 from service.jobs.record_views import RecordViews
 from workflow_templates.protocol.freeze import Freeze
@@ -141,7 +142,7 @@ class WorkflowEvent:
     seen: frozenset[str] = frozenset()
 
 
-class Cluster(Protocol):
+class Cluster(MonitoredCluster, Protocol):
     """Kubernetes. Every method raises UnavailableError when the apiserver does not answer."""
 
     def now(self) -> datetime:
@@ -351,7 +352,7 @@ class StoredObjects(Protocol):
         ...
 
 
-class Reviews(Protocol):
+class Reviews(Scrapers, Protocol):
     """Who a caller is and what they may do: TokenReview and SubjectAccessReview, cached for seconds."""
 
     async def caller(self, token: str) -> Caller | None: ...

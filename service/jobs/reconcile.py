@@ -24,6 +24,8 @@ from service.domain.phase import (
 from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
+from service.jobs.waiting_jobs import WaitingJobs
+from service.metrics import LAG, RECONCILER_ERRORS
 
 log = structlog.get_logger()
 
@@ -77,6 +79,19 @@ class Reconciler:
         self._settled: dict[str, tuple[str, str]] = {}
         #: Job → when it is looked at though nothing happened to it.
         self._alarms: dict[str, asyncio.TimerHandle] = {}
+        #: Job → since when it is to be read, by the monotonic clock; until that is done.
+        self._since: dict[str, float] = {}
+        self.waiting = WaitingJobs()
+
+    @property
+    def queue_length(self) -> int:
+        """How many jobs are to be read, or rest before they are."""
+        return len(self._waiting)
+
+    @property
+    def behind(self) -> float:
+        """For how many seconds the one waits to be read that waits longest; 0: none does."""
+        return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
     async def run(self) -> None:
         """Watch and write, for ever."""
@@ -91,6 +106,7 @@ class Reconciler:
         if self._waiting.get(job_id, len(Urgency)) <= urgency:
             return
         self._waiting[job_id] = urgency
+        self._since.setdefault(job_id, time.monotonic())
         if job_id not in self._held_back:
             self._queue_up(job_id)
 
@@ -125,14 +141,23 @@ class Reconciler:
             await self.reconcile(job_id)
         except UnavailableError as error:
             log.warning("a Workflow could not be reconciled and will be read again", job_id=job_id, reason=str(error))
+            RECONCILER_ERRORS.labels("unavailable").inc()
             self.look_at(job_id, urgency)
             return AGAIN
         except Exception:
             # One job's surprise must not end the work on all others.
             log.exception("a Workflow could not be reconciled", job_id=job_id)
+            RECONCILER_ERRORS.labels("unexpected").inc()
             self.look_at(job_id)
             return AGAIN_AFTER_SURPRISE
+        self._note_lag(job_id, begun)
         return max(REST, REST_SHARE * (time.monotonic() - begun))
+
+    def _note_lag(self, job_id: str, begun: float) -> None:
+        """A job was read; where it changed meanwhile it waits since then, for the next reading."""
+        LAG.observe(time.monotonic() - self._since.pop(job_id, begun))
+        if job_id in self._waiting:
+            self._since[job_id] = begun
 
     def _let_on(self, job_id: str) -> None:
         self._held_back.discard(job_id)
@@ -169,6 +194,7 @@ class Reconciler:
             return not_picked_up(refused_by_kubernetes(observed, refused, now), workflow, now)
 
         job = await self._records.change(job_id, seen)
+        self.waiting.seen(job_id, job)
         if job is not None and not await self._carry_out(job, workflow) and not refused:
             self._settled[job_id] = (workflow["metadata"]["uid"], workflow["metadata"]["resourceVersion"])
         if noted and job is not None and not job.phase.final and job_id not in self._noted:
@@ -189,9 +215,10 @@ class Reconciler:
         if never_created and not job.stop_requested:
             log.info("creating the Workflow that an accepted job lacks", job_id=job_id)
             refused = await self._created(job)
-            await self._records.change(job_id, lambda job: refused_by_kubernetes(job, refused, now))
-            return
-        await self._records.change(job_id, lambda job: without_workflow(job, now))
+            job = await self._records.change(job_id, lambda job: refused_by_kubernetes(job, refused, now))
+        else:
+            job = await self._records.change(job_id, lambda job: without_workflow(job, now))
+        self.waiting.seen(job_id, job)
 
     async def _created(self, job: Job) -> str:
         """Create what the job lacks in the cluster; returns why Kubernetes refuses it; housekeeping tries again."""

@@ -1,8 +1,9 @@
-"""What followers and lists of machines need from the store: a part of the port service.jobs.ports.Records."""
+"""What followers, lists of machines and monitoring need from the store: a part of the port Records."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from service.domain.ended_counts import Count
 from service.domain.job import Job
 from service.domain.node_list import LastJobs, Work
 
@@ -24,6 +25,14 @@ class RecordViews(Protocol):
 
     async def works(self, job_ids: Collection[str], names: Collection[str]) -> Mapping[str, Work]:
         """What is shown of these jobs beside these nodes; those that there are."""
+        ...
+
+    async def ended_counts(self, cluster_id: str) -> Mapping[Count, int]:
+        """What has ended in that cluster so far, also of jobs whose records are dropped; what is 0 may be left out."""
+        ...
+
+    async def unfinished_counts(self, cluster_id: str) -> Mapping[tuple[str, str], int]:
+        """How many jobs of that cluster have not ended, by type and phase; what is 0 may be left out."""
         ...
 
     async def next_look(self) -> None:

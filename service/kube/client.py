@@ -24,6 +24,7 @@ from kubernetes.aio.config.config_exception import ConfigException
 from pydantic import BaseModel, Field
 
 from service.jobs.ports import RefusedByClusterError, UnavailableError
+from service.metrics import KUBERNETES_REQUESTS
 from workflow_templates.protocol import labels
 from workflow_templates.protocol.api_path import plain
 
@@ -262,7 +263,12 @@ class Api:
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = await self._client.call_api(verb, url, headers, payload, _request_timeout=timeout)
+        code = "none"
+        try:
+            response = await self._client.call_api(verb, url, headers, payload, _request_timeout=timeout)
+            code = str(response.status)
+        finally:
+            KUBERNETES_REQUESTS.labels(method, code).inc()
         self._note_time(response.getheader("Date"))
         return response
 

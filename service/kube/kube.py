@@ -12,6 +12,7 @@ from service.kube.client import Api, KubeSettings
 from service.kube.freeze_object import FreezeObject
 from service.kube.inventory import Inventory
 from service.kube.leader import KubeLeader
+from service.kube.node_census import NodeCensusTaker
 from service.kube.node_locks import NodeLocks
 from service.kube.reviews import KubeReviews
 from service.kube.step_logs import StepLogs
@@ -23,7 +24,7 @@ from workflow_templates.protocol import labels
 STREAMS = 1_000
 
 
-class Kube(Inventory, Workflows, CheckObjects, NodeLocks, FreezeObject):
+class Kube(Inventory, Workflows, CheckObjects, NodeLocks, NodeCensusTaker, FreezeObject):
     """Fills the port Cluster; the others stand beside it."""
 
     def __init__(self, api: Api, settings: KubeSettings, streams: Api | None = None) -> None:

@@ -59,21 +59,31 @@ class KubeReviews:
         Raises:
             UnavailableError: so many tokens are asked about that this one has to wait its turn elsewhere.
         """
+        return await self._known_or_asked(token, self._audience)
+
+    async def scraper(self, token: str) -> Caller | None:
+        """As service.jobs.ports.Reviews says. The token is one for the API server's own audience."""
+        found = await self._known_or_asked(token, None)
+        attributes = {"path": "/metrics", "verb": "get"}
+        return found if found and await self._may(found, attributes, "nonResourceAttributes") else None
+
+    async def _known_or_asked(self, token: str, audience: str | None) -> Caller | None:
         if not token:
             return None  # the apiserver calls the question itself invalid
-        key = hashlib.sha256(token.encode()).digest()
+        # A token that is accepted for one audience is a stranger's for the other.
+        key = hashlib.sha256(f"{audience or ''} {token}".encode()).digest()
         if found := await self._callers.known(key):
             return found
         asked = self._asked if key not in self._known else self._asked_again
-        return await asked.get(key, lambda: self._ask_in_turn(key, token))
+        return await asked.get(key, lambda: self._ask_in_turn(key, token, audience))
 
-    async def _ask_in_turn(self, key: bytes, token: str) -> Caller | None:
+    async def _ask_in_turn(self, key: bytes, token: str, audience: str | None) -> Caller | None:
         """Tokens that were accepted before do not wait behind unknown ones, of which any client can send any number."""
         if key in self._known:
             async with self._asking_known:
-                found = await self._ask_who(token)
+                found = await self._ask_who(token, audience)
         else:
-            found = await self._ask_stranger(token)
+            found = await self._ask_stranger(token, audience)
         if found:
             self._callers.keep(key, found)
             self._known.add(found.user_id, key)
@@ -81,14 +91,14 @@ class KubeReviews:
             self._known.drop(key)
         return found
 
-    async def _ask_stranger(self, token: str) -> Caller | None:
+    async def _ask_stranger(self, token: str, audience: str | None) -> Caller | None:
         """No caller is known yet whose limit it could be, so all share one."""
         if self._strangers >= _STRANGERS_WAITING:
             raise UnavailableError("Kubernetes is asked about too many tokens at once")
         self._strangers += 1
         try:
             async with self._asking_strangers:
-                return await self._ask_who(token)
+                return await self._ask_who(token, audience)
         finally:
             self._strangers -= 1
 
@@ -141,19 +151,16 @@ class KubeReviews:
         answers = await asyncio.gather(*map(readable, names))
         return frozenset(itertools.compress(names, answers))
 
-    async def _ask_who(self, token: str) -> Caller | None:
-        review = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
-            "spec": {"token": token, "audiences": [self._audience]},
-        }
-        return caller_of((await self._api.create(_TOKEN_REVIEWS, review)).get("status", {}), self._audience)
+    async def _ask_who(self, token: str, audience: str | None) -> Caller | None:
+        spec = {"token": token, **({"audiences": [audience]} if audience else {})}
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        return caller_of((await self._api.create(_TOKEN_REVIEWS, review)).get("status", {}), audience)
 
-    async def _may(self, caller: Caller, attributes: dict[str, str]) -> bool:
+    async def _may(self, caller: Caller, attributes: dict[str, str], kind: str = "resourceAttributes") -> bool:
         key = (_identity(caller), tuple(sorted(attributes.items())))
-        return await self._rights.get(key, lambda: self._ask_may(caller, attributes))
+        return await self._rights.get(key, lambda: self._ask_may(caller, attributes, kind))
 
-    async def _ask_may(self, caller: Caller, attributes: dict[str, str]) -> bool:
+    async def _ask_may(self, caller: Caller, attributes: dict[str, str], kind: str = "resourceAttributes") -> bool:
         if not is_object_name(attributes.get("namespace", "any")):
             return False
         review = {
@@ -164,7 +171,7 @@ class KubeReviews:
                 "uid": caller.user_id,
                 "groups": list(caller.groups),
                 "extra": {key: list(values) for key, values in caller.extra.items()},
-                "resourceAttributes": attributes,
+                kind: attributes,
             },
         }
         status = (await self._api.create(_ACCESS_REVIEWS, review)).get("status", {})
@@ -176,13 +183,13 @@ def _on_jobs(verb: str, job_type: str, namespace: str | None) -> dict[str, str]:
     return {"verb": verb, "group": "opsjob.io", "resource": "opsjobs", "subresource": job_type, **where}
 
 
-def caller_of(status: Object, audience: str) -> Caller | None:
-    """The caller in a TokenReview's status.
+def caller_of(status: Object, audience: str | None) -> Caller | None:
+    """The caller in a TokenReview's status; without an audience that was asked for, of any token of the cluster.
 
     An answer without our audience is of an authenticator that did not look at it: any token of the cluster would do.
     Users from certificates or OIDC have no uid: their name is their id.
     """
-    if not status.get("authenticated") or audience not in status.get("audiences", []):
+    if not status.get("authenticated") or (audience and audience not in status.get("audiences", [])):
         return None
     user: dict[str, Any] = status["user"]
     return Caller(

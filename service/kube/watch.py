@@ -14,6 +14,7 @@ import structlog
 
 from service.jobs.ports import UnavailableError, WorkflowEvent
 from service.kube.client import METADATA, Api, GoneError, Object
+from service.metrics import WATCH_RESTARTS
 
 log = structlog.get_logger()
 
@@ -58,9 +59,11 @@ class WorkflowWatch:
                     yield event
                 await self._settle(time.monotonic() - begun)
             except GoneError:
+                WATCH_RESTARTS.labels("expired").inc()
                 log.info("workflow watch lost its place and lists again", resource_version=self._version)
                 await self._start_over()
             except (UnavailableError, ValueError, LookupError) as error:  # the last two: half a line
+                WATCH_RESTARTS.labels("interrupted").inc()
                 log.warning("workflow watch interrupted", cause=str(error), failures=self._failures + 1)
                 await self._pause()
 

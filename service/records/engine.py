@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.jobs.ports import UnavailableError
+from service.metrics import STORE_ERRORS, STORE_SECONDS
 from service.records.addresses import SqliteFile, address_of
 from service.records.listening import Listening
 from service.records.postgres import CONNECT_SECONDS, Postgresql
@@ -86,13 +87,16 @@ class Database:
         options: dict[str, Any] = {"opsjobs_writes": writes}
         if self.dialect == "postgresql":
             options["isolation_level"] = isolation
+        operation = "write" if writes else "read"
         try:
-            # The outer limit is for a network that swallows packets: it answers no cancel either.
-            async with asyncio.timeout(self._limit), (await self.engine()).connect() as connection:
-                yield await connection.execution_options(**options)
+            with STORE_SECONDS.labels(operation).time():
+                # The outer limit is for a network that swallows packets: it answers no cancel either.
+                async with asyncio.timeout(self._limit), (await self.engine()).connect() as connection:
+                    yield await connection.execution_options(**options)
         except (IntegrityError, DataError):
             raise
         except _AWAY as error:
+            STORE_ERRORS.labels(operation).inc()
             raise UnavailableError(f"the record store ({self.place}) does not answer: {_cause(error)}") from error
 
 

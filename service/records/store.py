@@ -8,11 +8,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.audit_line import AuditEntry, AuditLine, AuditQuery
+from service.domain.ended_counts import Count
 from service.domain.job import Job, Phase
 from service.domain.list_query import ListQuery, Page
 from service.domain.node_list import LastJobs, Work
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
-from service.records import audit_lines, keys, last_jobs, pages, retention, unfinished
+from service.records import audit_lines, counters, keys, last_jobs, pages, retention, unfinished
 from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
@@ -111,6 +112,14 @@ class SqlRecords:
     async def works(self, job_ids: Collection[str], names: Collection[str]) -> Mapping[str, Work]:
         async with self._database.reading() as connection:
             return await last_jobs.works(connection, job_ids, names)
+
+    async def ended_counts(self, cluster_id: str) -> Mapping[Count, int]:
+        async with self._database.reading() as connection:
+            return await counters.ended(connection, cluster_id)
+
+    async def unfinished_counts(self, cluster_id: str) -> Mapping[tuple[str, str], int]:
+        async with self._database.reading() as connection:
+            return await counters.unfinished(connection, cluster_id)
 
     async def next_look(self) -> None:
         await self._database.listening.next_look()
@@ -246,3 +255,5 @@ async def _write_over(connection: AsyncConnection, before: Job, after: Job) -> N
     if row != to_listing_row(before):
         this = (listing.c.created_ms == row["created_ms"]) & (listing.c.job_id == after.job_id)
         await connection.execute(update(listing).where(this).values(row))
+    if after.phase.final and not before.phase.final:
+        await counters.count_end(connection, after)

@@ -106,6 +106,18 @@ tallies = Table(
     Column("jobs", BigInteger, nullable=False),
 )
 
+# What has ended so far, for monitoring (service.domain.ended_counts); never lowered.
+counters = Table(
+    "counters",
+    metadata,
+    Column("cluster_id", PLAIN_TEXT, primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("type", String(64), primary_key=True),
+    Column("detail", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Which jobs are planned on a node, newest last. Kept by triggers of the database (migration 0005), which read the plan
 # in the record: a plan's nodes never change. On SQLite it is its own index.
 planned_nodes = Table(

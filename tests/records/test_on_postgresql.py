@@ -16,6 +16,7 @@ from tests import postgresql
 from tests.records_suite.adding import TestAdding
 from tests.records_suite.auditing import TestAuditing
 from tests.records_suite.changing import TestChanging, TestForgetting, TestUnfinished, TestUnsettled
+from tests.records_suite.counting import TestCounting
 from tests.records_suite.crash import TestCrash
 from tests.records_suite.example import a_job, a_query
 from tests.records_suite.keys import TestKeys
@@ -34,6 +35,7 @@ __all__ = [
     "TestAdding",
     "TestAuditing",
     "TestChanging",
+    "TestCounting",
     "TestCrash",
     "TestForgetting",
     "TestKeys",

@@ -10,6 +10,7 @@ from service.domain.workflow import Workflow
 class Reboot(Traits):
     has_rollout = True
     notes_at_leases = True
+    reboots = True
     files = REPORT
 
     def unfit(self, node: Node, *, named: bool, tolerate_all: bool) -> list[str]:

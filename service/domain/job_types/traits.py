@@ -51,6 +51,8 @@ class Traits:
     runs_addon_templates: ClassVar[bool] = False
     #: One failed node fails it, and each is named.
     fails_with_a_node: ClassVar[bool] = False
+    #: A node that succeeded was rebooted.
+    reboots: ClassVar[bool] = False
     #: A step of its clean-up writes a report, the output of that name.
     writes_report: ClassVar[bool] = False
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from service.domain.job import Job
 from service.domain.rollout_progress import StepNotes
+from service.jobs.monitoring import NodeCensus
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.records import open_records
 from tests.new_store import new_store
@@ -27,6 +28,7 @@ class InMemory:
         #: Nodes that are out of service.
         self.gone: frozenset[str] = frozenset()
         self.frozen: Freeze | None = None
+        self.census = NodeCensus()
         #: What the steps of jobs noted.
         self.notes: dict[str, StepNotes] = {}
         self.locked: dict[str, str] = {}
@@ -85,6 +87,9 @@ class InMemory:
 
     async def freeze(self) -> Freeze | None:
         return self.frozen
+
+    async def node_census(self) -> NodeCensus:
+        return self.census
 
     async def steer_workflow(self, job_id: str, annotations: Mapping[str, str | None]) -> None:
         workflow = self.workflows[job_id]

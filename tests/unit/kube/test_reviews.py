@@ -293,3 +293,32 @@ async def test_kubernetes_is_asked_about_a_few_tokens_at_a_time(
         assert await asyncio.gather(*first) == [None] * 10
         assert most == 3
         assert await asking.caller("one-more") is None
+
+
+class Cluster(Reviewer):
+    """Its tokens are for the apiserver's own audience; who may read /metrics is said by name."""
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        spec = (await request.json())["spec"]
+        self.asked.append(spec)
+        if "token" in spec:
+            known = "audiences" not in spec and spec["token"] in ("prometheus", "default")
+            user = {"username": spec["token"], "uid": spec["token"]}
+            cluster = {"authenticated": known, "audiences": ["https://kubernetes.default.svc"], "user": user}
+            return web.json_response({"status": cluster if known else {"authenticated": False}}, status=201)
+        allowed = spec["user"] == "prometheus" and spec["nonResourceAttributes"] == {"path": "/metrics", "verb": "get"}
+        return web.json_response({"status": {"allowed": allowed}}, status=201)
+
+
+async def test_any_token_of_the_cluster_scrapes_that_has_the_right(served: Served) -> None:
+    cluster = Cluster()
+    async with served(cluster) as api:
+        asking = reviews(api)
+        # One for another audience is none for ours, whichever is asked about first.
+        assert await asking.caller("prometheus") is None
+        scraping = await asking.scraper("prometheus")
+        assert await asking.caller("prometheus") is None
+        assert [await asking.scraper(token) for token in ("default", "invented", "")] == [None] * 3
+    assert scraping
+    assert scraping.user_name == "prometheus"
+    assert [spec.get("audiences") for spec in cluster.asked if spec.get("token") == "prometheus"] == [["opsjobs"], None]
