@@ -45,6 +45,7 @@ COPY --from=packages /packages /opt/opsjobs/packages
 COPY --from=sbom /build/sbom.cdx.json /opt/opsjobs/sbom.cdx.json
 COPY service /opt/opsjobs/service
 COPY workflow_templates /opt/opsjobs/workflow_templates
+COPY console /opt/opsjobs/console
 ENV PYTHONPATH=/opt/opsjobs:/opt/opsjobs/packages PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN python3 -m compileall -q /opt/opsjobs/service /opt/opsjobs/workflow_templates
 # How a privileged step becomes root on its host (docs/decisions/0009); without that privilege it is an nsenter like any.

@@ -45,7 +45,7 @@ def build_image(settings: Settings, stages: Stages) -> str:
 
 def source_digest(made_elsewhere: list[str]) -> str:
     """Hash the sources that go in, and the names of what is made outside, each of which carries a hash of its own."""
-    sources = [CHECKOUT / part for part in ("service", "workflow_templates")]
+    sources = [CHECKOUT / part for part in ("service", "workflow_templates", "console")]
     files = [
         CHECKOUT / part
         for part in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "local_cluster/sbom.py")

@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
 
-    return http.build(lifespan)
+    return http.build(lifespan, console=settings.console_enabled)
 
 
 def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work with

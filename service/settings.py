@@ -34,6 +34,8 @@ class Settings(KubeSettings, BaseSettings):
     #: Pods in these do not keep a node busy, nor do those in the two namespaces of our own (docs/decisions/0008).
     system_namespaces: list[str] = ["kube-system", "argo"]
     argo_ui_url: str = ""
+    #: Whether /console has pages.
+    console_enabled: bool = True
     #: Records of ended jobs are kept this many days; 0: for ever; None: 90 in a store that this version began, and as
     #: long as the chart does not say in one that was there before.
     retention_days: int | None = None

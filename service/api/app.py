@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api import (
     audit,
     audit_list,
+    console_files,
     event_stream,
     fleet,
     freezing,
@@ -38,8 +39,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
-    """The app; `lifespan` sets `app.state.dependencies` before the first request."""
+def build(lifespan: Callable[[FastAPI], Any], *, console: bool = True) -> FastAPI:
+    """The app; `lifespan` sets `app.state.dependencies` before the first request. `console`: whether it has pages."""
     app = FastAPI(
         title="OpsJobs",
         description="Operations on the nodes of a cluster, as durable Argo Workflows.",
@@ -64,6 +65,7 @@ def build(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         audit_list.router,
         health.router,
         health.guarded,
+        *((console_files.router,) if console else ()),
     )
     for router in routers:
         app.include_router(router)

@@ -14,13 +14,14 @@ def tagged(request: Request, content: Any) -> Response:
     # The encoding of these bytes is always the same, so the tag is a strong one.
     tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if _matches(request.headers.getlist("If-None-Match"), tag):
+    if known_already(request, tag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     answer.headers.update(headers)
     return answer
 
 
-def _matches(fields: list[str], tag: str) -> bool:
-    """If-None-Match compares weakly (RFC 9110, 13.1.2)."""
+def known_already(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names the tag; it compares weakly (RFC 9110, 13.1.2)."""
+    fields = request.headers.getlist("If-None-Match")
     known = [item.strip().removeprefix("W/") for field in fields for item in field.split(",")]
-    return tag in known or known == ["*"]
+    return tag.removeprefix("W/") in known or known == ["*"]

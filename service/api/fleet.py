@@ -72,6 +72,7 @@ class _Shown:
         last: Mapping[str, LastJobs],
     ) -> None:
         self._labels = services.node_labels
+        self._workspace_label = services.submission.workspace_label
         self._seen, self._locks, self._last = seen, locks, last
         self.works: Mapping[str, Work] = {}
         at_work = {self._locks.get(node.name, "") for node in page} | {cordoned_by(node) for node in page}
@@ -84,6 +85,7 @@ class _Shown:
         cordon = cordoned_by(node)
         return ListedNode(
             name=node.name,
+            workspace=node.labels.get(self._workspace_label, ""),
             labels=shown_labels(node, self._labels),
             ready=node.ready,
             cordoned=node.unschedulable,

@@ -203,6 +203,7 @@ class JobOnNode(Exact):
 
 class ListedNode(Exact):
     name: str
+    workspace: Annotated[str, Field(description="the workspace that it is labelled for; empty: none")]
     labels: Annotated[dict[str, str], Field(description="those that the chart's nodes.labels names")]
     ready: bool
     cordoned: bool

@@ -48,14 +48,14 @@ class Served:
         self._thread.start()
         assert self._up.wait(300)
 
-    def begin(self, world: World) -> None:
+    def begin(self, world: World, **settings: Any) -> None:
         """Forget what was, but for the records, and stand over another cluster."""
         self.world = world
         self.seen.clear()
         self.answered.clear()
         self.instead.clear()
-        templates = {kind.value: f"opsjob-{kind}-1" for kind in JobType}
-        known = Settings(cluster_id="local", templates=templates, export=EXPORT)
+        templates = {kind: f"opsjob-{kind}-1" for kind in (*JobType, "reboot-rollout")}
+        known = Settings(cluster_id="local", templates=templates, export=EXPORT, **settings)
         here = cast("Any", world)
         self._app.state.dependencies = dependencies(known, self._records, here, here, here)
         self._before = set(self.do(self._records.unfinished("local")))

@@ -98,6 +98,7 @@ async def test_a_node_with_all_that_is_known_of_it() -> None:
         "items": [
             {
                 "name": "gpu-1",
+                "workspace": "team",
                 "labels": {WORKSPACE: "team"},
                 "ready": True,
                 "cordoned": True,
@@ -114,7 +115,8 @@ async def test_a_node_with_all_that_is_known_of_it() -> None:
 async def test_one_of_which_nothing_is_known_says_so() -> None:
     async with Fleet(lists=EVERYWHERE, node_list=[Node("gpu-1")]).client() as client:
         (item,) = (await client.get(URL)).json()["items"]
-    assert item == {"name": "gpu-1", "labels": {}, "ready": True, "cordoned": False, "cordonedBy": "", "lockedBy": ""}
+    names = {"name": "gpu-1", "workspace": "", "labels": {}}
+    assert item == {**names, "ready": True, "cordoned": False, "cordonedBy": "", "lockedBy": ""}
 
 
 @pytest.mark.parametrize(
