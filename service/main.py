@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -25,7 +26,7 @@ from service.jobs.housekeeping import Housekeeping
 from service.jobs.job_followers import JobFollowers
 from service.jobs.leader_metrics import LeaderMetrics
 from service.jobs.permissions import Permissions
-from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput, StoredObjects
+from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput
 from service.jobs.preparation import Kind
 from service.jobs.prepare_addon import Addons
 from service.jobs.prepare_dumplog import Dumplogs
@@ -34,6 +35,8 @@ from service.jobs.prepare_node_logs import NodeLogs
 from service.jobs.prepare_preflight import Preflights
 from service.jobs.prepare_reboot import Reboots
 from service.jobs.reconcile import Reconciler
+from service.jobs.store_ports import StoredObjects
+from service.jobs.storing_output import OutputStoring
 from service.jobs.submit import Limits, Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 from service.kube import connect
@@ -57,12 +60,13 @@ def create_app(settings: Settings) -> FastAPI:
             connect_store(settings.store) as stored,
         ):
             services = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
+            storing = partial(_storing, settings, records, kube.output, stored)
             app.state.dependencies = services
             metrics = LeaderMetrics(records, kube, settings.cluster_id)
             services.metrics.register(metrics)
             services.metrics.register(Expiry(settings.tls_folder))
             background = [
-                asyncio.create_task(lead(settings, records, kube, kube.leader, metrics)),
+                asyncio.create_task(lead(settings, records, kube, kube.leader, metrics, storing)),
                 asyncio.create_task(services.audit_recorder.run()),
             ]
             try:
@@ -149,11 +153,26 @@ def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobTyp
     }
 
 
-async def lead(settings: Settings, records: Records, cluster: Cluster, leader: Leader, metrics: LeaderMetrics) -> None:
+def _storing(
+    settings: Settings, records: Records, output: StepOutput, stored: StoredObjects | None
+) -> OutputStoring | None:
+    return OutputStoring(records, output, stored) if stored and settings.store.store_output else None
+
+
+async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
+    settings: Settings,
+    records: Records,
+    cluster: Cluster,
+    leader: Leader,
+    metrics: LeaderMetrics,
+    begin: Callable[[], OutputStoring | None],
+) -> None:
     """While this replica leads: reconcile records with Workflows and keep the cluster in order."""
 
     async def work() -> None:
-        reconciler = Reconciler(records, cluster, settings.cluster_id)
+        # Anew each time: what was being stored when the lead was lost is begun again.
+        storing = begin()
+        reconciler = Reconciler(records, cluster, settings.cluster_id, storing)
         housekeeper = Housekeeping(
             records,
             cluster,
@@ -161,11 +180,14 @@ async def lead(settings: Settings, records: Records, cluster: Cluster, leader: L
             lost_node_seconds=settings.lost_node_seconds,
             retention_days=settings.retention_days,
             audit_retention_days=settings.audit_retention_days,
+            storing=storing,
         )
         with metrics.leading(reconciler):
             async with asyncio.TaskGroup() as group:
                 group.create_task(reconciler.run())
                 group.create_task(housekeeper.run())
+                if storing:
+                    group.create_task(storing.run())
                 group.create_task(FreezeLookout(records, cluster, reconciler).run())
                 group.create_task(metrics.run())
 

@@ -16,7 +16,8 @@ from service.domain.job import Job
 from service.jobs.audit_trail import AuditRecorder
 from service.jobs.job_followers import JobFollowers
 from service.jobs.permissions import Permissions
-from service.jobs.ports import Cluster, Records, Reviews, StepOutput, StoredObjects
+from service.jobs.ports import Cluster, Records, Reviews, StepOutput
+from service.jobs.store_ports import StoredObjects
 from service.jobs.submit import Submission
 from service.jobs.workspace_namespaces import WorkspaceNamespaces
 

@@ -16,7 +16,7 @@ from service.domain.job import Job
 from service.domain.job_types.traits import OutputFile
 from service.domain.request_faults import shown
 from service.domain.stored_output import is_of, output_files, value
-from service.jobs.ports import NoSuchObjectError, StoredObject, StoredObjects
+from service.jobs.store_ports import NoSuchObjectError, StoredObject, StoredObjects
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 #: What the store is asked for: one range, of a tag or a date. Anything else is ignored, as HTTP has it.

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from service.api import log_parameters, server_sent_events
 from service.api.caller import CallerDep, job_for, require_output, still_shown
-from service.api.dependencies import Services
+from service.api.dependencies import Dependencies, Services
 from service.api.log_format import LogEvents, LogText
 from service.api.openapi import LOG, OUTPUT, OUTPUT_FILE, OUTPUT_TEXT, problems
 from service.api.outbox import Outbox
@@ -22,9 +22,11 @@ from service.api.streams import StreamResponse, within_stream_limit
 from service.domain.cluster_objects import Caller
 from service.domain.job import Job, Plan
 from service.domain.job_types.registry import traits_of
-from service.domain.masked_lines import Masking, TooManyValuesError
-from service.domain.secret_values import MASK
+from service.domain.masked_lines import Masking
+from service.jobs.masked_output import NotMaskableError, masking_of
+from service.jobs.ports import StepOutput
 from service.jobs.reading_output import OutputReader
+from service.jobs.reading_stored import StoredOutput, read_index
 
 #: Beside the limit on requests: what is under way here may last.
 router = APIRouter(prefix=PREFIX, dependencies=[Depends(within_stream_limit)])
@@ -49,11 +51,10 @@ async def log(request: Request, job_id: str, services: Services, who: CallerDep)
     log_parameters.require_few_nodes(job, asked)
     as_events = server_sent_events.wanted(request.headers.get("Accept", ""))
     position = log_parameters.position(request) if as_events else None
-    await _require_some(services, job)
-    masking = await _masking(services, job)
+    source, masking = await _source(services, job)
     names_nodes = not asked.node and len(job.plan.names) > 1
     reader = OutputReader(
-        source=services.output,
+        source=source,
         job=job,
         wanted=asked,
         masking=masking,
@@ -108,32 +109,24 @@ async def output(  # noqa: PLR0913, PLR0917 - what FastAPI is to bring
     return await output_response(request, services, job, name, still_allowed, stack)
 
 
-async def _require_some(services: Services, job: Job) -> None:
-    """Raises Problem: 404 where all of it is gone."""
-    if job.phase.final and not (await services.output.step_pods(job.job_id)).pods:
-        message = f"the output of {job.job_id} went with its pods, which are kept for ttlSecondsAfterFinished"
-        raise Problem(HTTPStatus.NOT_FOUND, message, code="OUTPUT_GONE")
-
-
-async def _masking(services: Services, job: Job) -> Masking:
-    """By the environment that the job's Secret holds: only the checks of a preflight job have one.
+async def _source(services: Dependencies, job: Job) -> tuple[StepOutput, Masking]:
+    """Where the job's output is, and with what it is masked: in the object store once its pods are gone.
 
     Raises:
-        Problem: 404 where it is not known what must not be seen.
+        Problem: 404 where it is gone, or where it is not known what must not be seen.
     """
-    recorded = job.options.get("env") or {}
-    if not recorded:
-        return Masking()
-    secret = await services.output.secret_values(job.job_id)
-    if secret is None and MASK not in recorded.values():
-        return Masking()
+    goes = job.phase.final and (job.hidden or job.workflow_gone)
+    gone = job.phase.final and not (await services.output.step_pods(job.job_id)).pods
+    if (goes or gone) and services.stored and (index := await read_index(services.stored, job.job_id)):
+        return StoredOutput(services.stored, job.job_id, index, services.output), Masking()
+    if gone:
+        message = f"the output of {job.job_id} went with its pods, which are kept for ttlSecondsAfterFinished"
+        raise Problem(HTTPStatus.NOT_FOUND, message, code="OUTPUT_GONE")
     try:
-        if secret is not None:
-            return Masking.of(secret, recorded)
-        why = "its environment is gone, and with it what of its output must be masked"
-    except TooManyValuesError as error:
-        why = str(error)
-    raise Problem(HTTPStatus.NOT_FOUND, f"the output of {job.job_id} is not shown: {why}", code="OUTPUT_GONE")
+        return services.output, await masking_of(services.output, job)
+    except NotMaskableError as error:
+        message = f"the output of {job.job_id} is not shown: {error}"
+        raise Problem(HTTPStatus.NOT_FOUND, message, code="OUTPUT_GONE") from error
 
 
 async def _still_allowed(request: Request, services: Services, who: Caller, job: Job) -> None:

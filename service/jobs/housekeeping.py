@@ -9,6 +9,7 @@ import structlog
 
 from service.jobs.ports import Cluster, Records, UnavailableError
 from service.jobs.reconcile import Reconciler
+from service.jobs.storing_output import OutputStoring
 from workflow_templates.protocol import node_lock
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ class Housekeeping:
         lost_node_seconds: int,
         retention_days: int | None,
         audit_retention_days: int = 0,
+        storing: OutputStoring | None = None,
     ) -> None:
         self._records = records
         self._cluster = cluster
@@ -44,6 +46,7 @@ class Housekeeping:
         self._lost_node_seconds = lost_node_seconds
         self._retention_days = retention_days
         self._audit_retention_days = audit_retention_days
+        self._storing = storing
         self._asked_at = datetime.min.replace(tzinfo=UTC)
         self._texts_at = datetime.now(UTC)
         self._audit_at = datetime.now(UTC)
@@ -142,11 +145,21 @@ class Housekeeping:
         if days is None and await self._records.drops_by_default():
             days = self._retention_days = DEFAULT_RETENTION_DAYS
         if days:
-            gone = await self._records.forget(self._reconciler.cluster_id, datetime.now(UTC) - timedelta(days=days))
+            gone = await self._forget_ended(datetime.now(UTC) - timedelta(days=days))
             if gone:
                 log.info("dropped old records", count=gone)
         elif days is None:
             await self._ask_for_a_decision()
+
+    async def _forget_ended(self, before: datetime) -> int:
+        """Where output is stored it goes before the record: of as many in a round as the store can be asked about."""
+        cluster_id = self._reconciler.cluster_id
+        if self._storing is None:
+            return await self._records.forget(cluster_id, before)
+        old = await self._records.forgettable(cluster_id, before)
+        for job_id in old:
+            await self._storing.remove(job_id)
+        return await self._records.forget(cluster_id, before, only=old) if old else 0
 
     async def _ask_for_a_decision(self) -> None:
         """Where everything was kept so far, nothing is dropped, and a log line a day asks for how long to keep it."""

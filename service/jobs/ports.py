@@ -1,10 +1,8 @@
 """What the use cases need from the outside, as interfaces. Adapters in service/kube and service/records fill them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from service.domain.audit_line import AuditEntry
@@ -26,10 +24,6 @@ class UnavailableError(Exception):
 
 class RefusedByClusterError(UnavailableError):
     """Kubernetes refuses an object (a right, a quota, an admission rule): asking again helps once that has changed."""
-
-
-class NoSuchObjectError(Exception):
-    """The object store does not have it (any more)."""
 
 
 class GoneFromNodeError(Exception):
@@ -323,32 +317,6 @@ class StepOutput(Protocol):
 
     async def secret_values(self, job_id: str) -> Mapping[str, str] | None:
         """The values of the job's Secret by their names; None: it has none any more."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object that is being read, or a range of it."""
-
-    #: 200, 206 or 416.
-    status: HTTPStatus
-    headers: Mapping[str, str]
-    pieces: AsyncIterator[bytes]
-
-
-class StoredObjects(Protocol):
-    """What jobs put into the object store. Every method raises UnavailableError when the store does not answer."""
-
-    def key(self, address: str) -> str:
-        """The key of what an output's value names; empty: it is no address in our store."""
-        ...
-
-    def open(self, key: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[StoredObject]:
-        """An object to read; `headers`: which range of it.
-
-        Raises:
-            NoSuchObjectError: there is none.
-        """
         ...
 
 

@@ -24,6 +24,7 @@ from service.domain.phase import (
 from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.workflow import Workflow
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
+from service.jobs.storing_output import OutputStoring
 from service.jobs.waiting_jobs import WaitingJobs
 from service.metrics import LAG, RECONCILER_ERRORS
 
@@ -64,9 +65,15 @@ class Reconciler:
     What a relist shows as it was when it was last read, with nothing left to do, is not read again.
     """
 
-    def __init__(self, records: Records, cluster: Cluster, cluster_id: str) -> None:
+    def __init__(
+        self, records: Records, cluster: Cluster, cluster_id: str, storing: OutputStoring | None = None
+    ) -> None:
         self._records = records
         self._cluster = cluster
+        #: None: the output of jobs goes with their pods.
+        self._storing = storing
+        if storing:
+            storing.on_done = self._look_at_held
         #: Jobs of other clusters, where several have their records in one store, are left alone.
         self.cluster_id = cluster_id
         self._queue: asyncio.PriorityQueue[tuple[Urgency, int, str]] = asyncio.PriorityQueue()
@@ -79,6 +86,8 @@ class Reconciler:
         self._settled: dict[str, tuple[str, str]] = {}
         #: Job → when it is looked at though nothing happened to it.
         self._alarms: dict[str, asyncio.TimerHandle] = {}
+        #: Jobs whose deleted Workflow stays until their output is stored.
+        self._held: set[str] = set()
         #: Job → since when it is to be read, by the monotonic clock; until that is done.
         self._since: dict[str, float] = {}
         self.waiting = WaitingJobs()
@@ -243,7 +252,8 @@ class Reconciler:
         stops = not seen.completed and (job.stop_requested or seen.deleting) and not seen.shut_down
         deletes = not seen.deleting and (job.hidden or self._overdue(seen))
         late = self._is_late(seen)
-        lets_go = seen.completed and seen.deleting
+        stored = not seen.completed or self._is_output_stored(job.job_id, deleting=seen.deleting)
+        lets_go = seen.completed and seen.deleting and stored
         if job.steered is not None and not job.steered.carried_out and not seen.completed:
             await self._cluster.steer_workflow(job.job_id, job.steered.annotations)
         if late and seen.suspended:
@@ -262,7 +272,22 @@ class Reconciler:
             await self._cluster.delete_workflow(job.job_id)
         if lets_go:
             await self._cluster.remove_finalizer(job.job_id)
+            if self._storing:
+                self._storing.forget(job.job_id)
         return bool(late or stops or deletes or lets_go)
+
+    def _is_output_stored(self, job_id: str, *, deleting: bool) -> bool:
+        """Whether its pods may go, and with them what they wrote; storing it begins as soon as the job has ended."""
+        if self._storing is None or self._storing.is_done(job_id):
+            return True
+        if deleting:
+            self._held.add(job_id)
+        return False
+
+    def _look_at_held(self, job_id: str) -> None:
+        if job_id in self._held:
+            self._held.discard(job_id)
+            self.look_at(job_id)
 
     def _overdue(self, seen: Workflow) -> bool:
         """Whether Argo should have deleted it by now."""

@@ -1,5 +1,6 @@
 """How long records are kept: a part of the port service.jobs.ports.Records."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +20,10 @@ class RecordRetention(Protocol):
         """Drop the long texts that no record needs and none was accepted with since then; returns how many."""
         ...
 
-    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
+    async def forgettable(self, cluster_id: str, ended_before: datetime) -> Sequence[str]:
+        """The ids of a hundred of those that `forget` would drop."""
+        ...
+
+    async def forget(self, cluster_id: str, ended_before: datetime, only: Collection[str] | None = None) -> int:
         """Retention: drop that cluster's jobs that ended before and whose Workflow is gone; returns how many."""
         ...

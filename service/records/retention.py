@@ -1,5 +1,6 @@
 """Dropping the records of jobs that ended long ago."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Select, delete, select, tuple_
@@ -28,9 +29,13 @@ def over(cluster_id: str, ended_before: datetime) -> Select[str]:
     )
 
 
-async def drop_batch(connection: AsyncConnection, cluster_id: str, ended_before: datetime) -> int:
+async def drop_batch(
+    connection: AsyncConnection, cluster_id: str, ended_before: datetime, only: Collection[str] | None = None
+) -> int:
     """Drop up to a batch of them within the transaction, and return how many; those that are being changed are left."""
     old = over(cluster_id, ended_before)
+    if only is not None:
+        old = old.where(jobs.c.job_id.in_(among(sorted(only), connection.dialect.name)))
     locked = old.order_by(jobs.c.job_id).limit(BATCH).with_for_update(of=jobs, skip_locked=True)
     ids = (await connection.scalars(locked)).all()
     if not ids:

@@ -201,11 +201,16 @@ class SqlRecords:
             )
             return frozenset(found)
 
-    async def forget(self, cluster_id: str, ended_before: datetime) -> int:
+    async def forgettable(self, cluster_id: str, ended_before: datetime) -> Sequence[str]:
+        async with self._database.reading() as connection:
+            old = retention.over(cluster_id, ended_before).order_by(jobs.c.job_id).limit(retention.BATCH)
+            return (await connection.scalars(old)).all()
+
+    async def forget(self, cluster_id: str, ended_before: datetime, only: Collection[str] | None = None) -> int:
         forgotten = 0
         while True:
             async with self._database.writing() as connection:
-                dropped = await retention.drop_batch(connection, cluster_id, ended_before)
+                dropped = await retention.drop_batch(connection, cluster_id, ended_before, only)
             forgotten += dropped
             if dropped < retention.BATCH:
                 return forgotten

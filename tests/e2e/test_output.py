@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.follower import Follower
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 from tests.e2e.preflight_jobs import check, outputs
+from workflow_templates.protocol.labels import ARGO_WORKFLOW
 
 GATE = "/run/e2e-output-go"
 
@@ -76,6 +77,15 @@ def test_a_check_s_output_hides_its_secrets_and_its_report_comes_through_the_ser
     assert (part.status_code, part.content) == (206, report.content[1:10])
     assert api.client.get(f"{base}/picture").text.startswith("<svg")
     assert outputs(job)["report"].startswith("s3://")
+
+    # Its pods and its Secret go; its output is in the store, and is shown as it was.
+    before = log_of(api, job_id, node=node).text, log_of(api, job_id).text
+    api.delete(job_id)
+    wait_for("its pods to go", lambda: not cluster.items("pods", "-n", cluster.jobs, "-l", f"{ARGO_WORKFLOW}={job_id}"))
+    assert (log_of(api, job_id, node=node).text, log_of(api, job_id).text) == before
+    again = Follower(api, f"/api/v1/opsjobs/{job_id}/log?follow=true&node={node}")
+    again.until_ended()
+    assert (again.texts, again.gaps) == (follower.texts, [])
 
 
 @pytest.mark.alone

@@ -122,6 +122,17 @@ class TestForgetting:
         assert await store.get("ended-before") is None
         assert await store.forget("prod", NOON) == 0
 
+    async def test_those_that_are_named_and_no_others(self, store: SqlRecords) -> None:
+        for number in range(3):
+            await store.add(a_job(f"job-{number}", ended=NOON, workflow_gone=True))
+        await store.add(a_job("workflow-still-there", ended=NOON))
+        later = NOON + timedelta(days=1)
+        assert await store.forgettable("prod", NOON) == []
+        assert await store.forgettable("prod", later) == ["job-0", "job-1", "job-2"]
+        assert await store.forget("prod", later, only=["job-0", "job-2", "workflow-still-there", "none"]) == 2
+        assert await store.forgettable("prod", later) == ["job-1"]
+        assert await store.forget("prod", later, only=[]) == 0
+
     async def test_more_than_one_batch(self, store: SqlRecords, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("service.records.retention.BATCH", 3)
         for number in range(7):

@@ -11,7 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain.job import Job, JobType, Named, Phase
-from service.jobs.ports import NoSuchObjectError, StoredObject, UnavailableError
+from service.jobs.ports import UnavailableError
+from service.jobs.store_ports import NoSuchObjectError, StoredObject
 from tests.unit.api.test_log import Kubelets, job
 from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from service.domain.job import Job
 from service.domain.rollout_progress import StepNotes
+from service.domain.step_pod import StepPods
 from service.jobs.monitoring import NodeCensus
 from service.jobs.ports import Cluster, Records, UnavailableError, WorkflowEvent
 from service.records import open_records
@@ -152,6 +153,9 @@ class InMemory:
 
     async def delete_checks(self, job_id: str) -> None:
         self.checks.remove(job_id)
+
+    async def step_pods(self, _job_id: str) -> StepPods:
+        return StepPods((), over=True)
 
     async def end_stuck_pods(self, not_ready_seconds: int) -> Mapping[str, str]:
         assert not_ready_seconds

@@ -3,26 +3,32 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from service.domain.job import Job, Phase
+from service.domain.output_index import OutputIndex
 from service.jobs import housekeeping
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.ports import Records, UnavailableError
 from service.jobs.reconcile import Reconciler
+from service.jobs.storing_output import OutputStoring
 from tests.records_suite.example import a_job
+from tests.unit.jobs.bucket import Bucket
 from tests.unit.jobs.cluster import InMemory, running, until
 
 NOW = datetime.now(UTC)
 
 
 def housekeeper(
-    records: Records, cluster: InMemory, *, retention_days: int | None = 0
+    records: Records, cluster: InMemory, *, retention_days: int | None = 0, storing: OutputStoring | None = None
 ) -> tuple[Housekeeping, Reconciler]:
     reconciler = Reconciler(records, cluster.port, "prod")
-    made = Housekeeping(records, cluster.port, reconciler, lost_node_seconds=300, retention_days=retention_days)
+    made = Housekeeping(
+        records, cluster.port, reconciler, lost_node_seconds=300, retention_days=retention_days, storing=storing
+    )
     return made, reconciler
 
 
@@ -223,3 +229,26 @@ async def test_a_round_is_repeated(records: Records, cluster: InMemory) -> None:
         return not cluster.locked
 
     await rounds_until(made, freed)
+
+
+async def test_what_is_stored_of_a_job_s_output_goes_with_its_record(records: Records, cluster: InMemory) -> None:
+    index = OutputIndex((), (), 1).to_json()
+    bucket = Bucket({f"output/{job}/{name}": index for job in ("old", "young") for name in ("0.gz", "index.json")})
+    source: Any = cluster
+    for job in (ended("old", days_ago=9), ended("left-nothing", days_ago=9), ended("young")):
+        await records.add(job)
+    made, _ = housekeeper(records, cluster, retention_days=7, storing=OutputStoring(records, source, bucket))
+
+    bucket.away = True
+    with pytest.raises(UnavailableError):
+        await made._forget()
+    assert await records.get("old")
+    bucket.away, bucket.read_only = False, True
+    with pytest.raises(UnavailableError):
+        await made._forget()
+    assert await records.get("old")
+    bucket.read_only = False
+    await made._forget()
+    assert sorted(bucket.objects) == ["output/young/0.gz", "output/young/index.json"]
+    assert [await records.get(job) is None for job in ("old", "left-nothing", "young")] == [True, True, False]
+    assert bucket.asked[-3:] == ["GET output/old/index.json", "DELETE output/old/0.gz", "DELETE output/old/index.json"]

@@ -1,5 +1,6 @@
 """What the reconciler makes of lists, of Workflows that Kubernetes refuses, and of those that no record knows."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,9 @@ from service.domain.job import Job, Phase
 from service.jobs import reconcile
 from service.jobs.ports import Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 from service.jobs.reconcile import Reconciler
+from service.jobs.storing_output import OutputStoring
 from tests.records_suite.example import a_job
+from tests.unit.jobs.bucket import Bucket
 from tests.unit.jobs.cluster import InMemory, running, until
 
 QUOTA = RefusedByClusterError("exceeded quota: jobs")
@@ -199,6 +202,39 @@ class TestAWorkflowThatOutlivesItsTtl:
         await cluster.delete_workflow("old")
         await Reconciler(records, cluster.port, "prod").reconcile("old")
         assert cluster.let_go_of == ["old"]
+
+
+class TestAWorkflowWhoseOutputIsStored:
+    async def test_keeps_its_pods_until_it_is(self, records: Records, cluster: InMemory) -> None:
+        """They go with the Workflow; storing begins when it has completed, whether or not it is to go."""
+        source: Any = cluster
+        storing = OutputStoring(records, source, Bucket())
+        reconciler = Reconciler(records, cluster.port, "prod", storing)
+        await records.add(a_job("new"))
+        ended(cluster, "new", seconds_ago=5, ttl=None)
+        await reconciler.reconcile("new")
+        await cluster.delete_workflow("new")
+        await reconciler.reconcile("new")
+        assert cluster.let_go_of == []
+
+        async def goes() -> bool:
+            return cluster.let_go_of == ["new"]
+
+        async with running(reconciler.run()), running(storing.run()):
+            await until(goes, "its Workflow is held for ever")
+        assert storing.is_done("another") is False
+        assert storing.is_done("new") is False, "what is known of it is kept though its Workflow is gone"
+
+    async def test_that_runs_is_not_read(self, records: Records, cluster: InMemory) -> None:
+        source: Any = cluster
+        bucket = Bucket()
+        storing = OutputStoring(records, source, bucket)
+        await records.add(a_job("new"))
+        cluster.has("new", phase="Running")
+        async with running(storing.run()):
+            await Reconciler(records, cluster.port, "prod", storing).reconcile("new")
+            await asyncio.sleep(0.05)
+        assert bucket.asked == []
 
 
 def at_work(cluster: InMemory, job_id: str, *, seconds_ago: float, deadline: int | None, ended: bool = False) -> None:
