@@ -35,6 +35,7 @@ from service.jobs.prepare_node_logs import NodeLogs
 from service.jobs.prepare_preflight import Preflights
 from service.jobs.prepare_reboot import Reboots
 from service.jobs.reconcile import Reconciler
+from service.jobs.shared_logs import SharedLogs
 from service.jobs.store_ports import StoredObjects
 from service.jobs.storing_output import OutputStoring
 from service.jobs.submit import Limits, Submission
@@ -113,7 +114,7 @@ def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work wi
         reviews=reviews,
         submission=submission,
         workspace_namespaces=workspace_namespaces,
-        output=output,
+        output=SharedLogs(output),
         stored=stored,
         argo_ui_url=settings.argo_ui_url,
         jobs_namespace=settings.jobs_namespace,

@@ -21,7 +21,7 @@ from service.api.open_streams import OpenStreams
 from service.api.outbox import FarBehindError, Outbox
 from service.api.problems import Problem
 from service.connection_timeouts import ABORT
-from service.jobs.ports import UnavailableError
+from service.jobs.ports import TooFarBehindError, UnavailableError
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ class StreamResponse(Response):
         """Whether the source ended by itself."""
         try:
             await self._source(outbox)
-        except FarBehindError:
+        except (FarBehindError, TooFarBehindError):
             return False
         except (UnavailableError, Problem) as error:
             log.warning("a stream's source failed", reason=str(error))

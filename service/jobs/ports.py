@@ -26,6 +26,10 @@ class RefusedByClusterError(UnavailableError):
     """Kubernetes refuses an object (a right, a quota, an admission rule): asking again helps once that has changed."""
 
 
+class TooFarBehindError(Exception):
+    """Who follows a log did not take what was written: it is to come again, and goes on where it was."""
+
+
 class GoneFromNodeError(Exception):
     """A pod, or the log of its container, is not there any more."""
 
