@@ -18,7 +18,7 @@ from local_cluster.stages import Stage, Stages
 CHART = CHECKOUT / "charts" / "opsjobs"
 TOOLS = ("helm", "kubeconform")
 # Of cert-manager, the Gateway API and the Prometheus operator: no module of ours holds their schemas.
-UNKNOWN_KINDS = "Certificate,HTTPRoute,ServiceMonitor"
+UNKNOWN_KINDS = "Certificate,HTTPRoute,PrometheusRule,ServiceMonitor"
 #: What kubeconform calls a schema; group without its domain, core kinds without a group.
 FILE_NAME = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
 

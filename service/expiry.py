@@ -19,9 +19,9 @@ TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 class Expiry(Collector):
     """Reads the files each time it is asked: that the kubelet brings no newer ones is what is to be seen."""
 
-    def __init__(self, tls_folder: Path | None, token: Path = TOKEN) -> None:
+    def __init__(self, tls_folder: Path | None, token: Path | None = None) -> None:
         self._chain = tls_folder / "tls.crt" if tls_folder else None
-        self._token = token
+        self._token = token or TOKEN
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: without TLS there is no certificate, and outside of a cluster no token."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, inputs
+from tests.e2e.live import CLUSTER_ID, SLEEPER, Api, Cluster, inputs, wait_for
 
 JOBS = "/api/v1/opsjobs"
 
@@ -194,5 +194,28 @@ def test_the_schema_shows_the_documents_examples(api: Api) -> None:
     assert json.dumps(schema)
 
 
-def test_metrics_are_prometheus_text(api: Api) -> None:
-    assert "opsjobs_http_request_seconds_count" in api.client.get("/metrics").text
+def test_prometheus_reads_metrics_with_the_token_of_its_own_account(cluster: Cluster) -> None:
+    home, account = cluster.facts["namespace"], "e2e-prometheus"
+    cluster.kubectl("create", "serviceaccount", account, "-n", home, check=False)
+    binding = ("clusterrolebinding", account)
+    role = ("--clusterrole=opsjobs-metrics", f"--serviceaccount={home}:{account}")
+    cluster.kubectl("create", *binding, *role, check=False)
+    token = cluster.kubectl("create", "token", account, "-n", home).strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        with httpx.Client(
+            base_url=cluster.facts["url"], headers=headers, timeout=30, verify=cluster.trust
+        ) as prometheus:
+            # What is asked of Kubernetes for the first time may be asked a moment before it knows the binding.
+            shown = wait_for("metrics", lambda: _shown(prometheus))
+            message(prometheus.get(JOBS), 401)
+        assert "opsjobs_http_request_seconds_count" in shown
+        assert "opsjobs_token_expiry_timestamp_seconds" in shown
+        assert 'opsjobs_kubernetes_requests_total{code="200",verb="GET"}' in shown
+    finally:
+        cluster.kubectl("delete", *binding, "--ignore-not-found")
+
+
+def _shown(prometheus: httpx.Client) -> str:
+    answer = prometheus.get("/metrics")
+    return answer.text if answer.status_code == httpx.codes.OK else ""
