@@ -1,11 +1,12 @@
 """What a list request asks for, as conditions on the narrow table."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     Column,
     ColumnElement,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Text,
     UnaryExpression,
     and_,
+    any_,
     cast,
     func,
     or_,
@@ -30,6 +32,7 @@ from service.records.tables import listing, planned_nodes
 #: From and to, in milliseconds since 1970; both count.
 Span = tuple[int, int]
 
+_NONE_KNOWN: Mapping[Column[str], Sequence[str]] = {}
 _PLUS = custom_op[Any]("+")
 
 
@@ -60,9 +63,17 @@ def span_of(query: ListQuery) -> Span:
 
 
 def conditions(
-    query: ListQuery, dialect: str, *, usable: AbstractSet[Column[Any]] | None = None, span: Span | None = None
+    query: ListQuery,
+    dialect: str,
+    *,
+    usable: AbstractSet[Column[Any]] | None = None,
+    span: Span | None = None,
+    known_names: Mapping[Column[str], Sequence[str]] = _NONE_KNOWN,
 ) -> Sequence[ColumnElement[bool]]:
-    """What the filter asks for, of another time where `span` is given. `usable`: whose index may be used."""
+    """What the filter asks for, of another time where `span` is given. `usable`: whose index may be used.
+
+    `known_names`: all that hold what the filter asks a name to hold.
+    """
     usable = _usable_indexes(query) if usable is None else usable
 
     def of(column: Column[Any]) -> ColumnElement[Any]:
@@ -74,10 +85,15 @@ def conditions(
         asked += [planned_nodes.c.node == storable(query.node), planned_then]
     if query.workspace_id is not None:
         asked.append(of(listing.c.workspace_id) == storable(query.workspace_id))
-    if query.user_name is not None:
-        asked.append(holds(listing.c.user_name_folded, query.user_name, dialect))
-    if query.job_name is not None:
-        asked.append(holds(listing.c.job_name_folded, query.job_name, dialect))
+    named = (
+        (query.user_name, listing.c.user_name, listing.c.user_name_folded),
+        (query.job_name, listing.c.job_name, listing.c.job_name_folded),
+    )
+    for part, column, folded_column in named:
+        if column in known_names:
+            asked.append(one_of(column, known_names[column], dialect))
+        elif part is not None:
+            asked.append(holds(folded_column, part, dialect))
     if not sees_all(query):
         asked.append(_visible(query, dialect, of))
     return asked
@@ -129,6 +145,13 @@ def holds(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[
     """Substring, found without LIKE: nothing in the text has a meaning of its own, and its length has no limit."""
     position = func.strpos if dialect == "postgresql" else func.instr
     return position(column, folded(text)) > 0
+
+
+def one_of(column: ColumnElement[str], texts: Sequence[str], dialect: str) -> ColumnElement[bool]:
+    """As one parameter. PostgreSQL sees an array's values, and so expects the right number of rows."""
+    if dialect == "postgresql":
+        return column == any_(cast(list(texts), ARRAY(Text)))
+    return column.in_(among(texts, dialect))
 
 
 def among(texts: Sequence[str], dialect: str) -> Select[Any]:

@@ -1,19 +1,28 @@
 """Dropping the records of jobs that ended long ago."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, delete, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, Table, delete, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.records.filters import among
 from service.records.rows import NO_TIME, milliseconds, storable
-from service.records.tables import jobs, listing, tallies
+from service.records.tables import job_names, jobs, listing, node_tallies, planned_nodes, tallies, user_names
 
 #: So many records at a time, so that it never holds up a writer for long: each has a row more for each of its nodes, of
 #: which there may be thousands.
 BATCH = 100
 _DAY = 86_400_000
+#: As the triggers of migration 0009 read a plan.
+_PLANNED = text(
+    r"""
+    SELECT value ->> 'name' AS node, created_ms / 86400000 AS day
+    FROM jobs CROSS JOIN json_array_elements(replace(body, '\u0000', '\ufffd')::json -> 'plan' -> 'nodes')
+    WHERE job_id = ANY(CAST(:ids AS text[]))
+    """
+)
 
 
 def of_cluster(cluster_id: str) -> Select[str]:
@@ -42,18 +51,33 @@ async def drop_batch(
         return 0
     these = among(ids, connection.dialect.name)
     if connection.dialect.name == "postgresql":
-        await _lock_tallies(connection, these)
+        await _lock_counts(connection, ids, these)
     await connection.execute(delete(jobs).where(jobs.c.job_id.in_(these)))
     return len(ids)
 
 
-async def _lock_tallies(connection: AsyncConnection, these: Select[str]) -> None:
+async def _lock_counts(connection: AsyncConnection, ids: Sequence[str], these: Select[str]) -> None:
     """Lock what the deletion will count down, in the order in which a change of one job does: shown before hidden.
 
     In the order of the rows two transactions could wait for each other, and PostgreSQL ends one of them.
     """
-    kind = (listing.c.cluster_id, listing.c.type, listing.c.phase, listing.c.hidden)
-    counted = select(listing.c.created_ms // _DAY, *kind).where(listing.c.job_id.in_(these))
-    key = (tallies.c.day, tallies.c.cluster_id, tallies.c.type, tallies.c.phase, tallies.c.hidden)
-    order = (tallies.c.day, tallies.c.cluster_id, tallies.c.type, tallies.c.hidden, tallies.c.phase)
-    await connection.execute(select(tallies.c.jobs).where(tuple_(*key).in_(counted)).order_by(*order).with_for_update())
+    here = listing.c.job_id.in_(these)
+    for table, column in ((job_names, listing.c.job_name), (user_names, listing.c.user_name)):
+        named = table.c.name.in_(select(column).where(here))
+        await _lock(connection, table, named, (table.c.name,))
+    day = listing.c.created_ms // _DAY
+    planned = select(*_PLANNED.columns(planned_nodes.c.node, node_tallies.c.day).subquery().c)
+    planned = planned.params(ids=list(ids))
+    of_nodes = node_tallies.c
+    on_nodes = tuple_(of_nodes.node, of_nodes.day).in_(planned)
+    await _lock(connection, node_tallies, on_nodes, (of_nodes.hidden, of_nodes.node, of_nodes.day))
+    counted = select(day, listing.c.cluster_id, listing.c.type, listing.c.phase, listing.c.hidden).where(here)
+    of = tallies.c
+    tallied = tuple_(of.day, of.cluster_id, of.type, of.phase, of.hidden).in_(counted)
+    await _lock(connection, tallies, tallied, (of.day, of.cluster_id, of.type, of.hidden, of.phase))
+
+
+async def _lock(
+    connection: AsyncConnection, table: Table, which: ColumnElement[bool], order: Sequence[Column[Any]]
+) -> None:
+    await connection.execute(select(table.c.jobs).where(which).order_by(*order).with_for_update())

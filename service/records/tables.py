@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from service.domain.list_query import SortField
@@ -129,6 +130,17 @@ planned_nodes = Table(
     sqlite_with_rowid=False,
 )
 
+# How many jobs are planned on a node, by the day of their creation. Kept by triggers of the database (migration 0009).
+node_tallies = Table(
+    "node_tallies",
+    metadata,
+    Column("node", PLAIN_TEXT, primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("hidden", SmallInteger, primary_key=True, autoincrement=False),
+    Column("jobs", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The same of preflights alone, of which the last one on a node is asked for (migration 0006).
 planned_preflights = Table(
     "planned_preflights",
@@ -168,6 +180,28 @@ job_texts = Table(
     Column("hash", String(64), primary_key=True),
 )
 Index("job_texts_by_hash", job_texts.c.hash)
+
+
+def _names(table: str) -> Table:
+    """The names in a column of `listing`, each once, with how many jobs have it.
+
+    `folded` is empty where the name is longer than `listing` holds. The id is what SQLite's trigrams name a row by.
+    """
+    return Table(
+        table,
+        metadata,
+        Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+        Column("name", PLAIN_TEXT, nullable=False),
+        Column("folded", PLAIN_TEXT, nullable=False),
+        Column("jobs", BigInteger, nullable=False),
+        Index(f"{table}_by_name", "name", unique=True),
+        Index(f"{table}_unfolded", "folded", sqlite_where=_UNFOLDED, postgresql_where=_UNFOLDED),
+    )
+
+
+# Kept by triggers of the database (migration 0009).
+_UNFOLDED = text("folded = ''")
+job_names, user_names = _names("job_names"), _names("user_names")
 
 # What a store knows of itself. `retention` is `default` where it began with a version that drops old records unasked.
 facts = Table(

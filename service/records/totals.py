@@ -1,36 +1,50 @@
 """How many jobs a list finds, without looking at each of them, for the lists that people look at most.
 
-Who sees all has the tallies of whole days, and what is counted of a part of a day at either end. Who sees the jobs of
+Who sees all has the tallies of whole days, of all jobs or of a node's, and what is counted of a part of a day at either
+end; where a name is asked for, the jobs of the names that hold it. Who sees the jobs of
 some workspaces has those counted along an index of their own, and their own jobs elsewhere along another: in one
 condition, with an "or" between, each row of the table would be compared with every workspace.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.job import JobType
 from service.domain.list_query import ListQuery, Visible
-from service.records.filters import Span, among, asked_types, conditions, of_kind, scopes, sees_all, span_of, unindexed
+from service.records.filters import (
+    Span,
+    among,
+    asked_types,
+    conditions,
+    of_kind,
+    scopes,
+    sees_all,
+    source,
+    span_of,
+    unindexed,
+)
+from service.records.names import Named, others
 from service.records.rows import storable
-from service.records.tables import listing, planned_nodes, tallies
+from service.records.tables import listing, node_tallies, tallies
 
 #: In milliseconds.
 _DAY = 86_400_000
 _EVERYTHING = Visible("", "", everywhere=frozenset(JobType))
 
 
-async def total(connection: AsyncConnection, query: ListQuery, few: int) -> int | None:
+async def total(connection: AsyncConnection, query: ListQuery, found: Named | None) -> int | None:
     """How many jobs match; None: the filter asks for more than is told apart here, and has to be counted by.
 
-    Also None: they are planned on a node, and no more than `few`, which are as well fetched.
+    `found`: the names that the query asks for.
     """
-    if query.node is not None:
-        return await _planned_on(connection, query, query.node, few)
-    if any(value is not None for value in (query.workspace_id, query.user_name, query.job_name)):
+    if query.workspace_id is not None:
         return None
+    if query.user_name is not None or query.job_name is not None:
+        return None if found is None else await _named(connection, query, found)
     parts = _parts(query, connection.dialect.name)
     if not parts:
         return None
@@ -39,27 +53,32 @@ async def total(connection: AsyncConnection, query: ListQuery, few: int) -> int 
     return int(await connection.scalar(select(sum(others, one))) or 0)
 
 
-async def _planned_on(connection: AsyncConnection, query: ListQuery, node: str, few: int) -> int | None:
-    """What is planned there, less the deleted jobs: of a node that is in very many plans no job is looked up."""
-    narrowed = (query.type, query.phase, query.cluster_id, query.workspace_id, query.user_name, query.job_name)
-    if not sees_all(query) or any(value is not None for value in narrowed):
+async def _named(connection: AsyncConnection, query: ListQuery, found: Named) -> int | None:
+    """Along the index of names: those that hold what is asked for, or where these are most jobs the others."""
+    unnamed = replace(query, user_name=None, job_name=None)
+    both = query.user_name is not None and query.job_name is not None
+    if both or not sees_all(query) or unnamed != replace(unnamed, type=None, phase=None, cluster_id=None, node=None):
         return None
-    there = planned_nodes.c.node == storable(node)
-    counted = count(there, planned_nodes.c.created_ms.between(*span_of(query)), source=planned_nodes)
-    planned = int(await connection.scalar(counted) or 0)
-    if planned <= few or query.include_deleted:
-        return planned if query.include_deleted else None
-    same = (planned_nodes.c.created_ms == listing.c.created_ms) & (planned_nodes.c.job_id == listing.c.job_id)
-    deleted = count(
-        unindexed(listing.c.hidden, connection.dialect.name) == 1,
-        listing.c.created_ms.between(*span_of(query)),
-        select(planned_nodes.c.node).where(there, same).exists(),
-    )
-    return planned - int(await connection.scalar(deleted) or 0)
+    everything = int(await connection.scalar(select(func.coalesce(func.sum(tallies.c.jobs), 0))) or 0)
+    if 2 * found.jobs > everything and (rest := await others(connection, found)) is not None:
+        of_all = await total(connection, unnamed, None)
+        if of_all is not None:
+            return of_all - await _count_named(connection, unnamed, found, rest)
+    return await _count_named(connection, unnamed, found, found.names)
+
+
+async def _count_named(connection: AsyncConnection, query: ListQuery, found: Named, names: Sequence[str]) -> int:
+    if not names:
+        return 0
+    dialect = connection.dialect.name
+    asked = conditions(query, dialect, usable={found.column}, known_names={found.column: names})
+    return int(await connection.scalar(count(*asked)) or 0)
 
 
 def _parts(query: ListQuery, dialect: str) -> list[Select[Any]]:
     """Counts of jobs that have none in common, and are all."""
+    if query.node is not None:
+        return _on_node(query, query.node, dialect)
     if sees_all(query):
         return _by_day(query, dialect)
     if query.phase is None and query.cluster_id is None and not asked_types(query) & query.visible.everywhere:
@@ -84,26 +103,37 @@ def _of_member(query: ListQuery, dialect: str) -> list[Select[Any]]:
     return [count(*in_workspaces), count(*own, *elsewhere)]
 
 
+def _on_node(query: ListQuery, node: str, dialect: str) -> list[Select[Any]]:
+    if not sees_all(query) or any(value is not None for value in (query.type, query.phase, query.cluster_id)):
+        return []
+    there = [node_tallies.c.node == storable(node)]
+    if not query.include_deleted:
+        there.append(node_tallies.c.hidden == 0)
+    return _days(query, dialect, node_tallies, there)
+
+
 def _by_day(query: ListQuery, dialect: str) -> list[Select[Any]]:
+    return _days(query, dialect, tallies, of_kind(query, tallies))
+
+
+def _days(query: ListQuery, dialect: str, tallied: Table, asked: Sequence[ColumnElement[bool]]) -> list[Select[Any]]:
+    """Whole days as they are tallied, and what is left of a day at either end."""
     since, until = span_of(query)
     first, end = -(-since // _DAY), until // _DAY
     if first >= end:
         return []
+    days = (tallied.c.day >= first, tallied.c.day < end)
     return [
-        _whole_days(query, first, end),
+        select(func.coalesce(func.sum(tallied.c.jobs), 0)).where(*days, *asked),
         _part_of_day(query, dialect, (since, first * _DAY - 1)),
         _part_of_day(query, dialect, (end * _DAY, until)),
     ]
 
 
-def _whole_days(query: ListQuery, first: int, end: int) -> Select[Any]:
-    days = (tallies.c.day >= first, tallies.c.day < end)
-    return select(func.coalesce(func.sum(tallies.c.jobs), 0)).where(*days, *of_kind(query, tallies))
-
-
 def _part_of_day(query: ListQuery, dialect: str, span: Span) -> Select[Any]:
     """Along creation time: any other index holds all the days that this leaves out."""
-    return count(*conditions(query, dialect, usable={listing.c.created_ms}, span=span))
+    usable = set() if query.node is not None else {listing.c.created_ms}
+    return count(*conditions(query, dialect, usable=usable, span=span), source=source(query, dialect))
 
 
 def count(*asked: ColumnElement[bool], source: FromClause = listing) -> Select[Any]:

@@ -22,6 +22,7 @@ from tests.records_suite.example import a_job, a_query
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.names_and_nodes import TestFoundByName, TestNodeTallies
 from tests.records_suite.on_nodes import TestLastJobs
 from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
@@ -38,10 +39,12 @@ __all__ = [
     "TestCounting",
     "TestCrash",
     "TestForgetting",
+    "TestFoundByName",
     "TestKeys",
     "TestLastJobs",
     "TestListing",
     "TestMigrating",
+    "TestNodeTallies",
     "TestPlannedNodes",
     "TestQuotas",
     "TestTallying",
@@ -121,4 +124,19 @@ class TestOnPostgresql:
         store = SqlRecords(server.url("nowhere"))
         with pytest.raises(UnavailableError, match='"nowhere" does not exist'):
             await store.ping()
+        await store.close()
+
+    async def test_who_may_not_create_trigrams_has_names_read_one_by_one(
+        self, server: postgresql.Server, empty_url: str
+    ) -> None:
+        name = empty_url.rpartition("/")[2]
+        server.sql(f"CREATE ROLE plain_{name} LOGIN")
+        server.sql(f"GRANT CREATE, USAGE ON SCHEMA public TO plain_{name}", name)
+        url = empty_url.replace("postgres@", f"plain_{name}@")
+        await migrate(url)
+        assert server.sql("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'", name) == "0"
+        store = SqlRecords(url)
+        await store.add(a_job(job_name="100% Kernel_1"))
+        for part, found in (("KERNEL", 1), ("% k", 1), ("kernel%1", 0), ("kernel_1", 1)):
+            assert (await store.page(a_query(job_name=part))).total == found
         await store.close()

@@ -186,8 +186,8 @@ class TestListing:
         await only(store, jobs)
         for query in queries:
             wanted = expected(jobs, query)
-            for few in (0, 5, pages.FEW):
-                with mock.patch.object(pages, "FEW", few):
+            for few, some in ((0, 0), (5, 8), (pages.FEW, pages.SOME)):
+                with mock.patch.multiple(pages, FEW=few, SOME=some):
                     page = await store.page(query)
                 assert page.total == len(wanted)
                 assert ids(page.items) == wanted[query.offset : query.offset + query.limit]

@@ -20,8 +20,13 @@ from tests.records_suite.example import a_job
 
 class TestMigrating:
     async def test_the_tables_are_those_the_code_knows(self, url: str) -> None:
+        def known(_object: object, name: str | None, *_more: object) -> bool:
+            # An index that each database makes in its own way, on SQLite of tables of its own.
+            return not (name or "").startswith("job_names_trigrams")
+
         def differences(connection: Connection) -> list[Any]:
-            return list(compare_metadata(MigrationContext.configure(connection), metadata))
+            context = MigrationContext.configure(connection, opts={"include_object": known})
+            return list(compare_metadata(context, metadata))
 
         database = Database(url)
         async with database.reading() as connection:

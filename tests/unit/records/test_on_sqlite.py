@@ -22,6 +22,7 @@ from tests.records_suite.example import a_job
 from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
+from tests.records_suite.names_and_nodes import TestFoundByName, TestNodeTallies
 from tests.records_suite.on_nodes import TestLastJobs
 from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
@@ -38,10 +39,12 @@ __all__ = [
     "TestCounting",
     "TestCrash",
     "TestForgetting",
+    "TestFoundByName",
     "TestKeys",
     "TestLastJobs",
     "TestListing",
     "TestMigrating",
+    "TestNodeTallies",
     "TestPlannedNodes",
     "TestQuotas",
     "TestTallying",
