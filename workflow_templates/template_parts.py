@@ -80,6 +80,9 @@ _UNPRIVILEGED = models.SecurityContext(
     seccomp_profile=models.SeccompProfile(type="RuntimeDefault"),
 )
 
+#: Of all of a job's pods, Argo's own containers among them. What their containers say for themselves is more.
+POD_SECURITY = models.PodSecurityContext(seccomp_profile=models.SeccompProfile(type="RuntimeDefault"))
+
 #: A step that works on the host of exactly the node of its input `node`.
 ON_HOST: dict[str, Any] = {
     "affinity": NODE_PIN,

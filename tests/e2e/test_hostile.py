@@ -168,7 +168,7 @@ def test_a_hostile_name_runs_as_text_and_is_kept_as_it_was(
     assert job["excludedNodes"] == ["{{workflow.name}}"]
     assert "{{workflow.name}}" in next(output["value"] for output in job["outputs"] if output["name"] == "report")
     notes = cluster.get("workflow", job_id, "-n", cluster.jobs)["metadata"]["annotations"]
-    assert "{" not in notes["workflows.argoproj.io/title"]
+    assert "{" not in notes["workflows.argoproj.io/description"]
     assert cluster.on_host(node, "sh", "-c", f"ls {proof} 2>/dev/null || true").strip() == ""
     listed = api.client.get(JOBS, params={"jobName": f"$(touch {proof})"}).json()["items"]
     assert [item["jobName"] for item in listed] == [name]

@@ -156,9 +156,10 @@ def test_a_preflight_job_gives_its_nodes_back_whatever_becomes_of_its_report() -
     assert committed("preflight")["spec"]["onExit"] == "finish"
 
 
-def test_argo_shows_the_picture_that_the_report_wrote_and_nothing_hangs_on_it() -> None:
+def test_argo_shows_the_picture_as_a_page_and_nothing_hangs_on_it() -> None:
     (artifact,) = template("preflight", "picture")["outputs"]["artifacts"]
-    assert artifact["s3"] == {"key": "OPSJOBS_STORE_PREFIXpreflight/{{workflow.name}}/matrix.svg"}
+    assert artifact["s3"] == {"key": "OPSJOBS_STORE_PREFIXpreflight/{{workflow.name}}/matrix.html"}
+    assert artifact["artifactGC"] == {"strategy": "Never"}
     assert artifact["archive"] == {"none": {}}
     assert "retryStrategy" not in template("preflight", "picture")
     step = template("preflight", "finish")["steps"][1][0]

@@ -6,6 +6,7 @@ from workflow_templates import rollout_steps
 from workflow_templates.protocol import exit_codes, labels
 from workflow_templates.template_parts import (
     ON_HOST,
+    POD_SECURITY,
     RESTRICTED,
     container,
     finish,
@@ -59,6 +60,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
         pod_gc=_KEEP_PODS,
     ) as template:
         node = _node()

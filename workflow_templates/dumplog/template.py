@@ -5,6 +5,7 @@ import json
 from hera.workflows import Container, Parameter, WorkflowTemplate, models
 
 from workflow_templates.template_parts import (
+    POD_SECURITY,
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
@@ -43,6 +44,7 @@ def workflow_template(entrypoint: str, *arguments: Parameter) -> WorkflowTemplat
             *STORE_VOLUMES,
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
     )
 
 

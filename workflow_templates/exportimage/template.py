@@ -2,7 +2,16 @@
 
 from hera.workflows import Parameter, WorkflowTemplate, models
 
-from workflow_templates.template_parts import RESTRICTED, TINY, container, job_id, pod_metadata, scratch, scratch_volume
+from workflow_templates.template_parts import (
+    POD_SECURITY,
+    RESTRICTED,
+    TINY,
+    container,
+    job_id,
+    pod_metadata,
+    scratch,
+    scratch_volume,
+)
 
 DESCRIPTION = "Copies the image that a workload ran from its registry to the team's own, under a tag of the day."
 
@@ -31,6 +40,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
     ) as template:
         container(
             name="export",

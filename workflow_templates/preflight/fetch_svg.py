@@ -1,4 +1,4 @@
-"""Fetch the report's picture, for Argo to keep as an artifact of this step: so its UI shows it.
+"""Fetch the report's picture, and make a page of it for Argo to keep as an artifact of this step: so its UI shows it.
 
 A step of its own, so that a store that Argo cannot write to, where we can, costs no report.
 """
@@ -9,6 +9,15 @@ from pathlib import Path
 
 from workflow_templates import step_output
 from workflow_templates.object_store import Store, StoreError
+
+#: No text of others is in it but what the picture holds, as XML's text.
+_PAGE = b"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Checks of %b</title>
+%b
+</html>
+"""
 
 
 def main() -> int:
@@ -22,7 +31,7 @@ def main() -> int:
     except StoreError as fault:
         step_output.write_termination_message(f"there is no picture to show: {fault}")
         return 1
-    arguments.output.write_bytes(picture)
+    arguments.output.write_bytes(_PAGE % (arguments.job.encode(), picture))
     return 0
 
 

@@ -15,6 +15,7 @@ from hera.workflows import (
 
 from workflow_templates.protocol import check_pods, exit_codes, labels
 from workflow_templates.template_parts import (
+    POD_SECURITY,
     RESTRICTED,
     STORE_ENV,
     STORE_MOUNTS,
@@ -71,6 +72,7 @@ def build() -> WorkflowTemplate:
             *STORE_VOLUMES,
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
         # Whatever a cluster's workflowDefaults say: the report reads the logs of pods that have ended.
         pod_gc=models.PodGC(
             strategy="OnWorkflowCompletion",
@@ -177,9 +179,9 @@ def _report() -> Container:
 
 
 def _picture() -> Container:
-    """Argo writes the artifact to where the report's picture is already: what its UI shows is the store's own."""
+    """Argo's UI shows a page at once, and a picture of this kind only to who asks for it."""
     step: dict[str, Any] = {**RESTRICTED, "volume_mounts": [scratch(), *STORE_MOUNTS]}
-    path = "/tmp/matrix.svg"  # noqa: S108 - the pod's own
+    path = "/tmp/matrix.html"  # noqa: S108 - the pod's own
     return container(
         name="picture",
         command=["python3", "-m", "workflow_templates.preflight.fetch_svg"],
@@ -190,7 +192,9 @@ def _picture() -> Container:
                 name="matrix",
                 path=path,
                 archive=NoneArchiveStrategy(),
-                key=f"{STORE_PREFIX}preflight/{job_id()}/matrix.svg",
+                key=f"{STORE_PREFIX}preflight/{job_id()}/matrix.html",
+                # Its UI says of what has no word on it that it goes with the Workflow.
+                artifact_gc=models.ArtifactGC(strategy="Never"),
             )
         ],
         **step,

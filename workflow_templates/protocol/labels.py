@@ -68,7 +68,7 @@ ARGO_COMPLETED = "workflows.argoproj.io/completed"
 ARGO_NODE_NAME = "workflows.argoproj.io/node-name"
 ARGO_NODE_ID = "workflows.argoproj.io/node-id"
 ARGO_OUTPUTS_COMPLETED = "workflows.argoproj.io/report-outputs-completed"
-ARGO_TITLE = "workflows.argoproj.io/title"
+ARGO_TEMPLATE = "workflows.argoproj.io/workflow-template"
 ARGO_DESCRIPTION = "workflows.argoproj.io/description"
 #: Followed by a container's name: the command by which Argo's controller signals that container.
 ARGO_KILL_COMMAND = "workflows.argoproj.io/kill-cmd-"

@@ -14,7 +14,7 @@ from workflow_templates.reboot.template import (
     stage_elsewhere,
     stage_on_host,
 )
-from workflow_templates.template_parts import finish, job_id, pod_metadata, scratch, scratch_volume
+from workflow_templates.template_parts import POD_SECURITY, finish, job_id, pod_metadata, scratch, scratch_volume
 
 DESCRIPTION = "Drains and reboots the planned nodes, several at a time, as the job's rollout says."
 
@@ -45,6 +45,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
     ) as template:
         node = _node()
         # One that tolerates no failure ends with the first: its other nodes are not even looked at.

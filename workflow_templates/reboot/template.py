@@ -8,6 +8,7 @@ from hera.workflows import Container, Parameter, Step, Steps, WorkflowTemplate, 
 from workflow_templates.protocol import labels
 from workflow_templates.template_parts import (
     ON_HOST,
+    POD_SECURITY,
     RESTRICTED,
     container,
     finish,
@@ -87,6 +88,7 @@ def build() -> WorkflowTemplate:
             scratch_volume(),
         ],
         pod_metadata=pod_metadata(),
+        security_context=POD_SECURITY,
     ) as template:
         node = _node()
         # A failed node ends the loop (failFast), and with one at a time no other has been begun by then.

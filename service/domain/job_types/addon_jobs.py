@@ -14,6 +14,7 @@ class Addon(Traits):
     has_rollout = True
     goes_by_ratio = True
     runs_addon_templates = True
+    subject_inputs = ("addon.template", "node.template")
     files = REPORT
 
     def pods_at_once(self, options: Mapping[str, Any]) -> int:

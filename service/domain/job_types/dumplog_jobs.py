@@ -6,6 +6,7 @@ from service.domain.job_types.traits import OutputFile, Traits
 class Dumplog(Traits):
     works_on_nodes = False
     reads = "pods/log"
+    subject_inputs = ("workload",)
     #: Anyone who has it can read the archive.
     guarded_output = "endpoint"
     needed_value = "objectStore"

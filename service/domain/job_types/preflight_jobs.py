@@ -22,6 +22,10 @@ class Preflight(Traits):
         }
     )
 
+    def subject(self, job: Job) -> str:
+        """The image, without where it comes from and its digest."""
+        return str(job.options.get("image", "")).partition("@")[0].rpartition("/")[2]
+
     def shown(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "resource": dict(options.get("resource") or {}),

@@ -56,8 +56,15 @@ class Traits:
     #: A step of its clean-up writes a report, the output of that name.
     writes_report: ClassVar[bool] = False
 
+    #: The inputs that say what it runs or reads.
+    subject_inputs: ClassVar[tuple[str, ...]] = ()
+
     #: Files that its jobs may leave behind, by their names in the API.
     files: ClassVar[Mapping[str, OutputFile]] = {}
+
+    def subject(self, job: Job) -> str:
+        """What it runs or reads, for who looks down a list of jobs; empty: its type says it all."""
+        return ", ".join(item.value for item in job.inputs if item.name in self.subject_inputs)
 
     def unfit(self, node: Node, *, named: bool, tolerate_all: bool) -> list[str]:
         """Why a selected node is left out all the same (contract: NotReady, tainted or cordoned nodes).

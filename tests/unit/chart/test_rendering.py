@@ -180,7 +180,7 @@ def test_argo_reaches_the_same_store_for_what_its_ui_shows() -> None:
     store = yaml.safe_load(rendered.one("ConfigMap", "opsjobs-store-artifacts")["data"]["store"])["s3"]
     assert (store["endpoint"], store["insecure"], store["bucket"]) == ("s3.example.com:8443", False, "ops")
     assert store["accessKeySecret"] == {"name": "keys", "key": "accessKey"}
-    assert picture_of({"objectStore": STORE}) == ("'yes' == 'yes'", "prod/preflight/{{workflow.name}}/matrix.svg")
+    assert picture_of({"objectStore": STORE}) == ("'yes' == 'yes'", "prod/preflight/{{workflow.name}}/matrix.html")
     plain = render({"objectStore": STORE | {"endpoint": "http://s3:7070"}})
     assert "insecure: true" in plain.one("ConfigMap", "opsjobs-store-artifacts")["data"]["store"]
 

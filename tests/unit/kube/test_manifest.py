@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.job import Job, JobType, Plan, PlannedNode
+from service.domain.job import Job, JobType, Named, Plan, PlannedNode
 from service.kube import manifest
 from service.kube.client import KubeSettings
 from workflow_templates.protocol import check_pods
@@ -23,6 +24,7 @@ JOB = Job(
     created=datetime(2025, 1, 10, 8, tzinfo=UTC),
     timeout_second=1800,
     plan=Plan(nodes=(PlannedNode("gpu-1"), PlannedNode("gpu-2"))),
+    inputs=(Named("addon.template", "driver-550"), Named("node", "gpu-1"), Named("node", "gpu-2")),
     options={"batchCount": 2, "ttlSecondsAfterFinished": 60},
     work={"parameters": {"nodes": '["gpu-1","gpu-2"]', "required": "2"}, "files": {"addons.json": "{}"}},
     template="opsjob-addon-0123abcd",
@@ -36,10 +38,13 @@ def test_the_workflow_of_a_job() -> None:
         "metadata": {
             "name": "addon-upgrade-x7k2p9",
             "namespace": "jobs",
-            "labels": {"opsjob.io/job-id": "addon-upgrade-x7k2p9", "opsjob.io/type": "addon"},
+            "labels": {
+                "opsjob.io/job-id": "addon-upgrade-x7k2p9",
+                "opsjob.io/type": "addon",
+                "workflows.argoproj.io/workflow-template": "opsjob-addon-0123abcd",
+            },
             "annotations": {
-                "workflows.argoproj.io/title": "addon-upgrade",
-                "workflows.argoproj.io/description": "addon on 2 nodes, submitted by alice",
+                "workflows.argoproj.io/description": "addon driver-550 on 2 nodes: addon-upgrade, submitted by alice",
             },
             "finalizers": ["opsjob.io/record"],
         },
@@ -53,6 +58,29 @@ def test_the_workflow_of_a_job() -> None:
             "parallelism": 2,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "begins"),
+    [
+        ({"inputs": (Named("addon.template", "a"), Named("node.template", "b"))}, "addon a, b on 2 nodes: "),
+        (
+            {"type": JobType.PREFLIGHT, "options": {"image": "registry.example.com:5000/checks/nccl:2.1@sha256:0"}},
+            "preflight nccl:2.1 on 2 nodes: ",
+        ),
+        ({"type": JobType.DUMPLOG, "inputs": (Named("workload", "train"),), "plan": Plan(())}, "dumplog train: "),
+        ({"type": JobType.REBOOT, "plan": Plan((PlannedNode("gpu-1"),))}, "reboot on 1 node: "),
+    ],
+)
+def test_a_list_shows_first_what_a_job_runs_and_on_how_many_nodes(changes: dict[str, Any], begins: str) -> None:
+    notes = manifest.workflow(replace(JOB, **changes), SETTINGS)["metadata"]["annotations"]
+    assert notes["workflows.argoproj.io/description"].startswith(begins)
+
+
+def test_many_templates_leave_room_for_who_submitted_the_job() -> None:
+    inputs = tuple(Named("addon.template", f"template-{number}") for number in range(100))
+    notes = manifest.workflow(replace(JOB, inputs=inputs), SETTINGS)["metadata"]["annotations"]
+    assert notes["workflows.argoproj.io/description"].endswith("on 2 nodes: addon-upgrade, submitted by alice")
 
 
 def test_the_files_of_a_job_go_with_its_workflow_and_cannot_be_changed() -> None:

@@ -61,7 +61,9 @@ class S3Server:
         if method == "PUT":
             self.objects[path], self.types[path] = body, headers["Content-Type"]
             return 200, "", {}
-        return (200, "", {}) if path in self.objects else (404, "", {})
+        if path not in self.objects:
+            return 404, "", {}
+        return 200, self.objects[path].decode() if method == "GET" else "", {}
 
     def _of_upload(
         self, method: str, path: str, query: dict[str, list[str]], body: bytes

@@ -15,7 +15,7 @@ from tests.unit.workflow_templates.apiserver import PODS, WORKFLOWS, ApiServer, 
 from tests.unit.workflow_templates.s3server import S3Server, serving
 from workflow_templates.kubernetes_api import Cluster
 from workflow_templates.object_store import Store
-from workflow_templates.preflight import check_results, report, runner_results
+from workflow_templates.preflight import check_results, fetch_svg, report, runner_results
 from workflow_templates.protocol import check_outcome
 from workflow_templates.protocol.check_outcome import CheckOutcome
 from workflow_templates.protocol.sigv4 import Signer
@@ -115,6 +115,17 @@ def test_all_three_files_are_written_and_the_address_is_answered(ready: Step) ->
     assert (ready.folder / "report").read_text() == f"s3://ops/preflight/{JOB}/report.json"
     assert {name: node["status"] for name, node in ready.nodes.items()} == {"a": "pass", "b": "fail"}
     assert ready.nodes["a"]["checks"][0]["name"] == "disk"
+
+
+def test_argo_is_given_a_page_with_the_reports_picture(ready: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(ready.server, a=0, b=1)
+    assert ready.main() == 0
+    page = ready.folder / "matrix.html"
+    monkeypatch.setattr("sys.argv", ["fetch_svg", f"--job={JOB}", f"--output={page}"])
+    assert fetch_svg.main() == 0
+    picture = ready.store.objects[f"/ops/preflight/{JOB}/matrix.svg"].decode()
+    assert page.read_text().startswith("<!doctype html>")
+    assert picture in page.read_text()
 
 
 def test_one_nodes_result_file_costs_nobody_else_the_report(ready: Step) -> None:
