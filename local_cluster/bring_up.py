@@ -35,7 +35,7 @@ def up(settings: Settings, stages: Stages, *, with_demo: bool) -> None:
         with stages.stage("CoreDNS") as stage:
             argo.install_dns(local.kubectl, stage)
         with stages.stage("Argo Workflows") as stage:
-            argo.install_argo(settings, local.kubectl, stage)
+            argo.install_argo(settings, local.kubectl, local.nodes()[0], stage)
         with stages.stage("Object store") as stage:
             s3_server.install(local.kubectl, stage)
         with stages.stage("Registries") as stage:
@@ -100,11 +100,12 @@ def _install(settings: Settings, stages: Stages, local: Cluster, handover: Hando
         "objectStore.publicEndpoint": handover.storeUrl,
     }
     with stages.stage("Installing the chart") as stage:
-        certificate.install(local.kubectl, local.nodes()[0], stage)
+        certificate.install(certificate.OPSJOBS, local.kubectl, local.nodes()[0], stage)
         s3_server.share_keys_with_service(local.kubectl, stage)
         product.install(local.kubectl, BIN / "helm", chosen, product.VALUES, stage, sets_back=True)
         s3_server.share_keys_with_steps(local.kubectl, stage)
         registries.share_account(local.kubectl, local.nodes(), stage)
+        argo.let_people_read(local.kubectl, stage)
     with stages.stage("Waiting for the service") as stage:
         product.wait_until_it_answers(handover, stage)
 
@@ -115,7 +116,7 @@ def _hand_over(local: Cluster) -> Handover:
     handover = Handover(
         kubeconfig=str(KUBECONFIG),
         url=f"https://{address}:{FACADE_NODE_PORT}",
-        argoUrl=f"http://{address}:{ARGO_NODE_PORT}",
+        argoUrl=f"https://{address}:{ARGO_NODE_PORT}",
         bin=str(BIN),
         containers={node.name: node.container_name for node in nodes},
         storeUrl=f"http://{address}:{STORE_NODE_PORT}",

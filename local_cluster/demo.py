@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from local_cluster import argo
 from local_cluster.cluster_settings import RELEASE_NAMESPACE
 from local_cluster.handover import Handover
 from local_cluster.kubectl import Kubectl
@@ -169,7 +170,12 @@ How to go on
   {curl} "$OPSJOBS_URL/api/v1/opsjobs/{job_id}" -H "Authorization: Bearer $OPSJOBS_TOKEN"
   argo get {job_id} -n {handover.jobsNamespace}""")
     if ours:
-        print(f"  Argo: {handover.argoUrl}\n  make down      removes the cluster")
+        print(f"""
+  {handover.argoUrl}/workflows/{handover.jobsNamespace} is Argo's UI. Its certificate is of {handover.ca};
+  its box for client authentication takes all that this prints, for an account that sees every job and changes none:
+  echo "Bearer $(kubectl create token {argo.READER} -n {argo.NAMESPACE} --duration=8h)"
+
+  make down      removes the cluster""")
     else:
         service = f"kubectl port-forward -n {RELEASE_NAMESPACE} service/opsjobs {handover.url.rpartition(':')[2]}:80"
         print(f"  the URL needs: {service}\n  helm uninstall opsjobs -n {RELEASE_NAMESPACE}      removes it again")

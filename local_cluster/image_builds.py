@@ -14,7 +14,7 @@ from pathlib import Path
 from docker.errors import BuildError, ImageNotFound
 
 from local_cluster import daemon
-from local_cluster.binaries import ARGO, PROGRAMS, REGISTRY
+from local_cluster.binaries import ARGO, PROGRAMS, REGISTRY, argo_server
 from local_cluster.cluster_settings import ARGO_VERSION, Settings
 from local_cluster.machine import BUSYBOX
 from local_cluster.stages import Stage, StageError, Stages
@@ -70,7 +70,7 @@ def cluster_images(cache: Path) -> list[Scratch]:
         ),
         # The executor copies itself into pods of any user, root among them.
         Scratch(f"quay.io/argoproj/argoexec:{version}", argo / "argoexec", ("argoexec",), user="0"),
-        Scratch(f"quay.io/argoproj/argocli:{version}", argo / "argo", ("argo",)),
+        Scratch(f"quay.io/argoproj/argocli:{version}", argo_server(cache), ("argo",)),
         Scratch("versity/versitygw:opsjobs", versitygw / "versitygw", ("versitygw",), user="0"),
         Scratch("registry:opsjobs", REGISTRY.folder(cache) / "registry", ("registry",)),
         Scratch("busybox:opsjobs", BUSYBOX, ("/bin/busybox",), user="0"),

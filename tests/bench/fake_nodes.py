@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from local_cluster.binaries import MODULES
+from local_cluster.binaries import MODULES, built_tool
+from local_cluster.cluster_settings import BUILD, Settings
+from local_cluster.stages import Stages
 from service.kube.client import Api
 from tests.bench import fake_steps
 from tests.bench.processes import running
@@ -55,7 +57,7 @@ async def fake_nodes(cluster: Cluster, api: Api, folder: Path, count: int, secon
         "setpriv",
         "--pdeathsig",
         "TERM",
-        f"{cluster.facts['bin']}/kwok",
+        built_tool(Settings().cache, "kwok", Stages(BUILD / "logs")),
         "--config",
         folder / "kwok.yaml",
     ]

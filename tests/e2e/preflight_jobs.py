@@ -10,6 +10,7 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from tests.e2e.argo_pages import bearer
 from tests.e2e.live import Api, Cluster, inputs
 from workflow_templates.object_store import Store
 from workflow_templates.protocol.sigv4 import Signer
@@ -62,7 +63,8 @@ def shown_by_argo(cluster: Cluster, job_id: str) -> str:
     """The picture as Argo's server hands it to its UI."""
     workflow = cluster.get("workflow", job_id, "-n", cluster.jobs)
     (step,) = (node for node in workflow["status"]["nodes"].values() if node.get("templateName") == "picture")
-    shown = httpx.get(f"{cluster.facts['argoUrl']}/artifacts/{cluster.jobs}/{job_id}/{step['id']}/matrix")
+    address = f"{cluster.facts['argoUrl']}/artifacts/{cluster.jobs}/{job_id}/{step['id']}/matrix"
+    shown = httpx.get(address, headers={"Authorization": bearer(cluster)}, verify=cluster.trust)
     assert shown.status_code == 200, shown.text
     return shown.text
 

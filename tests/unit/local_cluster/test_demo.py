@@ -44,9 +44,13 @@ def test_a_job_that_left_no_report_tells_nothing() -> None:
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_it_ends_with_commands_that_go_on(capsys: pytest.CaptureFixture[str], *, ours: bool) -> None:
-    handover = Handover("kubeconfig", "https://127.0.0.1:1", argoUrl="", bin="build/bin", containers={}, ca="ca.crt")
+    handover = Handover(
+        "kubeconfig", "https://127.0.0.1:1", argoUrl="https://argo:2", bin="build/bin", containers={}, ca="ca.crt"
+    )
     how_to_go_on(handover, job("Succeeded", n1="Succeeded") | {"jobId": "first-job-aaaaaa"}, ours=ours)
     told = capsys.readouterr().out
     for command in ("opsjobs list", "opsjobs report first-job-aaaaaa", "--node n1 --wait", "curl -s --cacert ca.crt"):
         assert command in told
     assert ("PATH=build/bin:$PATH:" in told) is ours
+    assert ("https://argo:2/workflows/opsjobs-jobs is Argo's UI" in told) is ours
+    assert ('echo "Bearer $(kubectl create token argo-reader -n argo' in told) is ours
