@@ -50,6 +50,7 @@ lint: setup ## ruff, mypy, import-linter, rendered files current, the API unbrok
 	@$(RUN) lint-imports
 	@$(RUN) python -m workflow_templates.render --check
 	@$(RUN) python -m service.openapi_file --check
+	@$(RUN) python -m local_cluster.value_table --check
 	@$(RUN) openapi-spec-validator docs/openapi.json
 	@$(RUN) python -m local_cluster api-lint
 	@$(RUN) python -m local_cluster chart-lint
@@ -62,6 +63,7 @@ bench: setup ## Measure: make bench ONLY=list runs one part (RECORDS=1000000: wi
 image: setup ## Rebuild the product image and roll it out on the local cluster
 	@$(RUN) python -m local_cluster image
 
-render: setup ## Write what is rendered from code: the chart's WorkflowTemplates, docs/openapi.json
+render: setup ## Write what is rendered from code: the chart's WorkflowTemplates and values, docs/openapi.json
 	@$(RUN) python -m workflow_templates.render
 	@$(RUN) python -m service.openapi_file
+	@$(RUN) python -m local_cluster.value_table

@@ -18,7 +18,7 @@ from opsjobs_cli.whereto import Asked, Whereto
 _AUDIENCE = "opsjobs"
 _NAMESPACE = "opsjobs"
 #: Which Service of the release takes requests.
-_LABELS = "app.kubernetes.io/name=opsjobs,app.kubernetes.io/component=service"
+_LABELS = "app.kubernetes.io/part-of=opsjobs,app.kubernetes.io/component=service"
 #: Seconds.
 _PATIENCE = 60
 _END = 5

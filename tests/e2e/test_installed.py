@@ -40,6 +40,14 @@ def test_helm_test_lets_a_token_in_and_nobody_else() -> None:
     assert "Phase:          Succeeded" in done.stdout
 
 
+def test_a_second_installation_in_the_cluster_is_refused() -> None:
+    """Its jobs would lock nodes in another namespace: two would work on one node."""
+    elsewhere = ("another", str(ROOT / "charts" / "opsjobs"), "--namespace", "elsewhere", "--dry-run=server")
+    done = run("helm", "install", *elsewhere, "--set", "argo.controller=argo:argo")
+    assert done.returncode != 0
+    assert f"installed in this cluster already: release {NAMESPACE} in namespace {NAMESPACE}" in done.stderr
+
+
 def test_the_services_namespace_can_be_held_to_restricted_pods() -> None:
     done = run(
         "kubectl",

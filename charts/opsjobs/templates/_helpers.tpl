@@ -1,16 +1,19 @@
 {{/* Every job type, as service/domain/job.py has them. */}}
 {{- define "opsjobs.jobTypes" -}}addon preflight dumplog reboot exportimage{{- end -}}
 
-{{- define "opsjobs.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- define "opsjobs.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
 {{- end -}}
+
+{{/* What the names of the release's objects are, or begin with. */}}
+{{- define "opsjobs.fullname" -}}
+{{- $name := include "opsjobs.name" . -}}
+{{- $whole := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $whole | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "opsjobs.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "opsjobs.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
