@@ -15,7 +15,7 @@ SELECT := $(if $(K),-k '$(K)',)
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
-.PHONY: help up down test test-long unit lint bench image render setup
+.PHONY: help up down test test-long unit lint bench image release render setup
 
 help: ## Explain each word
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ bench: setup ## Measure: make bench ONLY=list runs one part (RECORDS=1000000: wi
 
 image: setup ## Rebuild the product image and roll it out on the local cluster
 	@$(RUN) python -m local_cluster image
+
+release: setup ## What a release hands out, with checksums, in build/release
+	@$(RUN) python -m local_cluster.release
 
 render: setup ## Write what is rendered from code: the chart's WorkflowTemplates and values, docs/openapi.json
 	@$(RUN) python -m workflow_templates.render
