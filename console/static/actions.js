@@ -2,137 +2,150 @@
 
 import * as api from "./api.js";
 import { ask } from "./dialog.js";
+import { ROLLED_OUT } from "./draft.js";
 import { h } from "./elements.js";
-import { hasWork, isFinal } from "./job_model.js";
+import { isFinal } from "./job_model.js";
 import { choice, field } from "./parts.js";
 import { may, owns } from "./session.js";
 import { named, plural } from "./texts.js";
 
-const ROLLED_OUT = ["addon", "reboot"];
-const LEFT = { failed: "Failed", notBegun: "Skipped" };
+const LEFT = { failed: ["Failed"], notBegun: ["Skipped"], both: ["Failed", "Skipped"] };
 
 /** Buttons for all that this person may do to this job now. */
-export function offered(app, job, look) {
+export function offered(app, model) {
+  const { job } = model;
   const here = (verb) => may(verb, job.type, job.workspaceId);
-  const begins = here("update") && here("create");
   const steered = ROLLED_OUT.includes(job.type);
   const running = !isFinal(job);
+  const ends = owns(job) || here("update");
   const buttons = [
-    running && steered && !job.rollout?.paused && (owns(job) || here("update")) && ["Pause", pause],
-    running && steered && isPaused(job) && begins && ["Resume", resume],
-    !running && steered && begins && leftOf(job, "both").length > 0 && ["Retry", retry],
-    running && (owns(job) || here("update")) && ["Stop", stop],
+    running && steered && ends && !isPaused(job) && ["Pause", pause],
+    running && steered && begins(job) && isPaused(job) && ["Resume", resume],
+    !running && steered && begins(job) && leftOf(job, "both").length > 0 && ["Retry", retry],
+    running && ends && ["Stop", stop],
     (owns(job) || here("delete")) && ["Delete", remove],
   ];
-  return buttons.filter(Boolean).map(([text, act]) => h("button", { key: text, type: "button", onclick: () => act(app, job, look) }, `${text}…`));
+  return buttons.filter(Boolean).map(([text, act]) => h("button", { key: text, type: "button", onclick: () => act(app, model) }, `${text}…`));
 }
 
 /** The button at the gate of a phase, or in its soak. */
-export function advance(app, job, phase, look) {
-  const waits = phase.state === "AwaitingAdvance" || phase.state === "Soaking";
-  if (!waits || isFinal(job) || !may("update", job.type, job.workspaceId) || !may("create", job.type, job.workspaceId)) return null;
+export function advance(app, model, phase) {
+  const { job } = model;
+  const soaks = phase.state === "Soaking";
+  if ((!soaks && phase.state !== "AwaitingAdvance") || isFinal(job) || !begins(job)) return null;
   const next = job.rollout.phases[phase.phase];
   const question = {
     title: `Advance ${job.jobName}?`,
-    lines: [
-      `Phase ${phase.phase} ends now${phase.state === "Soaking" ? ", before it has soaked to its end" : ""}.`,
-      next && `Phase ${next.phase} begins: ${what(job)} ${plural(next.nodes.length, "node")} (${named(next.nodes)}).`,
+    lines: () => [
+      `Phase ${phase.phase} ends now${soaks ? ", before it has soaked to its end" : ""}.`,
+      next && `Phase ${next.phase} begins: it ${does(job)} ${plural(next.nodes.length, "node")} (${named(next.nodes)}).`,
     ],
     act: "Advance",
-    run: () => act(look, "POST", api.jobPath(job.jobId, "advance"), { expectedPhase: phase.phase }),
+    run: () => act(model, "advance", { expectedPhase: phase.phase }),
   };
   return h("button", { type: "button", class: "main", onclick: () => ask(app, question) }, "Advance…");
 }
 
-const what = (job) => (job.type === "reboot" ? "it reboots" : "it runs its scripts on");
+const begins = (job) => may("update", job.type, job.workspaceId) && may("create", job.type, job.workspaceId);
+const does = (job) => (job.type === "reboot" ? "reboots" : "runs its scripts on");
+const nodesIn = (job, ...phases) => job.plan.nodes.filter((node) => phases.includes(node.phase)).map((node) => node.name);
+const later = (job) => nodesIn(job, "Pending", "Waiting").length;
+const leftOf = (job, which) => nodesIn(job, ...LEFT[which]);
 
+/** Its own condition says so for a job without a rollout. */
 function isPaused(job) {
   const last = job.conditions.findLast((one) => one.reason === "Paused" || one.reason === "Resumed");
   return Boolean(job.rollout?.paused) || last?.reason === "Paused";
 }
 
-const working = (job) => job.plan.nodes.filter(hasWork).map((node) => node.name);
-const begun = (job) => job.plan.nodes.filter((node) => node.phase === "Running").map((node) => node.name);
-const later = (job) => job.plan.nodes.filter((node) => node.phase === "Pending" || node.phase === "Waiting").length;
-
-async function act(look, method, path, body) {
-  await api.send(method, path, { body });
-  await look();
+async function act(model, what, body) {
+  await api.send("POST", api.jobPath(model.job.jobId, what), { body });
+  await model.look();
 }
 
-function stop(app, job, look) {
-  const names = begun(job);
+function stop(app, model) {
   ask(app, {
-    title: `Stop ${job.jobName}?`,
-    lines: [
-      names.length ? `What runs is ended on ${plural(names.length, "node")}: ${named(names)}.` : "Nothing of it runs on a node now.",
-      later(job) > 0 && `${plural(later(job), "node")} will not be begun.`,
-      "Clean-up runs: cordons are put back and node locks given up. The job ends as Failed, and cannot go on.",
-    ],
+    title: `Stop ${model.job.jobName}?`,
+    lines: () => {
+      const [names, left] = [nodesIn(model.job, "Running"), later(model.job)];
+      return [
+        names.length ? `What runs is ended on ${plural(names.length, "node")}: ${named(names)}.` : "Nothing of it runs on a node now.",
+        left > 0 && `${plural(left, "node")} will not be begun.`,
+        "Clean-up runs: cordons are put back and node locks given up. The job ends as Failed, and cannot go on.",
+      ];
+    },
     act: "Stop the job",
     danger: true,
-    run: () => act(look, "POST", api.jobPath(job.jobId, "stop")),
+    run: () => act(model, "stop"),
   });
 }
 
-function remove(app, job) {
+function remove(app, model) {
   ask(app, {
-    title: `Delete ${job.jobName}?`,
-    lines: [
-      !isFinal(job) && `It still runs: it is stopped first${working(job).length ? `, on ${named(working(job))}` : ""}, and cleaned up.`,
-      "It leaves the list, and its Workflow is removed with what its steps wrote. Its record stays: this page goes on to show it.",
-    ],
+    title: `Delete ${model.job.jobName}?`,
+    lines: () => {
+      const names = nodesIn(model.job, "Running");
+      return [
+        !isFinal(model.job) && `It still runs: it is stopped first${names.length ? `, on ${named(names)}` : ""}, and cleaned up.`,
+        "It leaves the list, and its Workflow is removed with what its steps wrote. Its record stays: this page goes on to show it.",
+      ];
+    },
     act: "Delete the job",
     danger: true,
     run: async () => {
-      await api.send("DELETE", api.jobPath(job.jobId));
+      await api.send("DELETE", api.jobPath(model.job.jobId));
       app.go("/console/jobs");
     },
   });
 }
 
-function pause(app, job, look) {
-  const names = begun(job);
+function pause(app, model) {
   ask(app, {
-    title: `Pause ${job.jobName}?`,
-    lines: [
-      names.length ? `${plural(names.length, "node")} in work will finish: ${named(names)}.` : "No node is in work now.",
-      `Nothing new begins until a person resumes it${later(job) ? `: ${plural(later(job), "node")} wait` : ""}. Its timeout counts on.`,
-    ],
-    box: field("Reason", h("input", { name: "reason", placeholder: "for who reads it later" })),
+    title: `Pause ${model.job.jobName}?`,
+    lines: () => {
+      const [names, left] = [nodesIn(model.job, "Running"), later(model.job)];
+      return [
+        names.length ? `${plural(names.length, "node")} in work will finish: ${named(names)}.` : "No node is in work now.",
+        `Nothing new begins until a person resumes it${left ? `; ${plural(left, "node")} wait` : ""}. Its timeout counts on.`,
+      ];
+    },
+    box: () => field("Reason", h("input", { name: "reason", placeholder: "for who reads it later" })),
     act: "Pause the job",
-    run: (form) => act(look, "POST", api.jobPath(job.jobId, "pause"), form.get("reason") ? { reason: form.get("reason") } : undefined),
+    run: (form) => act(model, "pause", form.get("reason") ? { reason: form.get("reason") } : undefined),
   });
 }
 
-function resume(app, job, look) {
-  const failed = job.plan.nodes.filter((node) => node.phase === "Failed").length;
+function resume(app, model) {
   ask(app, {
-    title: `Resume ${job.jobName}?`,
-    lines: [`It goes on with ${plural(later(job), "node")} that ${later(job) === 1 ? "is" : "are"} left.`, failed > 0 && `${plural(failed, "node")} failed so far: ${failed === 1 ? "that is" : "these are"} tolerated, and counting begins anew.`],
+    title: `Resume ${model.job.jobName}?`,
+    lines: () => {
+      const failed = nodesIn(model.job, "Failed").length;
+      return [
+        `It goes on with the nodes that are left: ${later(model.job)}.`,
+        failed > 0 && `Failed so far: ${plural(failed, "node")}. They are tolerated, and counting begins anew.`,
+      ];
+    },
     act: "Resume the job",
-    run: () => act(look, "POST", api.jobPath(job.jobId, "resume")),
+    run: () => act(model, "resume"),
   });
 }
 
-function leftOf(job, which) {
-  const phases = which === "both" ? Object.values(LEFT) : [LEFT[which]];
-  return job.plan.nodes.filter((node) => phases.includes(node.phase)).map((node) => node.name);
-}
-
-function retry(app, job) {
-  const kinds = [["both", "failed and not begun"], ["failed", "failed"], ["notBegun", "not begun"]].filter(([which]) => leftOf(job, which).length);
+function retry(app, model) {
+  const { job } = model;
+  const names = leftOf(job, "both");
+  const kinds = [["both", "failed or were not begun"], ["failed", "failed"], ["notBegun", "were not begun"]].filter(([which]) => leftOf(job, which).length);
+  const key = crypto.randomUUID();
   ask(app, {
     title: `Retry ${job.jobName}?`,
-    lines: [
-      `A new job: ${what(job)} ${plural(leftOf(job, "both").length, "node")} that failed or ${leftOf(job, "both").length === 1 ? "was" : "were"} not begun (${named(leftOf(job, "both"))}), with what it ran then.`,
+    lines: () => [
+      `A new job: it ${does(job)} what is left, ${plural(names.length, "node")} (${named(names)}), with what it ran then.`,
       "It has no phases and no gates, and begins at once.",
     ],
-    box: field("Nodes that", choice({ name: "which" }, kinds.map(([which, text]) => [which, `${text} (${leftOf(job, which).length})`]), kinds[0][0])),
+    box: () => field("Nodes that", choice({ name: "which" }, kinds.map(([which, text]) => [which, `${text} (${leftOf(job, which).length})`]))),
     act: "Retry",
     run: async (form) => {
-      const headers = { "Idempotency-Key": crypto.randomUUID() };
-      const made = await api.send("POST", api.jobPath(job.jobId, "retry"), { body: { which: form.get("which") }, headers });
+      const asked = { body: { which: form.get("which") }, headers: { "Idempotency-Key": key } };
+      const made = await api.send("POST", api.jobPath(job.jobId, "retry"), asked);
       app.go(`/console/jobs/${encodeURIComponent((await made.json()).jobId)}`);
     },
   });

@@ -6,8 +6,8 @@ import { trouble } from "./parts.js";
 let asked = null;
 
 /**
- * Ask, with what will happen in plain words: `title`, `lines`, `act` (the button's word), `danger`, `box` (a description
- * of a field, or none) and `run()`, which does it. Its problem is shown, and the question stays.
+ * Ask, with what will happen in plain words: `title`, `lines()` as things are now, `act` (the button's word), `danger`,
+ * `box()` (a field, or none) and `run(form)`, which does it. Its problem is shown, and the question stays.
  */
 export function ask(app, question) {
   asked = { ...question, problem: "", busy: false, before: document.activeElement };
@@ -41,6 +41,6 @@ export function dialog(app) {
   return h(
     "dialog",
     { key: mine, "aria-labelledby": "question", onclose: close, made },
-    h("form", { onsubmit: run }, h("h2", { id: "question" }, mine.title), mine.lines.filter(Boolean).map((line) => h("p", null, line)), mine.box, trouble(mine.problem), h("div", { class: "actions" }, h("button", { type: "button", onclick: close, disabled: mine.busy }, "Cancel"), h("button", { class: mine.danger ? "main danger" : "main", disabled: mine.busy }, mine.act))),
+    h("form", { onsubmit: run }, h("h2", { id: "question" }, mine.title), mine.lines().filter(Boolean).map((line) => h("p", null, line)), mine.box?.(), trouble(mine.problem), h("div", { class: "actions" }, h("button", { type: "button", onclick: close, disabled: mine.busy }, "Cancel"), h("button", { class: mine.danger ? "main danger" : "main", disabled: mine.busy }, mine.act))),
   );
 }

@@ -73,7 +73,7 @@ function patch(node, one) {
     return;
   }
   const before = node.opsProps ?? {};
-  for (const name of Object.keys(before)) if (!(name in one.props)) set(node, name, undefined);
+  for (const name of Object.keys(before)) if (!(name in one.props)) set(node, name, undefined, before[name]);
   // A value is set when its options are there.
   if (!one.props.own) arrange(node, one.children);
   for (const [name, value] of Object.entries(one.props)) set(node, name, value, before[name]);

@@ -28,6 +28,7 @@ export function jobPage(app, jobId) {
     frame = requestAnimationFrame(fill);
   });
   const output = nodeOutput(app, jobId);
+  const left = outputs(app);
   const seen = () => model.job.plan.nodes.filter((node) => !shown.size || shown.has(node.phase));
   const fill = () => model.job && cells?.show([{ title: "", cells: seen().map((node) => ({ name: node.name, state: node.phase, text: node.message ? `${node.phase}: ${node.message}` : node.phase })) }]);
   const toggle = (name) => {
@@ -52,9 +53,9 @@ export function jobPage(app, jobId) {
         trouble(model.problem),
         model.notice && h("p", { class: "muted", role: "status" }, model.notice),
         progress(job),
-        h("div", { class: "actions" }, offered(app, job, model.look)),
+        h("div", { class: "actions" }, offered(app, model)),
         about(job),
-        phases(app, job, model.look),
+        phases(app, model),
         job.plan.nodes.length > 0 && [
           h("h2", null, "Nodes"),
           legend(PLANNED, tally(job.plan.nodes.map((node) => node.phase)), shown, toggle),
@@ -63,7 +64,7 @@ export function jobPage(app, jobId) {
           nodeTable(seen(), most, (name) => output.open(name, job), () => ((most = MOST_ROWS), app.draw())),
         ],
         excluded(job.plan.excluded),
-        outputs(job),
+        left.view(job),
         conditions(job.conditions),
         h("details", { ontoggle: (event) => ((asJson = event.target.open), app.draw()) }, h("summary", null, "As JSON"), asJson && h("pre", { tabindex: "0" }, JSON.stringify(job, null, 2))),
       ];

@@ -1,6 +1,7 @@
 // The shell: which page an address is, who is signed in, and what stands over every page.
 
 import * as api from "./api.js";
+import { createPage } from "./create_page.js";
 import { dialog } from "./dialog.js";
 import { h, render } from "./elements.js";
 import { fleetPage } from "./fleet_page.js";
@@ -8,7 +9,7 @@ import { jobPage } from "./job_page.js";
 import { jobsPage } from "./jobs_page.js";
 import { again } from "./looking.js";
 import { nodePage } from "./node_page.js";
-import { session, signIn, signOut } from "./session.js";
+import { creatable, session, signIn, signOut } from "./session.js";
 import { signInPage } from "./sign_in_page.js";
 import { moment, trouble } from "./parts.js";
 
@@ -17,6 +18,7 @@ const PAGES = [
   [/^\/console\/jobs$/, jobsPage, "jobs"],
   [/^\/console\/jobs\/([^/]+)$/, jobPage, "jobs"],
   [/^\/console\/nodes\/([^/]+)$/, nodePage, "fleet"],
+  [/^\/console\/new(?:\/([^/]+))?$/, createPage, "new"],
 ];
 const root = document.getElementById("console");
 const app = { draw, go, replaceQuery, query: () => new URLSearchParams(location.search) };
@@ -49,7 +51,7 @@ function header() {
     "header",
     { class: "top" },
     h("a", { class: "brand", href: "/console/fleet" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), "OpsJobs"),
-    h("nav", { "aria-label": "Pages" }, link("fleet", "/console/fleet", "Fleet"), link("jobs", "/console/jobs", "Jobs")),
+    h("nav", { "aria-label": "Pages" }, link("fleet", "/console/fleet", "Fleet"), link("jobs", "/console/jobs", "Jobs"), creatable().length > 0 && link("new", "/console/new", "New job")),
     h(
       "div",
       { class: "who" },

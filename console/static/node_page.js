@@ -5,6 +5,7 @@ import { h } from "./elements.js";
 import { jobTable } from "./job_table.js";
 import { again } from "./looking.js";
 import { facts, go, jobLink, moment, trouble } from "./parts.js";
+import { may } from "./session.js";
 import { isJob, machineFacts, machineState, markOf } from "./states.js";
 
 const SECONDS = 10;
@@ -39,6 +40,7 @@ export function nodePage(app, name) {
       h("div", { class: "heading" }, h("h1", null, name), node && state(node)),
       trouble(problem),
       node && now(node),
+      node && offers(node),
       jobs && h("h2", null, "History"),
       jobs && (jobs.items.length ? jobTable(jobs.items) : h("p", { class: "muted" }, "No job that you may see had this node in its plan.")),
       jobs && jobs.totalCount > jobs.items.length && h("p", null, go(`/console/jobs?node=${encodeURIComponent(name)}&since=${BEGINNING}`, `All ${jobs.totalCount} jobs of this node`)),
@@ -68,4 +70,9 @@ function last(job) {
   if (!job) return ["none"];
   if (!isJob(job.jobId)) return [job.jobId];
   return [`${job.type}: ${job.phase}, `, moment(job.time), " · ", jobLink(job.jobId)];
+}
+
+function offers(node) {
+  const types = ["preflight", "addon", "reboot"].filter((type) => may("create", type, node.workspace));
+  return types.length > 0 && h("div", { class: "actions" }, types.map((type) => h("a", { class: "button", href: `/console/new/${type}?node=${encodeURIComponent(node.name)}` }, `New ${type}…`)));
 }

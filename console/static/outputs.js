@@ -2,17 +2,37 @@
 
 import * as api from "./api.js";
 import { h, isWebAddress } from "./elements.js";
-import { facts } from "./parts.js";
+import { facts, trouble } from "./parts.js";
+import { reportTable } from "./report_table.js";
 
 const FILES = { preflight: ["report", "junit", "picture"], dumplog: ["archive"], addon: ["report"], reboot: ["report"], exportimage: [] };
 const LONG = 400;
 
-export function outputs(job) {
+/** Outputs of one job, with the report that a person has opened. */
+export function outputs(app) {
+  const report = { content: null, problem: "" };
+  const open = async (job) => {
+    try {
+      report.content = await (await api.send("GET", api.jobPath(job.jobId, "outputs", "report"))).json();
+      report.problem = "";
+    } catch (problem) {
+      report.problem = problem.message;
+    }
+    app.draw();
+  };
+  return { view: (job) => shown(job, report, () => open(job)) };
+}
+
+function shown(job, report, open) {
   if (!job.outputs.length) return null;
+  const files = FILES[job.type] ?? [];
+  const isReported = files.includes("report") && job.outputs.some((one) => one.name === "report");
   return [
     h("h2", null, "Outputs"),
     facts(job.outputs.map((one) => [one.name, value(one.value)])),
-    h("div", { class: "actions" }, (FILES[job.type] ?? []).map((name) => h("button", { type: "button", onclick: (event) => save(job, name, event.target) }, `Download ${name}`))),
+    h("div", { class: "actions" }, isReported && h("button", { type: "button", onclick: open }, "Show the report"), files.map((name) => h("button", { type: "button", onclick: (event) => save(job, name, event.target) }, `Download ${name}`))),
+    trouble(report.problem),
+    report.content && reportTable(job.type, report.content),
   ];
 }
 

@@ -19,11 +19,10 @@ export function field(label, control, note) {
   return h("label", { class: "field" }, h("span", { class: "field-label" }, label), control, note && h("span", { class: "note" }, note));
 }
 
-export const option = (value, text, chosen) => h("option", { value, selected: value === chosen }, text);
-
-/** A choice of values, with their texts: [[value, text], …]. */
+/** A choice of values, with their texts: [[value, text], …]; without `chosen` it stays as the person has it. */
 export function choice(props, values, chosen) {
-  return h("select", { ...props, value: chosen }, values.map(([value, text]) => option(value, text, chosen)));
+  const held = chosen === undefined ? {} : { value: chosen };
+  return h("select", { ...props, ...held }, values.map(([value, text]) => h("option", { value }, text)));
 }
 
 export function facts(rows) {

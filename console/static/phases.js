@@ -6,7 +6,8 @@ import { plural, took, length } from "./texts.js";
 
 const WORDS = { AwaitingAdvance: "waits for a person to advance it", Soaking: "soaks", Pending: "not begun", Running: "runs", Done: "done" };
 
-export function phases(app, job, look) {
+export function phases(app, model) {
+  const { job } = model;
   if (!job.rollout) return null;
   const { rollout } = job;
   const ended = new Set(job.plan.nodes.filter((node) => ["Succeeded", "Failed", "Skipped"].includes(node.phase)).map((node) => node.name));
@@ -19,7 +20,7 @@ export function phases(app, job, look) {
       h("span", null, `${done}/${plural(phase.nodes.length, "node")}`),
       h("div", { class: "bar", share: phase.nodes.length ? done / phase.nodes.length : 1 }),
       h("span", { class: "muted" }, said(phase)),
-      advance(app, job, phase, look),
+      advance(app, model, phase),
     );
   });
   return [

@@ -15,7 +15,7 @@ from service.api.etags import known_already
 _FOLDER = Path(__file__).parents[2] / "console"
 _MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 #: The address of each page of the console; which one it is, the script reads from the address itself.
-_PAGES = ("", "/", "/fleet", "/jobs", "/jobs/{name}", "/nodes/{name}")
+_PAGES = ("", "/", "/fleet", "/jobs", "/jobs/{name}", "/nodes/{name}", "/new", "/new/{name}")
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",

@@ -123,9 +123,9 @@ class Desk:
 
         self.service.change(job_id, changed)
 
-    def says(self, job_id: str, reason: str, message: str, phase: Phase = Phase.RUNNING, **fields: Any) -> None:
+    def says(self, job_id: str, reason: str, message: str, of: Phase = Phase.RUNNING, **fields: Any) -> None:
         """A condition, and whatever else changes with it."""
-        made = Condition(phase, reason, message, datetime.now(UTC))
+        made = Condition(of, reason, message, datetime.now(UTC))
         self.service.change(job_id, lambda job: replace(job, conditions=(*job.conditions, made), **fields))
 
 
