@@ -25,6 +25,8 @@ from service.jobs.freeze_lookout import FreezeLookout
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.job_followers import JobFollowers
 from service.jobs.leader_metrics import LeaderMetrics
+from service.jobs.notification_queue import NotificationState, Sender
+from service.jobs.notifier import Notifier
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Leader, Quota, Records, Reviews, StepOutput
 from service.jobs.preparation import Kind
@@ -46,6 +48,7 @@ from service.serving import serve
 from service.settings import Settings
 from service.stored_objects import connect_store
 from service.tls import Certificate
+from service.webhooks import connect_webhooks
 
 logger = structlog.get_logger()
 
@@ -56,18 +59,19 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            open_records(settings.database_url) as records,
+            open_records(settings.database_url, settings.receivers) as records,
             connect(settings) as kube,
             connect_store(settings.store) as stored,
+            connect_webhooks(settings.receiver_secrets) as sender,
         ):
-            services = dependencies(settings, records, kube, kube.reviews, kube.output, stored)
+            services = dependencies(settings, records, kube, kube.reviews, kube.output, stored, sender)
             storing = partial(_storing, settings, records, kube.output, stored)
             app.state.dependencies = services
             metrics = LeaderMetrics(records, kube, settings.cluster_id)
             services.metrics.register(metrics)
             services.metrics.register(Expiry(settings.tls_folder))
             background = [
-                asyncio.create_task(lead(settings, records, kube, kube.leader, metrics, storing)),
+                asyncio.create_task(lead(settings, records, kube, kube.leader, metrics, storing, sender)),
                 asyncio.create_task(services.audit_recorder.run()),
             ]
             try:
@@ -87,6 +91,7 @@ def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work wi
     reviews: Reviews,
     output: StepOutput,
     stored: StoredObjects | None = None,
+    sender: Sender | None = None,
 ) -> Dependencies:
     workspace_namespaces = WorkspaceNamespaces(cluster, records, settings.cluster_id)
     submission = Submission(
@@ -126,8 +131,14 @@ def dependencies(  # noqa: PLR0913, PLR0917 - everything that the routes work wi
         node_labels=frozenset({*settings.node_labels, settings.workspace_label}),
         followers=JobFollowers(records),
         audit_recorder=AuditRecorder(records),
+        notification_state=_notification_state(settings, records, sender),
         streams=OpenStreams(settings.max_streams_per_caller, settings.max_streams),
     )
+
+
+def _notification_state(settings: Settings, records: Records, sender: Sender | None) -> NotificationState | None:
+    names = [receiver.name for receiver in settings.receivers]
+    return NotificationState(records, sender, names, settings.cluster_id) if sender else None
 
 
 def kinds(settings: Settings, cluster: Cluster, reviews: Reviews) -> dict[JobType, Kind]:
@@ -167,8 +178,9 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
     leader: Leader,
     metrics: LeaderMetrics,
     begin: Callable[[], OutputStoring | None],
+    sender: Sender,
 ) -> None:
-    """While this replica leads: reconcile records with Workflows and keep the cluster in order."""
+    """While this replica leads: reconcile records with Workflows, keep the cluster in order, tell receivers."""
 
     async def work() -> None:
         # Anew each time: what was being stored when the lead was lost is begun again.
@@ -183,6 +195,14 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
             audit_retention_days=settings.audit_retention_days,
             storing=storing,
         )
+        notifier = Notifier(
+            records,
+            cluster,
+            sender,
+            settings.receivers,
+            cluster_id=settings.cluster_id,
+            external_url=settings.external_url,
+        )
         with metrics.leading(reconciler):
             async with asyncio.TaskGroup() as group:
                 group.create_task(reconciler.run())
@@ -191,6 +211,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
                     group.create_task(storing.run())
                 group.create_task(FreezeLookout(records, cluster, reconciler).run())
                 group.create_task(metrics.run())
+                group.create_task(notifier.run())
 
     await leader.lead(work)
 

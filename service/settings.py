@@ -2,6 +2,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain.receiver import Receiver
 from service.jobs.prepare_dumplog import DumplogSettings
 from service.jobs.prepare_exportimage import ExportSettings
 from service.jobs.prepare_preflight import PreflightSettings
@@ -68,6 +69,12 @@ class Settings(KubeSettings, BaseSettings):
     write_seconds: float = 30
     #: Proxies (addresses or networks) whose X-Forwarded-For is believed.
     trusted_proxies: list[str] = []
+    #: Who is told what happens to jobs.
+    receivers: list[Receiver] = []
+    #: A folder for each of them with its url, and what its messages are signed with.
+    receiver_secrets: Path = Path("/etc/opsjobs-receivers")
+    #: Where people reach the service, for links; empty: none.
+    external_url: str = ""
     log_level: str = "INFO"
     port: int = 8080
     #: A folder with tls.crt and tls.key; without it the service speaks plain HTTP.

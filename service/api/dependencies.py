@@ -15,6 +15,7 @@ from service.domain.cluster_objects import Caller
 from service.domain.job import Job
 from service.jobs.audit_trail import AuditRecorder
 from service.jobs.job_followers import JobFollowers
+from service.jobs.notification_queue import NotificationState
 from service.jobs.permissions import Permissions
 from service.jobs.ports import Cluster, Records, Reviews, StepOutput
 from service.jobs.store_ports import StoredObjects
@@ -44,6 +45,7 @@ class Dependencies:
     body_seconds: float = 30.0
     #: None: the service has no key of the object store.
     stored: StoredObjects | None = None
+    notification_state: NotificationState | None = None
     streams: OpenStreams = field(default_factory=OpenStreams)
     #: What /metrics shows beside what the process measures of itself.
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

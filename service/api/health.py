@@ -32,7 +32,7 @@ async def healthz() -> Response:
     responses={**empty("text/plain"), 401: problems()[401], 503: also_plain(problems()[503])},
 )
 async def readyz(request: Request, services: Services) -> Response:
-    """One plain word. What is away is for callers to know: `?verbose` needs a token."""
+    """One plain word. `?verbose` needs a token: what is away, and which receivers are not told what happens."""
     verbose = "verbose" in request.query_params
     if verbose:
         await caller(request, services)
@@ -43,7 +43,8 @@ async def readyz(request: Request, services: Services) -> Response:
             raise
         log.warning("not ready", reason=str(error))
         return PlainTextResponse("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)})
-    return PlainTextResponse("ready")
+    state = services.notification_state if verbose else None
+    return PlainTextResponse("\n".join(["ready", *(await state.conditions() if state else ())]))
 
 
 @router.get(

@@ -13,6 +13,7 @@ from service.domain.rollout_progress import StepNotes
 from service.domain.step_pod import StepPods
 from service.jobs.audit_trail import AuditTrail
 from service.jobs.monitoring import MonitoredCluster, Scrapers
+from service.jobs.notification_queue import NotificationQueue
 from service.jobs.record_retention import RecordRetention
 from service.jobs.record_views import RecordViews
 from workflow_templates.protocol.freeze import Freeze
@@ -64,7 +65,7 @@ class QuotaError(Exception):
     """So many jobs of the caller, or in the workspace, are unfinished that no new one is accepted."""
 
 
-class Records(RecordViews, RecordRetention, AuditTrail, Protocol):
+class Records(RecordViews, RecordRetention, AuditTrail, NotificationQueue, Protocol):
     """The store. Every method raises UnavailableError when the store does not answer."""
 
     async def ping(self) -> None: ...

@@ -1,8 +1,9 @@
 """The record store. Only what is named here is for others."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+from service.domain.receiver import Receiver
 from service.records.addresses import DEFAULT_URL, address_of
 from service.records.store import SqlRecords
 
@@ -19,9 +20,9 @@ def check_url(url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_records(url: str) -> AsyncIterator[SqlRecords]:
-    """The store at that URL, until the block ends; it need not answer yet."""
-    records = SqlRecords(url)
+async def open_records(url: str, receivers: Sequence[Receiver] = ()) -> AsyncIterator[SqlRecords]:
+    """The store at that URL, until the block ends; it need not answer yet. `receivers` are told of its changes."""
+    records = SqlRecords(url, receivers)
     try:
         yield records
     finally:

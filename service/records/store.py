@@ -1,8 +1,9 @@
 """The record store: the `Records` port on PostgreSQL and SQLite."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,13 +13,27 @@ from service.domain.ended_counts import Count
 from service.domain.job import Job, Phase
 from service.domain.list_query import ListQuery, Page
 from service.domain.node_list import LastJobs, Work
+from service.domain.notification import Notification, of_change
+from service.domain.receiver import Receiver
+from service.jobs.notification_queue import Backlog, Queued
 from service.jobs.ports import Claim, IdempotencyKey, Quota, UnavailableError
-from service.records import audit_lines, counters, keys, last_jobs, pages, retention, unfinished
+from service.records import (
+    audit_lines,
+    counters,
+    keys,
+    last_jobs,
+    notifications,
+    pages,
+    retention,
+    unfinished,
+)
 from service.records import texts as long_texts
 from service.records.engine import Database
 from service.records.filters import among, unindexed
 from service.records.rows import from_body, storable, to_job_row, to_listing_row
 from service.records.tables import facts, job_versions, jobs, listing
+
+log = structlog.get_logger()
 
 
 class SqlRecords:
@@ -27,8 +42,9 @@ class SqlRecords:
     Raises UnavailableError from every method when the database does not answer within seconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, receivers: Sequence[Receiver] = ()) -> None:
         self._database = Database(url)
+        self._receivers = receivers
 
     async def close(self) -> None:
         await self._database.close()
@@ -66,6 +82,7 @@ class SqlRecords:
                     await unfinished.check(connection, job, quota)
                 await _write_new(connection, job, key)
                 await _note(connection, entry, job)
+                await self._notify(connection, None, job)
                 written = True
         except IntegrityError as error:
             raise UnavailableError(f"the job id {job.job_id} is taken; send the request again") from error
@@ -135,9 +152,54 @@ class SqlRecords:
             if changed:
                 await _write_over(connection, before, after)
                 await _note(connection, entry, after)
+                await self._notify(connection, before, after)
         if entry:
             entry.kept = changed
         return after
+
+    async def _notify(self, connection: AsyncConnection, before: Job | None, after: Job) -> None:
+        """Whatever is wrong with what is to be told, the job goes on."""
+        if not self._receivers:
+            return
+        now = datetime.now(UTC)
+        try:
+            found = list(of_change(self._receivers, before, after, now))
+        except Exception:
+            log.exception("a change of a job cannot be told", job_id=after.job_id)
+            return
+        await notifications.enqueue(connection, after.cluster_id, found, now)
+
+    async def enqueue(self, cluster_id: str, found: Iterable[Notification], now: datetime) -> None:
+        async with self._database.writing() as connection:
+            await notifications.enqueue(connection, cluster_id, found, now)
+
+    async def next_notification(self, cluster_id: str, receiver: str, now: datetime) -> Queued | None:
+        async with self._database.reading() as connection:
+            return await notifications.next_due(connection, cluster_id, receiver, now)
+
+    async def settle_notification(self, number: int) -> None:
+        async with self._database.writing() as connection:
+            await notifications.settle(connection, number)
+
+    async def postpone_notification(self, number: int, due: datetime) -> None:
+        async with self._database.writing() as connection:
+            await notifications.postpone(connection, number, due)
+
+    async def drop_notifications(self, cluster_id: str, receivers: Collection[str], now: datetime) -> Mapping[str, int]:
+        async with self._database.writing() as connection:
+            return await notifications.drop(connection, cluster_id, receivers, now)
+
+    async def backlogs(self, cluster_id: str) -> Mapping[str, Backlog]:
+        async with self._database.reading() as connection:
+            return await notifications.backlogs(connection, cluster_id)
+
+    async def gone_addresses(self, cluster_id: str) -> Mapping[str, str]:
+        async with self._database.reading() as connection:
+            return await notifications.gone(connection, cluster_id)
+
+    async def note_gone(self, cluster_id: str, receiver: str, address: str) -> None:
+        async with self._database.writing() as connection:
+            await notifications.note_gone(connection, cluster_id, receiver, address)
 
     async def note(self, lines: Iterable[AuditLine]) -> None:
         async with self._database.writing() as connection:

@@ -23,6 +23,7 @@ from tests.records_suite.keys import TestKeys
 from tests.records_suite.listing import TestListing
 from tests.records_suite.migrating import TestMigrating
 from tests.records_suite.names_and_nodes import TestFoundByName, TestNodeTallies
+from tests.records_suite.notifying import TestNotifying
 from tests.records_suite.on_nodes import TestLastJobs
 from tests.records_suite.planned import TestPlannedNodes
 from tests.records_suite.quotas import TestQuotas
@@ -45,6 +46,7 @@ __all__ = [
     "TestListing",
     "TestMigrating",
     "TestNodeTallies",
+    "TestNotifying",
     "TestPlannedNodes",
     "TestQuotas",
     "TestTallying",
