@@ -19,6 +19,11 @@ HTTP_SECONDS = Histogram(
 AUDITED_CALLS = Counter(
     "opsjobs_audited_calls", "Calls that would change something, by what came of them", ["action", "outcome"]
 )
+NOTIFICATIONS = Counter(
+    "opsjobs_notifications",
+    "Notifications by receiver: delivered, failed (a try), dropped (after a day, or too many)",
+    ["receiver", "outcome"],
+)
 FOLLOWERS = Gauge("opsjobs_followers", "Streams that are open: callers that follow a job or its output")
 
 LEADER = Gauge("opsjobs_leader", "1 in the replica that leads: it reconciles and keeps house")

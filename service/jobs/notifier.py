@@ -8,21 +8,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from prometheus_client import Counter
 
 from service.domain.happenings import left_cordoned, waits
 from service.domain.notification import body, to_receivers
 from service.domain.receiver import Kind, Receiver
 from service.jobs.notification_queue import KEPT, Queued, Sender, Sent
 from service.jobs.ports import Cluster, Records, UnavailableError
+from service.metrics import NOTIFICATIONS
 
 log = structlog.get_logger()
-
-TRIES = Counter(
-    "opsjobs_notifications",
-    "Notifications by receiver: delivered, failed (a try), dropped (after a day, or too many)",
-    ["receiver", "outcome"],
-)
 
 #: Seconds between two looks at what waits, and between two for what no change of a record tells.
 LOOK = 1.0
@@ -94,11 +88,11 @@ class Notifier:
     async def _note(self, receiver: Receiver, queued: Queued, sent: Sent, address: str) -> None:
         about = {"receiver": receiver.name, "job_id": queued.message.job_id, "kind": queued.message.kind.value}
         if not sent.failure:
-            TRIES.labels(receiver.name, "delivered").inc()
+            NOTIFICATIONS.labels(receiver.name, "delivered").inc()
             await self._records.settle_notification(queued.number)
             log.info("notification delivered", **about)
             return
-        TRIES.labels(receiver.name, "failed").inc()
+        NOTIFICATIONS.labels(receiver.name, "failed").inc()
         pause = max(sent.retry_after, _doubled(_FIRST_PAUSE, _LONGEST_PAUSE, queued.tries))
         await self._records.postpone_notification(queued.number, datetime.now(UTC) + timedelta(seconds=pause))
         log.warning("notification not delivered", reason=sent.failure, tries=queued.tries + 1, **about)
@@ -120,7 +114,7 @@ class Notifier:
         now = datetime.now(UTC)
         names = [receiver.name for receiver in self._receivers]
         for name, count in (await self._records.drop_notifications(self._cluster_id, names, now)).items():
-            TRIES.labels(name, "dropped").inc(count)
+            NOTIFICATIONS.labels(name, "dropped").inc(count)
             log.warning("notifications were dropped", receiver=name, count=count)
         if any(Kind.WAITS in receiver.events for receiver in self._receivers):
             await self._tell_of_waits()

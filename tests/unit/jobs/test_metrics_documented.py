@@ -22,7 +22,7 @@ async def test_the_page_and_the_code_name_the_same_metrics(records: Records, tmp
 def test_no_label_is_of_a_caller_or_a_machine() -> None:
     labels = frozenset[str]().union(*(labels for _, labels in documented().values()))
     allowed = {"type", "phase", "reason", "result", "method", "route", "status"}
-    assert labels == allowed | {"action", "outcome", "kind", "operation", "verb", "code"}
+    assert labels == allowed | {"action", "outcome", "kind", "operation", "verb", "code", "receiver"}
 
 
 def test_each_query_asks_for_its_metric() -> None:

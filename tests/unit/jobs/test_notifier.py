@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.domain.cluster_objects import Node
-from service.domain.job import Condition, Phase
+from service.domain.job import Condition, Job, Phase
 from service.domain.receiver import Kind, Receiver
 from service.jobs import notifier as notifier_module
 from service.jobs.notification_queue import NotificationState
@@ -52,7 +52,7 @@ class Receiving:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiving.asked.append((self.path, self.headers, body))
+                receiving.asked.append((self.path, dict(self.headers), body))
                 receiving.hang.wait(PATIENCE)
                 status = 500 if receiving.poison in body else receiving.status
                 if status == 200:
@@ -166,12 +166,13 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def live(store: SqlRecords, job_id: str) -> None:
+    def becoming(phase: Phase) -> Callable[[Job], Job]:
+        condition = Condition(phase, "Failed", "n1: disk full", datetime.now(UTC))
+        return lambda job: replace(job, phase=phase, conditions=(*job.conditions, condition))
+
     await store.add(a_job(job_id))
     for phase in (Phase.RUNNING, Phase.FAILED):
-        condition = Condition(phase, "Failed", "n1: disk full", datetime.now(UTC))
-        await store.change(
-            job_id, lambda job, to=phase, one=condition: replace(job, phase=to, conditions=(*job.conditions, one))
-        )
+        await store.change(job_id, becoming(phase))
 
 
 async def test_what_happens_arrives_in_order_signed_and_with_a_link(
