@@ -25,6 +25,7 @@ from service.jobs.freeze_lookout import FreezeLookout
 from service.jobs.housekeeping import Housekeeping
 from service.jobs.job_followers import JobFollowers
 from service.jobs.leader_metrics import LeaderMetrics
+from service.jobs.node_events import NodeEvents
 from service.jobs.notification_queue import NotificationState, Sender
 from service.jobs.notifier import Notifier
 from service.jobs.permissions import Permissions
@@ -185,7 +186,8 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
     async def work() -> None:
         # Anew each time: what was being stored when the lead was lost is begun again.
         storing = begin()
-        reconciler = Reconciler(records, cluster, settings.cluster_id, storing)
+        events = NodeEvents(cluster)
+        reconciler = Reconciler(records, cluster, settings.cluster_id, storing, events)
         housekeeper = Housekeeping(
             records,
             cluster,
@@ -212,6 +214,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
                 group.create_task(FreezeLookout(records, cluster, reconciler).run())
                 group.create_task(metrics.run())
                 group.create_task(notifier.run())
+                group.create_task(events.run())
 
     await leader.lead(work)
 

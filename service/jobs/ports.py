@@ -13,6 +13,7 @@ from service.domain.rollout_progress import StepNotes
 from service.domain.step_pod import StepPods
 from service.jobs.audit_trail import AuditTrail
 from service.jobs.monitoring import MonitoredCluster, Scrapers
+from service.jobs.node_events import EventWriter
 from service.jobs.notification_queue import NotificationQueue
 from service.jobs.record_retention import RecordRetention
 from service.jobs.record_views import RecordViews
@@ -141,7 +142,7 @@ class WorkflowEvent:
     seen: frozenset[str] = frozenset()
 
 
-class Cluster(MonitoredCluster, Protocol):
+class Cluster(MonitoredCluster, EventWriter, Protocol):
     """Kubernetes. Every method raises UnavailableError when the apiserver does not answer."""
 
     def now(self) -> datetime:

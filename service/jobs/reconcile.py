@@ -23,6 +23,7 @@ from service.domain.phase import (
 )
 from service.domain.rollout_progress import NO_NOTES, StepNotes
 from service.domain.workflow import Workflow
+from service.jobs.node_events import NodeEvents
 from service.jobs.ports import Cluster, Records, RefusedByClusterError, UnavailableError, WorkflowEvent
 from service.jobs.storing_output import OutputStoring
 from service.jobs.waiting_jobs import WaitingJobs
@@ -66,12 +67,19 @@ class Reconciler:
     """
 
     def __init__(
-        self, records: Records, cluster: Cluster, cluster_id: str, storing: OutputStoring | None = None
+        self,
+        records: Records,
+        cluster: Cluster,
+        cluster_id: str,
+        storing: OutputStoring | None = None,
+        events: NodeEvents | None = None,
     ) -> None:
         self._records = records
         self._cluster = cluster
         #: None: the output of jobs goes with their pods.
         self._storing = storing
+        #: None: nothing is told of nodes in Kubernetes.
+        self._events = events
         if storing:
             storing.on_done = self._look_at_held
         #: Jobs of other clusters, where several have their records in one store, are left alone.
@@ -204,6 +212,8 @@ class Reconciler:
 
         job = await self._records.change(job_id, seen)
         self.waiting.seen(job_id, job)
+        if self._events and job is not None:
+            self._events.put(known, job)
         if job is not None and not await self._carry_out(job, workflow) and not refused:
             self._settled[job_id] = (workflow["metadata"]["uid"], workflow["metadata"]["resourceVersion"])
         if noted and job is not None and not job.phase.final and job_id not in self._noted:

@@ -9,6 +9,7 @@ from service.jobs.ports import WorkflowEvent
 from service.kube import client, step_notes, stuck_pods
 from service.kube.check_objects import CheckObjects
 from service.kube.client import Api, KubeSettings
+from service.kube.event_objects import EventObjects
 from service.kube.freeze_object import FreezeObject
 from service.kube.inventory import Inventory
 from service.kube.leader import KubeLeader
@@ -24,7 +25,7 @@ from workflow_templates.protocol import labels
 STREAMS = 1_000
 
 
-class Kube(Inventory, Workflows, CheckObjects, NodeLocks, NodeCensusTaker, FreezeObject):
+class Kube(Inventory, Workflows, CheckObjects, NodeLocks, NodeCensusTaker, FreezeObject, EventObjects):
     """Fills the port Cluster; the others stand beside it."""
 
     def __init__(self, api: Api, settings: KubeSettings, streams: Api | None = None) -> None:

@@ -11,6 +11,7 @@ class Reboot(Traits):
     has_rollout = True
     notes_at_leases = True
     reboots = True
+    writes_node_events = True
     files = REPORT
 
     def unfit(self, node: Node, *, named: bool, tolerate_all: bool) -> list[str]:

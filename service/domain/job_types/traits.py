@@ -33,6 +33,8 @@ class Traits:
 
     #: It works on nodes. Others work on a workload's pods or image through APIs; no node is touched.
     works_on_nodes: ClassVar[bool] = True
+    #: Whether its steps write Kubernetes Events of their nodes, so that the service does not.
+    writes_node_events: ClassVar[bool] = False
     #: It has a rollout, where the request says so, and can be paused and retried (contract: Rollouts).
     has_rollout: ClassVar[bool] = False
     #: What it reads on behalf of its caller, who must have the right to `get` it: pods, pods/log.
