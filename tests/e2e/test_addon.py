@@ -14,6 +14,12 @@ def outputs(job: dict[str, Any]) -> dict[str, str]:
     return {output["name"]: output["value"] for output in job["outputs"]}
 
 
+def events_of(cluster: Cluster, job_id: str) -> list[str]:
+    """The reasons of a job's events, node after node."""
+    found = [event for event in cluster.items("events", "-n", "default") if job_id in event["metadata"]["name"]]
+    return [event["reason"] for event in sorted(found, key=lambda one: (one["involvedObject"]["name"], one["reason"]))]
+
+
 def overlap(spans: list[tuple[float, float]]) -> int:
     """How many of them there were at the same time, at most."""
     return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
@@ -69,6 +75,10 @@ def test_when_the_ratio_cannot_be_met_no_further_node_is_touched(
     assert job["conditions"][-1]["reason"] == "RatioNotMet"
     assert mine[0] in job["conditions"][-1]["message"]
     assert [node["phase"] for node in job["plan"]["nodes"]] == ["Failed", "Failed", "Skipped", "Skipped"]
+    wait_for(
+        "what kubectl describe node shows",
+        lambda: events_of(cluster, job["jobId"]) == ["AddonBegun", "AddonFailed"] * 2,
+    )
     touched = [cluster.on_host(node, "ls", "/run").count("opsjobs-e2e-touched") for node in mine]
     assert touched == [1, 1, 0, 0]
     assert outputs(job)["skipped"] == "2"

@@ -293,6 +293,14 @@ def test_whoever_is_known_reads_metrics_and_the_schema(world: World, who: str, p
     assert world.home not in answer.text
 
 
+@pytest.mark.parametrize(("who", "status"), [("owner", 403), ("operator", 403), ("viewer", 403), ("admin", 200)])
+def test_what_others_did_is_for_who_has_the_right_to_see_it(world: World, who: str, status: int) -> None:
+    answer = world.ask(who, "GET", "/api/v1/audit", params={"jobId": world.jobs["addon"]})
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        assert answer.json()["items"][-1]["action"] == "create"
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/", "/api/v1", f"{JOBS}/no-such-job-a1b2c3"])
 @pytest.mark.parametrize("who", ["other user", "admin"])
 def test_there_is_nothing_else(world: World, who: str, path: str) -> None:
