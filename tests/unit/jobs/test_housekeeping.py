@@ -1,5 +1,6 @@
 """Housekeeping's round: what is begun is finished, what is left behind is put back, and one failure is only its own."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from service.jobs.housekeeping import Housekeeping
 from service.jobs.ports import Records, UnavailableError
 from service.jobs.reconcile import Reconciler
 from service.jobs.storing_output import OutputStoring
+from tests.records_suite.auditing import asked, line
 from tests.records_suite.example import a_job
 from tests.unit.jobs.bucket import Bucket
 from tests.unit.jobs.cluster import InMemory, running, until
@@ -252,3 +254,22 @@ async def test_what_is_stored_of_a_job_s_output_goes_with_its_record(records: Re
     assert sorted(bucket.objects) == ["output/young/0.gz", "output/young/index.json"]
     assert [await records.get(job) is None for job in ("old", "left-nothing", "young")] == [True, True, False]
     assert bucket.asked[-3:] == ["GET output/old/index.json", "DELETE output/old/0.gz", "DELETE output/old/index.json"]
+
+
+@pytest.mark.parametrize(("days", "left"), [(30, ["new"]), (0, ["new", "old"])])
+async def test_old_audit_lines_are_dropped_where_the_chart_says_for_how_long_to_keep_them(
+    records: Records, cluster: InMemory, days: int, left: list[str]
+) -> None:
+    old = line(user_name="old", at=NOW - timedelta(days=31))
+    await records.note([old, line(user_name="new", at=NOW - timedelta(days=29))])
+    made = Housekeeping(
+        records,
+        cluster.port,
+        Reconciler(records, cluster.port, "prod"),
+        lost_node_seconds=300,
+        retention_days=0,
+        audit_retention_days=days,
+    )
+    await made._drop_audit_lines()
+    page = await records.audit_page(asked(since=NOW - timedelta(days=99), until=NOW))
+    assert [json.loads(item)["userName"] for item in page.items] == left
