@@ -204,6 +204,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - all that the leader works with
             settings.receivers,
             cluster_id=settings.cluster_id,
             external_url=settings.external_url,
+            events=events,
         )
         with metrics.leading(reconciler):
             async with asyncio.TaskGroup() as group:

@@ -1,5 +1,6 @@
 """What monitoring needs of Kubernetes: parts of the ports service.jobs.ports.Cluster and Reviews."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -21,6 +22,10 @@ class NodeCensus:
 
 
 class MonitoredCluster(Protocol):
+    async def left_cordoned(self) -> Mapping[str, str]:
+        """Node → the job that has ended and left it cordoned; those that still are."""
+        ...
+
     async def node_census(self) -> NodeCensus:
         """The counts as they are now."""
         ...

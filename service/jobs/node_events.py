@@ -58,10 +58,18 @@ class NodeEvents:
     def __init__(self, writer: EventWriter) -> None:
         self._writer = writer
         self._waiting: deque[NodeEvent] = deque(maxlen=MOST_WAITING)
+        #: (node, job) of which it was said already.
+        self._left_cordoned: set[tuple[str, str]] = set()
 
     def put(self, before: Job, after: Job) -> None:
         """Have written what happened to nodes between two states of a job's record."""
         self._waiting.extend(_happened(before, after))
+
+    def put_left_cordoned(self, node: str, job_id: str, sentence: str) -> None:
+        """A job has ended and left the node cordoned; said once by each leader."""
+        if (node, job_id) not in self._left_cordoned:
+            self._left_cordoned.add((node, job_id))
+            self._waiting.append(NodeEvent(node, job_id, "LeftCordoned", f"job {job_id}: {sentence}", warning=True))
 
     async def run(self) -> None:
         """Write what waits, for ever."""

@@ -12,6 +12,7 @@ import structlog
 from service.domain.happenings import left_cordoned, waits
 from service.domain.notification import body, to_receivers
 from service.domain.receiver import Kind, Receiver
+from service.jobs.node_events import NodeEvents
 from service.jobs.notification_queue import KEPT, Queued, Sender, Sent
 from service.jobs.ports import Cluster, Records, UnavailableError
 from service.metrics import NOTIFICATIONS
@@ -40,11 +41,13 @@ class Notifier:
         *,
         cluster_id: str,
         external_url: str = "",
+        events: NodeEvents | None = None,
     ) -> None:
         self._records, self._cluster, self._sender = records, cluster, sender
         self._receivers = receivers
         self._cluster_id = cluster_id
         self._external_url = external_url
+        self._events = events
 
     async def run(self) -> None:
         """Deliver and look around, for ever."""
@@ -118,8 +121,7 @@ class Notifier:
             log.warning("notifications were dropped", receiver=name, count=count)
         if any(Kind.WAITS in receiver.events for receiver in self._receivers):
             await self._tell_of_waits()
-        if any(Kind.LEFT_CORDONED in receiver.events for receiver in self._receivers):
-            await self._tell_of_cordons(now)
+        await self._tell_of_cordons(now)
 
     async def _tell_of_waits(self) -> None:
         now = self._cluster.now()
@@ -132,12 +134,13 @@ class Notifier:
 
     async def _tell_of_cordons(self, now: datetime) -> None:
         """Of jobs that ended within the day: what was told is remembered for longer."""
-        for node in await self._cluster.recent_nodes():
-            job_id = node.left_cordoned_by if node.unschedulable else ""
-            job = await self._records.get(job_id, texts=False) if job_id else None
+        for node, job_id in (await self._cluster.left_cordoned()).items():
+            job = await self._records.get(job_id, texts=False)
             if job and job.cluster_id == self._cluster_id and job.ended and now - job.ended < KEPT:
-                found = to_receivers(self._receivers, left_cordoned(node.name), job, now)
-                await self._records.enqueue(self._cluster_id, found, now)
+                happening = left_cordoned(node)
+                await self._records.enqueue(self._cluster_id, to_receivers(self._receivers, happening, job, now), now)
+                if self._events:
+                    self._events.put_left_cordoned(node, job_id, happening.sentence)
 
 
 def _doubled(first: float, most: float, times: int) -> float:

@@ -25,6 +25,11 @@ class NodeCensusTaker(Adapter):
             left_cordoned=sum(labels.LEFT_CORDONED in node_state.annotations(node) for node in cordoned),
         )
 
+    async def left_cordoned(self) -> dict[str, str]:
+        cordoned = self._api.list(nodes.PATH, _CORDONED, metadata=True)
+        left = {node["metadata"]["name"]: node_state.left_cordoned_by(node) async for node in cordoned}
+        return {name: job_id for name, job_id in left.items() if job_id}
+
 
 def _taken(lock: Object) -> datetime:
     return nodes.moment(lock["spec"].get("acquireTime") or lock["metadata"]["creationTimestamp"])

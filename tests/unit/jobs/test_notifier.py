@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.domain.cluster_objects import Node
 from service.domain.job import Condition, Job, Phase
 from service.domain.receiver import Kind, Receiver
 from service.jobs import notifier as notifier_module
+from service.jobs.node_events import NodeEvents
 from service.jobs.notification_queue import NotificationState
 from service.jobs.notifier import Notifier
 from service.records.store import SqlRecords
@@ -87,16 +87,16 @@ class Receiving:
 
 
 class Nodes:
-    """As the cluster shows them, some left cordoned by a job."""
+    """As the cluster shows those that jobs left cordoned: node → job."""
 
-    def __init__(self, *found: Node) -> None:
-        self.found = found
+    def __init__(self, **left: str) -> None:
+        self.left = left
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def recent_nodes(self) -> Sequence[Node]:
-        return self.found
+    async def left_cordoned(self) -> Mapping[str, str]:
+        return self.left
 
 
 @pytest.fixture
@@ -154,9 +154,9 @@ async def leading(store: SqlRecords, secrets: Secrets, seconds: float = PATIENCE
             await asyncio.gather(work, return_exceptions=True)
 
 
-def notifier(store: SqlRecords, sender: Any, cluster: Any = None) -> Notifier:
+def notifier(store: SqlRecords, sender: Any, cluster: Any = None, events: NodeEvents | None = None) -> Notifier:
     there: Any = cluster or Nodes()
-    return Notifier(store, there, sender, RECEIVERS, cluster_id="prod", external_url="https://ops.test")
+    return Notifier(store, there, sender, RECEIVERS, cluster_id="prod", external_url="https://ops.test", events=events)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -352,15 +352,12 @@ async def test_nodes_that_a_job_left_cordoned_are_told_once_and_those_of_long_ag
     await store.add(a_job("job-1", ended=now - timedelta(hours=1), phase=Phase.FAILED))
     await store.add(a_job("job-2", ended=now - timedelta(days=2), phase=Phase.FAILED))
     await told(store)
-    cordoned = Nodes(
-        Node("n1", unschedulable=True, left_cordoned_by="job-1"),
-        Node("n2", unschedulable=True, left_cordoned_by="job-2"),
-        Node("n3", left_cordoned_by="job-1"),
-        Node("n4", unschedulable=True, left_cordoned_by="unknown"),
-        Node("n5", unschedulable=True),
-    )
+    cordoned = Nodes(n1="job-1", n2="job-2", n4="unknown")
+    writer: Any = None
+    events = NodeEvents(writer)
     for _ in range(2):
-        await notifier(store, None, cordoned).look_around()
+        await notifier(store, None, cordoned, events).look_around()
+    assert [(one.node, one.reason, one.warning) for one in events._waiting] == [("n1", "LeftCordoned", True)]
     (message,) = await told(store)
     assert (message.kind, message.nodes) == (Kind.LEFT_CORDONED, ("n1",))
     assert "kubectl uncordon n1" in message.sentence

@@ -43,6 +43,8 @@ async def test_it_counts_node_locks_and_whose_cordons_there_are(served: Served) 
         return web.json_response({"metadata": {}, "items": leases if "leases" in request.path else cordoned})
 
     async with served(answer) as api:
-        found = await NodeCensusTaker(api, KubeSettings()).node_census()
+        taker = NodeCensusTaker(api, KubeSettings())
+        found = await taker.node_census()
+        assert await taker.left_cordoned() == {"d": "job-0"}
     assert found == NodeCensus(locked=3, oldest_lock=moment(FIRST), cordoned=1, left_cordoned=1)
-    assert asked == [None, "spec.unschedulable=true"]
+    assert asked == [None, "spec.unschedulable=true", "spec.unschedulable=true"]
