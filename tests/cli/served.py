@@ -73,6 +73,10 @@ class Served:
     def has(self, job_id: str) -> bool:
         return self.do(self._records.get(job_id)) is not None
 
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._app.state.dependencies.streams)
+
     def jobs(self) -> list[str]:
         """Of this test that are not ended, oldest first."""
         return [one for one in self.do(self._records.unfinished("local")) if one not in self._before]

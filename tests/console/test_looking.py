@@ -1,5 +1,6 @@
 """What a person sees in the console, in a real browser on the real service: signing in, the fleet, lists, a job."""
 
+import time
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -37,6 +38,7 @@ def test_a_deep_link_survives_signing_in_and_the_token_is_kept_nowhere(
     assert complaints == []
 
 
+@pytest.mark.long
 def test_who_is_not_known_any_more_signs_in_again(sign_in: SignIn, town: Town) -> None:
     page = sign_in("/jobs")
     town.unknown_tokens = {"alice"}
@@ -47,6 +49,15 @@ def test_who_is_not_known_any_more_signs_in_again(sign_in: SignIn, town: Town) -
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     assert parse_qs(urlsplit(page.url).query) == {"jobName": ["other"]}
+
+
+def test_where_a_proxy_adds_a_token_no_one_is_asked_for_one(page: Page, service: Served, complaints: list[str]) -> None:
+    page.set_extra_http_headers({"Authorization": "Bearer alice"})
+    page.goto(f"{service.url}/console/jobs")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    expect(page.get_by_role("banner")).to_contain_text("alice")
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+    assert complaints == []
 
 
 def test_the_fleet_by_a_label_and_by_what_matters(sign_in: SignIn, town: Town) -> None:
@@ -70,6 +81,7 @@ def test_the_fleet_by_a_label_and_by_what_matters(sign_in: SignIn, town: Town) -
     expect(page.get_by_role("status")).to_have_text("1 of 96 nodes")
 
 
+@pytest.mark.long
 def test_a_node_with_its_lock_its_cordon_and_its_history(sign_in: SignIn, town: Town, desk: Desk) -> None:
     job = desk.job(JobType.REBOOT, ["gpu-0007"], job_id="history-aaaaaa", job_name="history", user_name="alice")
     town.locks = {"gpu-0007": job.job_id}
@@ -122,6 +134,24 @@ def test_a_job_fills_as_it_runs(sign_in: SignIn, desk: Desk, service: Served, to
     service.end(job.job_id, Phase.FAILED, "1 of 3 nodes failed")
     expect(page.get_by_text("1 of 3 nodes failed")).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+@pytest.mark.long
+def test_a_tab_that_is_hidden_follows_nothing(sign_in: SignIn, desk: Desk, service: Served) -> None:
+    job = desk.job(JobType.ADDON, ["gpu-0001"], job_id="hidden-aaaaaa", job_name="hidden")
+    page = sign_in(f"/jobs/{job.job_id}")
+    deadline = time.monotonic() + 300
+    for hidden, streams in ((False, 1), (True, 0), (False, 1)):
+        page.evaluate(
+            "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }",
+            hidden,
+        )
+        while service.streams() != streams:
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(50)
+    desk.node(job.job_id, "gpu-0001", NodePhase.RUNNING)
+    expect(page.get_by_role("row", name="gpu-0001")).to_contain_text("Running")
 
 
 def test_text_of_others_is_text_and_only_web_addresses_are_links(sign_in: SignIn, desk: Desk) -> None:
