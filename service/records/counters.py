@@ -22,7 +22,8 @@ async def count_end(connection: AsyncConnection, job: Job) -> None:
     ]
     key = [column.name for column in counters.primary_key]
     grown = {"value": counters.c.value + insert.excluded.value}
-    await connection.execute(insert.values(rows).on_conflict_do_update(index_elements=key, set_=grown))
+    # One statement for any number of rows: it is compiled once.
+    await connection.execute(insert.on_conflict_do_update(index_elements=key, set_=grown), rows)
 
 
 async def ended(connection: AsyncConnection, cluster_id: str) -> Mapping[Count, int]:
