@@ -72,6 +72,8 @@ ARGO = Program("argo", "5 min", _argo_flags())
 ARGO_UI = Program("argo-ui", "4 min", _argo_flags(gitCommit=f"v{ARGO_VERSION}"), pinned="argo", recipe=argo_ui.recipe())
 CRANE = Program("crane", "1 min")
 REGISTRY = Program("registry", "1 min")
+#: The benchmarks' client, which asks with many callers at a time.
+VEGETA = Program("vegeta", "2 min")
 OF_THE_CLUSTER = (
     KUBERNETES,
     ARGO,

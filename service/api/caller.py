@@ -132,14 +132,16 @@ async def visible(services: Services, who: Caller) -> Visible:
     """Which jobs a list shows: the caller's own, and those of the types they may list, everywhere or in workspaces."""
     workspaces = await services.workspace_namespaces.all()
     granted = await services.reviews.granted(who, "list", JobType, workspaces.values())
+    everywhere = frozenset(kind for kind in JobType if (kind, None) in granted)
+    elsewhere = [kind for kind in JobType if kind not in everywhere]
     return Visible(
         user_id=who.user_id,
         cluster_id=services.submission.cluster_id,
-        everywhere=frozenset(kind for kind in JobType if (kind, None) in granted),
+        everywhere=everywhere,
         workspaces=frozenset(
             (kind, workspace_id)
+            for kind in elsewhere
             for workspace_id, namespace in workspaces.items()
-            for kind in JobType
             if (kind, namespace) in granted
         ),
     )

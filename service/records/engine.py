@@ -19,6 +19,7 @@ from service.metrics import STORE_ERRORS, STORE_SECONDS
 from service.records.addresses import SqliteFile, address_of
 from service.records.listening import Listening
 from service.records.postgres import CONNECT_SECONDS, Postgresql
+from service.records.sqlite_connection import connecting
 
 #: asyncpg's own errors and OSError (TimeoutError is one) come unwrapped while a connection is made.
 _AWAY = (
@@ -109,7 +110,7 @@ async def _sqlite(file: SqliteFile, statement_seconds: int) -> AsyncEngine:
         pool_size=4,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
-        connect_args={"timeout": statement_seconds / 2, "isolation_level": None},
+        async_creator=lambda: connecting(file.path, statement_seconds / 2),
     )
     _tune_sqlite(engine)
     return engine

@@ -8,6 +8,7 @@ condition, with an "or" between, each row of the table would be compared with ev
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, func, select
@@ -28,11 +29,13 @@ from service.records.filters import (
     unindexed,
 )
 from service.records.names import Named, others
-from service.records.rows import storable
+from service.records.rows import milliseconds, storable
 from service.records.tables import listing, node_tallies, tallies
 
 #: In milliseconds.
 _DAY = 86_400_000
+#: Of a list that has no end: no job is created later.
+_NO_END = milliseconds(datetime.max.replace(tzinfo=UTC))
 _EVERYTHING = Visible("", "", everywhere=frozenset(JobType))
 
 
@@ -122,12 +125,12 @@ def _days(query: ListQuery, dialect: str, tallied: Table, asked: Sequence[Column
     first, end = -(-since // _DAY), until // _DAY
     if first >= end:
         return []
-    days = (tallied.c.day >= first, tallied.c.day < end)
-    return [
-        select(func.coalesce(func.sum(tallied.c.jobs), 0)).where(*days, *asked),
-        _part_of_day(query, dialect, (since, first * _DAY - 1)),
-        _part_of_day(query, dialect, (end * _DAY, until)),
-    ]
+    days, last = [tallied.c.day >= first], []
+    if until < _NO_END:
+        days.append(tallied.c.day < end)
+        last.append(_part_of_day(query, dialect, (end * _DAY, until)))
+    whole = select(func.coalesce(func.sum(tallied.c.jobs), 0)).where(*days, *asked)
+    return [whole, _part_of_day(query, dialect, (since, first * _DAY - 1)), *last]
 
 
 def _part_of_day(query: ListQuery, dialect: str, span: Span) -> Select[Any]:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import command_line, flood, follow, listing, live, scale
+from tests.bench import bare, command_line, flood, follow, listing, live, scale
 from tests.bench.figures import FILE
 
 STORES = ("sqlite", "postgresql")
@@ -16,12 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "--only",
-        choices=[listing.PART, live.PART, scale.PART, flood.PART, command_line.PART, follow.PART],
+        choices=[listing.PART, bare.PART, live.PART, scale.PART, flood.PART, command_line.PART, follow.PART],
         help="one part",
     )
     parser.add_argument("--records", type=int, default=listing.Size.records, help="list: records in each store")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="list: which stores")
     parser.add_argument("--requests", type=int, default=listing.Size.requests, help="list: requests of each case")
+    parser.add_argument("--block-requests", type=int, default=bare.Rounds.requests, help="bare: requests of a round")
     parser.add_argument("--cases", default="", help="list: only the cases whose names hold this")
     parser.add_argument("--no-argo", action="store_true", help="list: without argo-server beside it")
     parser.add_argument("--jobs", type=int, default=live.Size.jobs, help="live: jobs at work at the same time")
@@ -40,6 +41,7 @@ def main() -> None:
             given.stores,
             with_argo=not given.no_argo,
         ),
+        bare.PART: lambda: bare.run(listing.Size(given.records), bare.Rounds(given.block_requests), given.stores),
         live.PART: lambda: live.run(live.Size(given.jobs)),
         command_line.PART: command_line.run,
         flood.PART: lambda: flood.run(flood.Size(given.callers, given.flood_seconds)),

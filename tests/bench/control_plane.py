@@ -15,7 +15,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from local_cluster.binaries import ARGO, KUBERNETES, build
+from local_cluster.binaries import ARGO, KUBERNETES, Program, build
 from local_cluster.cluster_settings import BUILD, JOBS_NAMESPACE, RELEASE_NAMESPACE, Settings
 from local_cluster.product import CHART
 from local_cluster.stages import Stages
@@ -53,13 +53,17 @@ class ControlPlane:
 
 
 def programs() -> tuple[Path, Path]:
-    """The folders of Kubernetes' and Argo's programs; built where `make up` has not done it."""
+    """The folders of Kubernetes' and Argo's programs."""
+    return built(KUBERNETES), built(ARGO)
+
+
+def built(program: Program) -> Path:
+    """The program's folder; built where `make up` has not done it."""
     cache, stages = Settings().cache, Stages(BUILD / "logs")
-    for program in (KUBERNETES, ARGO):
-        if not program.folder(cache).exists():
-            with stages.stage(f"Building {program.name}", program.expect) as stage:
-                build(program, cache, stage)
-    return KUBERNETES.folder(cache), ARGO.folder(cache)
+    if not program.folder(cache).exists():
+        with stages.stage(f"Building {program.name}", program.expect) as stage:
+            build(program, cache, stage)
+    return program.folder(cache)
 
 
 @contextlib.contextmanager

@@ -3,23 +3,38 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 FILE = Path(__file__).parents[2] / "build" / "bench.json"
 
 
-def machine() -> str:
-    """What tells figures of two machines, or of a machine and its busier hour, apart."""
+def addition_milliseconds() -> float:
+    """What a million additions take."""
     begun, total = time.perf_counter(), 0
     for number in range(1_000_000):
         total += number
-    took = (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - begun) * 1000
+
+
+def machine() -> str:
+    """What tells figures of two machines, or of a machine and its busier hour, apart."""
+    took = addition_milliseconds()
     load, processors = os.getloadavg()[0], os.cpu_count()
     return (
         f"load of the machine before: {load:.1f} on {processors} processors; a million additions take it {took:.0f} ms"
     )
+
+
+class Case(Protocol):
+    """What a part keeps of one case."""
+
+    @property
+    def case(self) -> str: ...
+
+    def record(self) -> Mapping[str, float | str | None]: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class Amount:
 HEADER = f"  {'case':<52}{'n':>6}{'p50':>9}{'p95':>9}{'p99':>9}  {'target':>8}   (ms; the target is for p99)"
 
 
-def keep(part: str, found: Sequence[Figures | Amount], file: Path = FILE) -> None:
+def keep(part: str, found: Sequence[Case], file: Path = FILE) -> None:
     """Write a part's cases, in place of those it had; other parts' stay."""
     cases = json.loads(file.read_text()) if file.exists() else {}
     cases = {case: record for case, record in cases.items() if not case.startswith(f"{part}/")}

@@ -57,7 +57,7 @@ def run(size: Size, stores: Sequence[str], *, with_argo: bool = True) -> None:
             found += _argo_if_it_answers(plane, size)
         medians = {figures.case.partition("/")[2]: figures.at(50) for figures in found}
         for store in stores:
-            with _filled(store, Path(name), size.records) as (url, ids), _service(url, plane) as (viewer, pid):
+            with filled(store, Path(name), size.records) as (url, ids), service(url, plane) as (viewer, pid):
                 print(f"  memory of the service before: {memory_megabytes(pid):.0f} MB")
                 measured = _measure(_callers(viewer.url, plane), ids, size, medians)
                 found += [replace(figures, case=f"{store}/{figures.case}") for figures in measured]
@@ -98,7 +98,7 @@ def _measure_argo(plane: ControlPlane, size: Size) -> list[Figures]:
 
 
 @contextlib.contextmanager
-def _filled(kind: str, folder: Path, records: int) -> Iterator[tuple[str, list[str]]]:
+def filled(kind: str, folder: Path, records: int) -> Iterator[tuple[str, list[str]]]:
     """A store with that many records: its URL and some of its ids."""
     with _store(kind, folder) as (url, analyze):
         print(f"\n{records:,} records in {kind} …", flush=True)
@@ -121,7 +121,7 @@ def _store(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], object]]
 
 
 @contextlib.contextmanager
-def _service(url: str, plane: ControlPlane) -> Iterator[tuple[Target, int]]:
+def service(url: str, plane: ControlPlane) -> Iterator[tuple[Target, int]]:
     """The product itself as it runs in its pod, on that store; answers how to ask it as the viewer, and its process."""
     viewer = Target(f"http://127.0.0.1:{free_port()}", plane.viewer)
     environment = {
