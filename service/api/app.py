@@ -38,6 +38,13 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 #: A caller's own X-Request-Id that is taken over: it stands in every log line of the request.
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+#: Whatever text of others is in a response, no browser makes a page of it, or shows it in another's.
+_INERT = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
 
 def build(lifespan: Callable[[FastAPI], Any], *, console: bool = True) -> FastAPI:
     """The app; `lifespan` sets `app.state.dependencies` before the first request. `console`: whether it has pages."""
@@ -91,7 +98,10 @@ class Observed:
 
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _INERT.items():
+                    headers.setdefault(name, value)
                 audit.write(request, message["status"])
                 _measure(request, message["status"], time.perf_counter() - begun)
             await send(message)
