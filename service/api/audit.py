@@ -48,7 +48,9 @@ def note(request: Request, **facts: Any) -> None:
 
 
 def about(request: Request, job: Job) -> None:
-    """The job that is stopped or deleted."""
+    """The job that is stopped or deleted. Of another cluster's no more is known here than the id that was sent."""
+    if job.cluster_id != _services(request).submission.cluster_id:
+        return
     request.state.audited_job = job
     note(request, type=job.type, nodes=list(job.plan.names))
 

@@ -13,7 +13,7 @@ from service.domain.job import rfc3339
 from service.domain.list_query import Page
 from service.records.filters import holds
 from service.records.rows import folded, milliseconds, storable
-from service.records.tables import audit_lines, planned_nodes
+from service.records.tables import audit_lines, listing, planned_nodes
 
 #: Lines that are dropped at a time, so that it never holds up a writer for long.
 BATCH = 1_000
@@ -75,8 +75,11 @@ def _conditions(query: AuditQuery, dialect: str) -> Sequence[ColumnElement[bool]
     if query.job_name is not None:
         asked.append(holds(table.job_name_folded, query.job_name, dialect))
     if query.node is not None:
-        planned = select(planned_nodes.c.job_id).where(planned_nodes.c.node == storable(query.node))
-        asked.append(table.job_id.in_(planned))
+        # A line may be about an id that is another cluster's job: where that is planned is not for here.
+        same = listing.c.job_id == planned_nodes.c.job_id
+        here = listing.c.cluster_id == storable(query.here)
+        planned = select(planned_nodes.c.job_id).join(listing, same)
+        asked.append(table.job_id.in_(planned.where(planned_nodes.c.node == storable(query.node), here)))
     return asked
 
 

@@ -1,6 +1,7 @@
 """The attacker has a token without any right, or none, and wants to hide in the audit, to fill it, or to read it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.records.store import SqlRecords
 from service.records.tables import audit_lines
 from service.settings import Settings
 from tests.new_store import new_store
+from tests.records_suite.planned import on
 from tests.unit.api.world import JOBS, REBOOT, World
 
 FLOOD = 150
@@ -121,4 +123,21 @@ async def test_names_of_users_are_data_and_nothing_else(tmp_path: Path) -> None:
     name = "a'%22-- \\u001b[2J"
     await under.send(name, "POST", f"{JOBS}/a-1/stop")
     assert [line["userName"] for line in await under.lines()] == [name]
+    await store.close()
+
+
+async def test_what_another_cluster_s_job_is_stands_in_no_line_here(tmp_path: Path) -> None:
+    """Both clusters have their records in one store: who may read the audit here need not be anyone there."""
+    store = SqlRecords(await new_store(tmp_path))
+    await store.add(replace(on("job-1", "n1"), cluster_id="elsewhere", job_name="secret plan"))
+    await store.add(replace(on("job-2", "n1"), cluster_id="local"))
+    under = Under(store)
+    for job_id in ("job-1", "job-2"):
+        await under.send("auditor", "POST", f"{JOBS}/{job_id}/stop")
+    lines = await under.lines()
+    told = [(line["jobId"], line["jobName"], line["nodes"]) for line in lines]
+    assert told == [("job-2", "Upgrade", 1), ("job-1", "", 0)]
+    assert lines[1]["type"] == lines[1]["workspaceId"] == ""
+    found = (await under.send("auditor", "GET", "/api/v1/audit", params={"node": "n1"})).json()
+    assert [line["jobId"] for line in found["items"]] == ["job-2"]
     await store.close()
