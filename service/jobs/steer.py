@@ -15,6 +15,9 @@ from service.jobs.ports import Cluster, Records
 
 _ENDS_BY_ADVANCE = (PhaseState.SOAKING, PhaseState.AWAITING_ADVANCE)
 
+#: Of one job: each stays in its history, which is read and written as a whole, and in the audit.
+MOST_PAUSES = 100
+
 
 async def steer(
     records: Records,
@@ -41,6 +44,9 @@ def pausing(by: str, why: str) -> Callable[[Job, datetime], Job]:
     def change(job: Job, now: datetime) -> Job:
         if _steered(job).paused:
             return job
+        if sum(condition.reason == phase.PAUSED for condition in job.conditions) >= MOST_PAUSES:
+            message = f"{job.job_id} was paused {MOST_PAUSES} times, and may be no more: let it go on, or stop it"
+            raise StateError(message, "PAUSED_TOO_OFTEN")
         said = f"{by}: {why}" if why else by
         return phase.steered(_with(job, paused=said), phase.PAUSED, f"paused by {said}", now)
 

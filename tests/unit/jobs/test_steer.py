@@ -55,6 +55,16 @@ class TestPauseAndResume:
         job = PAUSE(rolled(), LATER)
         assert steer.pausing("carl", "too")(job, LATER) is job
 
+    def test_paused_over_and_over_a_job_s_history_and_the_audit_come_to_an_end(self) -> None:
+        """An attack: each pause and each resume is a line in both, and the history is read and written as a whole."""
+        job = rolled()
+        for _ in range(steer.MOST_PAUSES):
+            job = RESUME(PAUSE(job, LATER), LATER)
+        with pytest.raises(StateError, match="100 times") as refused:
+            PAUSE(job, LATER)
+        assert refused.value.code == "PAUSED_TOO_OFTEN"
+        assert len(job.conditions) <= 2 * steer.MOST_PAUSES + 2
+
     def test_resumed_it_says_by_whom_and_the_workflow_is_to_forget_the_pause(self) -> None:
         job = RESUME(PAUSE(rolled(), LATER), LATER)
         assert said(job) == ("Running", "Resumed", "resumed by bob")
