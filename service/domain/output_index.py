@@ -4,14 +4,18 @@ Packs are objects of gzip members, each a piece of one pod's output: lines as th
 its time, but masked. An index says which bytes of which pack are whose; it is written last.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from service.domain.step_pod import StepPod
 
-_VERSION = 1
+#: More than a job's packs are, by number and bytes. What lies in the store may be another's: nothing is read, nor
+#: removed, beyond it.
+MOST_PACKS = 256
+_MOST_OF_A_PACK = 64 * 2**20
 
 
 class BadIndexError(ValueError):
@@ -23,9 +27,9 @@ class Part:
     """A part of a pack: what one pod wrote, in gzip members one after another."""
 
     pod: str
-    pack: int
-    offset: int
-    length: int
+    pack: Annotated[int, Field(ge=0, lt=MOST_PACKS)]
+    offset: Annotated[int, Field(ge=0, lt=_MOST_OF_A_PACK)]
+    length: Annotated[int, Field(gt=0, lt=_MOST_OF_A_PACK)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +37,25 @@ class OutputIndex:
     pods: tuple[StepPod, ...]
     #: In order. Of a pod without one nothing is kept: it could not be read, or what came after it was too much.
     parts: tuple[Part, ...]
-    packs: int
+    packs: Annotated[int, Field(ge=0, le=MOST_PACKS)]
+    version: Literal[1] = 1
 
     def to_json(self) -> bytes:
-        pods = [asdict(pod) for pod in self.pods]
-        parts = [asdict(part) for part in self.parts]
-        found = {"version": _VERSION, "pods": pods, "parts": parts, "packs": self.packs}
-        return json.dumps(found, separators=(",", ":")).encode()
+        return _index.dump_json(self)
 
     @classmethod
     def of(cls, content: bytes) -> "OutputIndex":
         """Raises BadIndexError."""
         try:
-            found: dict[str, Any] = json.loads(content)
-            if found["version"] != _VERSION:
-                raise BadIndexError(f"an index of version {found['version']}")
-            pods = tuple(StepPod(**{**pod, "nodes": tuple(pod["nodes"])}) for pod in found["pods"])
-            parts = tuple(Part(**part) for part in found["parts"])
-            return cls(pods, parts, int(found["packs"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BadIndexError(str(error)) from error
+            return _index.validate_json(content, strict=True)
+        except ValidationError as error:
+            raise BadIndexError(str(error.errors(include_input=False, include_url=False)[0])) from error
 
     def parts_of(self, pod: str) -> Sequence[Part]:
         return [part for part in self.parts if part.pod == pod]
+
+
+_index = TypeAdapter(OutputIndex)
 
 
 def index_key(job_id: str) -> str:

@@ -34,7 +34,9 @@ async def read_index(store: StoredObjects, job_id: str) -> OutputIndex | None:
     try:
         async with store.open(index_key(job_id), {}) as stored:
             async for piece in stored.pieces:
-                found += piece[: _MOST_INDEX_BYTES - len(found)]
+                found += piece
+                if len(found) > _MOST_INDEX_BYTES:
+                    break  # it is none
         return OutputIndex.of(bytes(found))
     except (NoSuchObjectError, RefusedByStoreError):
         # A key that may not list is refused where there is nothing.

@@ -11,7 +11,7 @@ import structlog
 
 from service.domain.job import Job
 from service.domain.job_output import Wanted
-from service.domain.output_index import index_key, pack_key
+from service.domain.output_index import MOST_PACKS, index_key, pack_key
 from service.jobs.masked_output import NotMaskableError, masking_of
 from service.jobs.packing_output import OutputPacker
 from service.jobs.ports import Records, StepOutput, UnavailableError
@@ -40,7 +40,8 @@ class OutputStoring:
     def __init__(self, records: Records, source: StepOutput, store: StoredObjects) -> None:
         self._records, self._source, self._store = records, source, store
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
-        self._asked: set[str] = set()
+        #: Job → since when, by the monotonic clock.
+        self._asked: dict[str, float] = {}
         self._done: set[str] = set()
         #: The store refused; it is not asked again so soon.
         self._refused_at = -math.inf
@@ -58,13 +59,13 @@ class OutputStoring:
         if job_id in self._done:
             return True
         if job_id not in self._asked:
-            self._asked.add(job_id)
+            self._asked[job_id] = time.monotonic()
             self._waiting.put_nowait(job_id)
         return False
 
     def forget(self, job_id: str) -> None:
         """The job has no Workflow any more: it is not asked for again."""
-        self._asked.discard(job_id)
+        self._asked.pop(job_id, None)
         self._done.discard(job_id)
 
     async def remove(self, job_id: str) -> None:
@@ -74,11 +75,14 @@ class OutputStoring:
             UnavailableError: the store is away, or refuses it.
         """
         index = await read_index(self._store, job_id)
-        if index is None:
-            return
-        for number in range(index.packs):
+        packs = index.packs if index else 0
+        # A try to store that ended early has left packs that no index, or one with fewer of them, knows.
+        while packs < MOST_PACKS and await self._is_there(pack_key(job_id, packs)):
+            packs += 1
+        for number in reversed(range(packs)):
             await self._store.delete(pack_key(job_id, number))
-        await self._store.delete(index_key(job_id))
+        if index or await self._is_there(index_key(job_id)):
+            await self._store.delete(index_key(job_id))
 
     async def _work(self) -> None:
         while True:
@@ -88,7 +92,8 @@ class OutputStoring:
             self.on_done(job_id)
 
     async def _store_patiently(self, job_id: str) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
+        # Also where it waited for its turn: of many jobs, none is held for the patience with all before it.
+        end = self._asked.get(job_id, time.monotonic()) + PATIENCE_SECONDS
         for number in itertools.count(1):
             if await self._try(job_id, whole=number <= _WHOLE_TRIES, last=time.monotonic() > end):
                 return
@@ -119,16 +124,16 @@ class OutputStoring:
             UnavailableError: Kubernetes, the records or the store are away, or a node where it is to be `whole`.
         """
         job = await self._records.get(job_id, texts=False)
-        if job is None or await self._is_stored(job_id) or not (await self._source.step_pods(job_id)).pods:
+        if job is None or await self._is_there(index_key(job_id)) or not (await self._source.step_pods(job_id)).pods:
             return
         try:
             await self._pack(job, whole=whole)
         except NotMaskableError as error:
             log.warning("the output of a job is not stored", job_id=job_id, reason=str(error))
 
-    async def _is_stored(self, job_id: str) -> bool:
+    async def _is_there(self, key: str) -> bool:
         try:
-            async with self._store.open(index_key(job_id), {"Range": "bytes=0-0"}):
+            async with self._store.open(key, {"Range": "bytes=0-0"}):
                 return True
         except (NoSuchObjectError, RefusedByStoreError):
             return False
