@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -23,7 +24,9 @@ async def nothing(_app: FastAPI) -> AsyncIterator[None]:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = http.build(nothing)
-    app.state.dependencies = None
+    # What the audit needs, and nothing else.
+    here = SimpleNamespace(cluster_id="local")
+    app.state.dependencies = SimpleNamespace(submission=here, audit_recorder=SimpleNamespace(put=lambda _line: None))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as found:
         yield found
