@@ -134,7 +134,7 @@ function retry(app, model) {
   const { job } = model;
   const names = leftOf(job, "both");
   const kinds = [["both", "failed or were not begun"], ["failed", "failed"], ["notBegun", "were not begun"]].filter(([which]) => leftOf(job, which).length);
-  const key = crypto.randomUUID();
+  const key = api.newKey();
   ask(app, {
     title: `Retry ${job.jobName}?`,
     lines: () => [

@@ -29,9 +29,9 @@ export function whenUnknown(call) {
   onUnknown = call;
 }
 
-/** A response whose status is no error. Raises Problem; a TypeError where the service cannot be reached. */
+/** A response whose status is no error. Raises Problem; its status is 0 where nothing came back. */
 export async function send(method, path, { query, body, headers = {}, signal } = {}) {
-  const response = await fetch(address(path, query), {
+  const response = await asked(address(path, query), {
     method,
     headers: {
       ...(token ? { Authorization: `Bearer ${token}` } : {}),
@@ -49,6 +49,19 @@ export async function send(method, path, { query, body, headers = {}, signal } =
   if (problem.status === 401) onUnknown(problem);
   throw problem;
 }
+
+async function asked(whole, request) {
+  try {
+    return await fetch(whole, request);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    const why = "The service cannot be reached; or a proxy before it wants you to sign in again: then reload this page.";
+    throw new Problem(0, { errorMessage: why });
+  }
+}
+
+/** For a request that is sent once, however often it has to be repeated. randomUUID is there over HTTPS alone. */
+export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** What is at an address, as it is now. */
 export async function get(path, { query, signal } = {}) {

@@ -107,7 +107,7 @@ async function loadTemplates(templates) {
 
 function confirm(app, body, planned) {
   const names = planned.plan.nodes.map((node) => node.name);
-  const key = crypto.randomUUID();
+  const key = api.newKey();
   const nodes = `${plural(names.length, "node")} (${named(names)})`;
   ask(app, {
     title: `Create ${body.name}?`,

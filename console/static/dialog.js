@@ -14,6 +14,11 @@ export function ask(app, question) {
   app.draw();
 }
 
+/** A question is of the page on which it was asked. */
+export function dismiss() {
+  asked = null;
+}
+
 /** Part of every page: the question that is open, if there is one. */
 export function dialog(app) {
   if (!asked) return null;

@@ -10,20 +10,23 @@ export function followed(jobId, changed) {
   const model = { job: null, problem: "", notice: "", close, look };
   let closed = false;
   let timer = 0;
+  let heard = 0;
   let end = () => {};
 
   async function look() {
     clearTimeout(timer);
     timer = 0;
+    const before = heard;
     try {
       const job = await api.get(api.jobPath(jobId));
       if (closed) return;
-      // What events have brought since is in it, or will come again.
       [model.job, model.problem] = [{ ...job, plan: { ...job.plan, nodes: [...job.plan.nodes] } }, ""];
       model.places = new Map(job.plan.nodes.map((node, at) => [node.name, at]));
     } catch (problem) {
       model.problem = problem.message;
     }
+    // What was heard while this was on its way may be newer than this.
+    if (heard !== before) soon();
     changed();
   }
 
@@ -33,6 +36,7 @@ export function followed(jobId, changed) {
 
   function onEvent(name, data) {
     const { job } = model;
+    heard += 1;
     if (name === "node") {
       const at = model.places.get(data.name);
       if (at !== undefined) job.plan.nodes[at] = data;

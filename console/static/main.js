@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { createPage } from "./create_page.js";
-import { dialog } from "./dialog.js";
+import { dialog, dismiss } from "./dialog.js";
 import { h, render } from "./elements.js";
 import { fleetPage } from "./fleet_page.js";
 import { jobPage } from "./job_page.js";
@@ -11,7 +11,7 @@ import { again } from "./looking.js";
 import { nodePage } from "./node_page.js";
 import { creatable, session, signIn, signOut } from "./session.js";
 import { signInPage } from "./sign_in_page.js";
-import { moment, trouble } from "./parts.js";
+import { moment } from "./parts.js";
 
 const PAGES = [
   [/^\/console(?:\/|\/fleet)?$/, fleetPage, "fleet"],
@@ -81,6 +81,7 @@ function replaceQuery(values) {
 function open() {
   page?.close?.();
   page = null;
+  dismiss();
   opened += 1;
   if (!session.who) return draw();
   const found = PAGES.map(([pattern, make]) => [pattern.exec(location.pathname), make]).find(([match]) => match);
@@ -102,6 +103,7 @@ async function begin(token) {
 function leave(problem) {
   page?.close?.();
   page = null;
+  dismiss();
   signOut(problem);
   draw();
 }
@@ -127,7 +129,7 @@ async function lookAtFreeze() {
 async function start() {
   waiting = true;
   // A proxy in front may have added a token: then there is nothing to paste.
-  await signIn("").catch((problem) => (session.problem = problem instanceof api.Problem ? "" : trouble(problem.message)));
+  await signIn("").catch((problem) => (session.problem = problem.status === 401 ? "" : problem.message));
   waiting = false;
   api.whenUnknown(() => session.who && leave("The service does not accept this token any more."));
   document.addEventListener("click", follow);

@@ -41,7 +41,7 @@ async function run(stream, path, query, onEvent, onState) {
       if (await read(stream, path, query, onEvent)) return;
     } catch (problem) {
       if (stream.ended) return;
-      if (problem instanceof Problem && problem.status < 500 && problem.status !== 429) return void onState(problem.message);
+      if (problem instanceof Problem && problem.status >= 400 && problem.status < 500 && problem.status !== 429) return void onState(problem.message);
       if (!document.hidden) onState("The connection broke; it is made again.");
     }
     failed = stream.lastId === before ? failed + 1 : 0;

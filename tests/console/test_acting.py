@@ -159,6 +159,10 @@ def test_a_refusal_is_shown_where_it_was_asked_for(sign_in: SignIn, desk: Desk, 
     town.node_list = [node for node in town.node_list if node.name != "gpu-0031"]
     page.get_by_role("dialog").get_by_role("button", name="Create the job").click()
     expect(page.get_by_role("alert")).to_contain_text("gpu-0031")
+    town.unknown_tokens = {"alice"}
+    page.get_by_role("dialog").get_by_role("button", name="Create the job").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_label("Token")).to_be_visible()
 
 
 def test_lines_of_shell_say_the_same_whatever_is_in_them(sign_in: SignIn) -> None:
