@@ -4,6 +4,8 @@ The kubeconfig's own credential is kubectl's alone; the service gets a token of 
 """
 
 import json
+import os
+import signal
 import subprocess
 import threading
 from dataclasses import dataclass, field
@@ -22,6 +24,15 @@ _LABELS = "app.kubernetes.io/part-of=opsjobs,app.kubernetes.io/component=service
 #: Seconds.
 _PATIENCE = 60
 _END = 5
+#: Runs a command until it, or whoever holds the other end of the standard input, has ended: however that ended.
+_AS_LONG_AS_WE = """
+exec 3<&0
+"$@" </dev/null 3<&- & child=$!
+{ read -r _; kill "$child"; } <&3 3<&- >/dev/null 2>&1 & watcher=$!
+exec 3<&- </dev/null
+wait "$child"
+kill "$watcher" 2>/dev/null
+"""
 
 
 @dataclass
@@ -60,11 +71,12 @@ class Forwarded:
         child, self._child = self._child, None
         if child is None:
             return
-        child.terminate()
+        if child.stdin:
+            child.stdin.close()
         try:
             child.wait(_END)
         except subprocess.TimeoutExpired:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         if child.stdout:
             child.stdout.close()
@@ -96,8 +108,8 @@ class Forwarded:
             f"{self.port or ''}:{self.scheme}",
         ]
         self._child = subprocess.Popen(  # noqa: S603  # as above
-            [*self.kubectl, "-n", self.namespace, *where],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _AS_LONG_AS_WE, "sh", *self.kubectl, "-n", self.namespace, *where],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

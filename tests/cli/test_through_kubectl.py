@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,15 +99,17 @@ def test_a_forwarding_that_ends_is_begun_again_at_the_same_port(
     assert_gone(kubectl)
 
 
-def test_a_command_that_is_ended_ends_kubectl(service: Served, kubectl: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_ended_ends_kubectl(service: Served, kubectl: Path, number: signal.Signals) -> None:
+    """However it is: of a SIGKILL it hears nothing."""
     service.add(job_id="ended-aaaaaa")
     words = ("watch", "ended-aaaaaa", "--kubeconfig", "x", "--service-account", "ops")
     with subprocess.Popen([COMMAND, *words], stdout=subprocess.PIPE, env=os.environ) as command:
         assert command.stdout is not None
         assert command.stdout.readline() == b"ended-aaaaaa\n"
-        service.when_asked(1, command.terminate).join()
-        assert command.wait(300) == 128 + signal.SIGTERM
-    assert_gone(kubectl)
+        service.when_asked(1, partial(command.send_signal, number)).join()
+        assert command.wait(300) == (-number if number is signal.SIGKILL else 128 + number)
+    wait_until_gone(kubectl)
 
 
 @pytest.mark.parametrize("services", [[], [{}, {}]])
@@ -119,6 +123,13 @@ def test_an_account_must_be_named_and_kubectl_be_there(nowhere: Opsjobs, tmp_pat
     nowhere.environment.setenv("PATH", str(tmp_path))
     ended = nowhere("list", "--kubeconfig", "x", "--service-account", "ops")
     assert (ended.code, "not on PATH" in ended.err) == (2, True)
+
+
+def wait_until_gone(kubectl: Path) -> None:
+    deadline = time.monotonic() + 300
+    while any(Path(f"/proc/{pid}").exists() for pid in (kubectl / "pids").read_text().split()):
+        assert time.monotonic() < deadline, "kubectl outlives its command"
+        time.sleep(0.05)
 
 
 def assert_gone(kubectl: Path) -> None:
