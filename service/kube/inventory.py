@@ -7,19 +7,18 @@ from service.kube import addon_templates, nodes, pods, workloads, workspaces
 from service.kube.adapter import Adapter
 from service.kube.cache import BriefCache
 from service.kube.client import Api, KubeSettings
+from service.kube.node_watch import RecentNodes
 
 #: Until a new workspace is known to those who ask for their rights, and a list of its jobs shows them.
 WORKSPACES_SECONDS = 3.0
 #: The same for a new template in a list of them; a job that runs one reads it as it is.
 TEMPLATES_SECONDS = 3.0
-#: How old what is known of all nodes may be, where it is only shown.
-NODES_SECONDS = 10.0
 
 
 class Inventory(Adapter):
     def __init__(self, api: Api, settings: KubeSettings) -> None:
         super().__init__(api, settings)
-        self._nodes: BriefCache[Sequence[Node]] = BriefCache(NODES_SECONDS, 1)
+        self._nodes = RecentNodes(api)
         self._workspaces: BriefCache[Mapping[str, Workspace]] = BriefCache(WORKSPACES_SECONDS, 1)
         self._addon_templates: BriefCache[Sequence[AddonTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
         self._node_templates: BriefCache[Sequence[NodeTemplate]] = BriefCache(TEMPLATES_SECONDS, 1)
@@ -28,7 +27,11 @@ class Inventory(Adapter):
         return await nodes.nodes(self._api, names)
 
     async def recent_nodes(self) -> Sequence[Node]:
-        return await self._nodes.get("nodes", lambda: nodes.nodes(self._api))
+        return await self._nodes.all()
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._nodes.close()
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
         return await workspaces.workspace(self._api, self._settings.workspace_label, workspace_id)

@@ -60,8 +60,10 @@ async def connect(settings: KubeSettings) -> AsyncIterator[Kube]:
     """
     api = await client.connect(settings)
     streams = await client.connect(settings, STREAMS)
+    kube = Kube(api, settings, streams)
     try:
-        yield Kube(api, settings, streams)
+        yield kube
     finally:
+        await kube.close()
         await api.close()
         await streams.close()

@@ -11,7 +11,8 @@ import pytest
 from service.jobs.ports import WorkflowEvent
 from service.kube import manifest
 from service.kube.client import METADATA, Api, GoneError, KubeSettings
-from service.kube.watch import Pace, WorkflowWatch, event_error
+from service.kube.collection_watch import Pace, event_error
+from service.kube.watch import WorkflowWatch
 from service.kube.workflows import Workflows
 from tests.kube.conftest import NOBODYS, WAITING_TEMPLATE
 from tests.kube.jobs import a_job
@@ -125,4 +126,4 @@ async def test_a_version_that_is_too_old_is_told_apart_from_other_failures(api: 
 async def first_change_since(version: str, api: Api, workflows: Workflows) -> None:
     query: dict[str, str | int] = {"watch": "true", "resourceVersion": version, "timeoutSeconds": 5}
     async for line in api.lines(workflows.workflows_path, query, accept=METADATA, silence=10):
-        raise event_error(json.loads(line)["object"])
+        raise event_error(json.loads(line)["object"], "workflow")

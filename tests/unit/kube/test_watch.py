@@ -12,7 +12,8 @@ from aiohttp import web
 
 from service.jobs.ports import WorkflowEvent
 from service.kube.client import Api
-from service.kube.watch import Pace, WorkflowWatch
+from service.kube.collection_watch import Pace
+from service.kube.watch import WorkflowWatch
 from tests.unit.kube.conftest import Served
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/jobs/workflows"
