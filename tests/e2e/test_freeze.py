@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.cli.conftest import Opsjobs
 from tests.e2e.live import Api, Cluster, inputs, wait_for
 
 URL = "/api/v1/freeze"
@@ -12,12 +13,13 @@ WHY = "a test of the freeze"
 
 
 @pytest.fixture
-def freeze(api: Api) -> Iterator[Callable[[], None]]:
-    """Freezes the cluster; whatever comes of the test, it is unfrozen after it."""
+def freeze(cluster: Cluster, api: Api) -> Iterator[Callable[[], None]]:
+    """Freezes the cluster, by the command line; whatever comes of the test, it is unfrozen after it."""
 
     def put() -> None:
-        answer = api.client.put(URL, json={"reason": WHY})
-        assert (answer.status_code, answer.content) == (200, b""), answer.text
+        done = Opsjobs(cluster)("freeze", "--reason", WHY)
+        assert done.returncode == 0, done.stderr
+        assert WHY in Opsjobs(cluster)("freeze", "--show").stdout
 
     try:
         yield put
@@ -71,7 +73,8 @@ def test_a_frozen_cluster_begins_nothing_and_what_runs_finishes(
     stopped = api.finished(reboot)
     assert stopped["conditions"][-1]["reason"] == "Stopped"
     assert node_of(stopped, mine[3])["phase"] == "Skipped", stopped
-    assert api.client.delete(URL).status_code == 200
+    lifted = Opsjobs(cluster)("unfreeze")
+    assert lifted.returncode == 0, lifted.stderr
     for job_id in (running, accepted):
         done = api.finished(job_id)
         assert done["phase"] == "Succeeded", done

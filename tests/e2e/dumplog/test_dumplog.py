@@ -1,12 +1,15 @@
 """dumplog in full: real pods, a real store, links that anybody opens, and what workloads there are."""
 
 import json
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from service.api.examples import DUMPLOG
+from tests.e2e.cli.conftest import Opsjobs
 from tests.e2e.dumplog.workloads import (
     BUCKET,
     bare,
@@ -28,8 +31,8 @@ from workflow_templates.object_store import Store
 pytestmark = pytest.mark.xdist_group("dumplog")
 
 
-def test_the_document_s_example_as_it_is(cluster: Cluster, api: Api, workspace: str) -> None:
-    """A Job whose only pod failed after its init container; the link gives all there is of it."""
+def test_the_document_s_example_as_it_is(cluster: Cluster, api: Api, workspace: str, tmp_path: Path) -> None:
+    """A Job whose only pod failed after its init container; the link gives all there is of it, as `opsjobs` does."""
     name = DUMPLOG["inputs"][0]["value"]
     spec = pod_spec(
         shell("main", "echo epoch 1; echo out of memory >&2; exit 3"),
@@ -68,6 +71,12 @@ def test_the_document_s_example_as_it_is(cluster: Cluster, api: Api, workspace: 
     assert described[main]["bytes"] == len(files[main])
     assert pod["status"]["startTime"][:10] <= described[main]["firstTime"] <= described[main]["lastTime"]
     assert described[fetch]["kind"] == "init"
+
+    archive = tmp_path / "archive.tar.gz"
+    fetched = Opsjobs(cluster)("download", job["jobId"], "--file", str(archive))
+    assert fetched.returncode == 0, fetched.stderr
+    with tarfile.open(archive) as tar:
+        assert set(tar.getnames()) == set(files)
 
 
 def test_a_deployment_over_three_nodes_with_what_its_containers_wrote_before_they_restarted(
