@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from opsjobs_cli import exit_status, versions
+from opsjobs_cli import exit_status, versions, zsh_completion
 from opsjobs_cli.session import with_session
 
 #: No rich in help: it would be read as markup, and takes longer to import than all the rest.
@@ -67,6 +67,7 @@ def _main(
 def tree(word: str) -> typer.Typer:
     """The command named by that word alone, or all of them where there is none of that name."""
     app = typer.Typer(name="opsjobs", no_args_is_help=True, epilog=exit_status.HELP, **_SETTINGS)  # type: ignore[arg-type]  # of several types
+    zsh_completion.mend()
     app.callback()(_main)
     alone = word in {*_COMMANDS, _CONTEXT, _VERSION}
     for name in _COMMANDS:

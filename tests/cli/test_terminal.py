@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from opsjobs_cli import command_tree
+from typer._completion_shared import get_completion_script
 
 from service.domain.cluster_objects import Node
 from tests.cli.conftest import Opsjobs
@@ -157,6 +158,14 @@ def test_shells_are_told_commands_and_options(opsjobs: Opsjobs, shell: str, begu
         opsjobs.environment.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     offered = re.findall(r"[\w-]+", opsjobs().out)
     assert {"logs", "list"} <= set(offered) if begun == "l" else "--node" in offered
+
+
+def test_zsh_completes_at_the_first_tab(opsjobs: Opsjobs) -> None:
+    """It loads the script at that one, and calls it; typer's own would only register itself."""
+    assert opsjobs("--version").code == 0
+    script = get_completion_script(prog_name="opsjobs", complete_var="_OPSJOBS_COMPLETE", shell="zsh")  # noqa: S604 - its name
+    assert script.startswith("#compdef opsjobs\n")
+    assert 'if [ "$funcstack[1]" = "_opsjobs" ]; then _opsjobs_completion "$@"; fi' in script
 
 
 def test_names_are_completed_from_the_service(opsjobs: Opsjobs, service: Served) -> None:
