@@ -17,10 +17,12 @@ async def nodes(api: Api, names: Collection[str] | None = None) -> list[Node]:
     """The nodes of those names that there are, or every node of the cluster, by name."""
     wanted = None if names is None else frozenset(filter(is_object_name, names))
     if wanted is not None and len(wanted) <= _FEW:
-        found = [item for name in wanted if (item := await api.get(object_path(PATH, name)))]
+        found = [node_of(item) for name in wanted if (item := await api.get(object_path(PATH, name)))]
     else:
-        found = [item async for item in api.list(PATH) if wanted is None or item["metadata"]["name"] in wanted]
-    return sorted(map(node_of, found), key=lambda node: node.name)
+        # One by one: as they come, thousands of them are hundreds of megabytes.
+        listed = api.list(PATH)
+        found = [node_of(item) async for item in listed if wanted is None or item["metadata"]["name"] in wanted]
+    return sorted(found, key=lambda node: node.name)
 
 
 def node_of(item: Object) -> Node:
