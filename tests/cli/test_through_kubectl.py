@@ -102,11 +102,12 @@ def test_a_forwarding_that_ends_is_begun_again_at_the_same_port(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_command_that_is_ended_ends_kubectl(service: Served, kubectl: Path, number: signal.Signals) -> None:
     """However it is: of a SIGKILL it hears nothing."""
-    service.add(job_id="ended-aaaaaa")
-    words = ("watch", "ended-aaaaaa", "--kubeconfig", "x", "--service-account", "ops")
+    job_id = f"ended-{number.name.lower()}"
+    service.add(job_id=job_id)
+    words = ("watch", job_id, "--kubeconfig", "x", "--service-account", "ops")
     with subprocess.Popen([COMMAND, *words], stdout=subprocess.PIPE, env=os.environ) as command:
         assert command.stdout is not None
-        assert command.stdout.readline() == b"ended-aaaaaa\n"
+        assert command.stdout.readline() == f"{job_id}\n".encode()
         service.when_asked(1, partial(command.send_signal, number)).join()
         assert command.wait(300) == (-number if number is signal.SIGKILL else 128 + number)
     wait_until_gone(kubectl)
