@@ -13,7 +13,7 @@ from service.domain.job import Job, JobType, NodePhase, Phase, Plan, PlannedNode
 from service.domain.log_lines import nanoseconds, rfc3339_nanoseconds
 from service.domain.step_pod import StepPod, StepPods
 from service.jobs import pod_reading, reading_output
-from service.jobs.ports import GoneFromNodeError, UnavailableError
+from service.jobs.ports import GoneFromNodeError, TooFarBehindError, UnavailableError
 from tests.unit.api.wired import client_of
 from tests.unit.api.world import JOBS, World
 
@@ -198,6 +198,28 @@ async def test_a_job_is_followed_to_its_end_over_broken_connections() -> None:
     found = await events(here, follow="true")
     assert texts(found) == ["a0", "a1", "a2", "a3"]
     assert found[-1][0] == "end"
+
+
+class Floods(Kubelets):
+    """More is written than any follower takes."""
+
+    async def log(
+        self, pod: str, *, follow: bool, since: str = "", tail: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        async for piece in super().log(pod, follow=follow, since=since, tail=tail):
+            yield piece
+        if follow:
+            raise TooFarBehindError("a mebibyte")
+
+
+async def test_who_is_too_far_behind_is_ended_and_goes_on_from_there() -> None:
+    here = Floods(jobs=world("n1", phase=Phase.RUNNING).jobs, over=False)
+    here.writes("a", "one", "two", nodes=("n1",), ended=False)
+    found = await events(here, follow="true")
+    assert texts(found) == ["one", "two"]
+    assert found[-1][0] == "line", "it is not whole, and must not look so"
+    here.containers["a"].lines.append("three")
+    assert texts(await events(here, found[-1][1])) == ["three"]
 
 
 async def test_steps_that_begin_later_are_followed_too() -> None:
