@@ -1,4 +1,4 @@
-"""All nodes as they are, while anybody asks for them."""
+"""All nodes as they are, while callers ask for them."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from service.kube.collection_watch import CollectionWatch
 
 #: How old what is known of all nodes may be while they are not watched: at first, and where the watch broke off.
 SECONDS = 10.0
-#: The watch ends once nobody has asked for so long.
+#: The watch ends once no caller has asked for so long.
 UNASKED_SECONDS = 600.0
 
 
@@ -75,7 +75,7 @@ class RecentNodes:
                 await self._task
 
     async def _follow(self) -> None:
-        """Until nobody asks."""
+        """Until no caller asks."""
         self._watch = NodeWatch(self._api, nodes.PATH, {})
         try:
             async with aclosing(self._watch.events()) as events:
