@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY
 
 from service.api.open_streams import OpenStreams
 from service.jobs.ports import UnavailableError
-from service.kube.watch import Pace, WorkflowWatch
+from service.kube.collection_watch import Pace
+from service.kube.watch import WorkflowWatch
 from service.records.store import SqlRecords
 from tests.unit.kube.conftest import Served, api_at, serve
 
