@@ -79,8 +79,9 @@ def write(request: Request, status: int) -> None:
     job_id = facts.pop("job_id", request.path_params.get("job_id"))
     _log.info("audit", action=action, **_who(request), job_id=job_id, status=status, outcome=outcome, **facts)
     kept: AuditEntry | None = getattr(request.state, "audit_entry", None)
-    if outcome is not Outcome.DONE or not (kept and kept.kept):
-        _services(request).audit_recorder.put(_line(request, status))
+    is_kept = outcome is Outcome.DONE and kept is not None and kept.kept
+    if not is_kept and (services := _services(request)) is not None:
+        services.audit_recorder.put(_line(request, status))
 
 
 def _line(request: Request, status: int) -> AuditLine:
@@ -105,8 +106,8 @@ def _line(request: Request, status: int) -> AuditLine:
 
 
 def _services(request: Request) -> Any:
-    """service.api.dependencies has the type, and imports what imports this."""
-    return request.app.state.dependencies
+    """What the routes work with; None: the service is not put together. Its type's module imports this one."""
+    return getattr(request.app.state, "dependencies", None)
 
 
 def _action(request: Request) -> Action | None:

@@ -146,6 +146,8 @@ class Gone:
 class Refusing:
     """A submission that finds a fault."""
 
+    cluster_id = "prod"
+
     def over_limits(self, _order: object) -> list[Fault]:
         return []
 

@@ -68,6 +68,9 @@ class World:
     async def node_locks(self) -> Mapping[str, str]:
         return {}
 
+    async def ended(self, _cluster_id: str, _job_ids: object) -> frozenset[str]:
+        return frozenset()
+
     async def nodes(self, *_names: object) -> Sequence[Node]:
         self.looked_at.append("nodes")
         if self.gate:
