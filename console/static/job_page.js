@@ -105,7 +105,7 @@ function nodeTable(nodes, most, open, all) {
       { key: node.name },
       h("td", null, nodeLink(node.name)),
       h("td", null, h("span", { class: "state" }, h("span", { class: `swatch of-${node.phase}`, "aria-hidden": "true" }, markOf(node.phase)), node.phase)),
-      h("td", null, took(node.start, node.end)),
+      h("td", { class: "short" }, took(node.start, node.end)),
       h("td", { class: "message" }, node.message),
       h("td", null, node.start && h("button", { type: "button", class: "quiet", "aria-label": `Output of ${node.name}`, onclick: () => open(node.name) }, "Output")),
     ),

@@ -16,8 +16,8 @@ export function jobTable(jobs) {
       h("td", null, job.type),
       h("td", null, job.workspaceId),
       h("td", { class: "by", title: job.userName }, job.userName),
-      h("td", null, moment(job.creationTime)),
-      h("td", null, took(job.startTime, job.endTime)),
+      h("td", { class: "short" }, moment(job.creationTime)),
+      h("td", { class: "short" }, took(job.startTime, job.endTime)),
     ),
   );
   const head = h("tr", null, COLUMNS.map((text) => h("th", { scope: "col" }, text)));
