@@ -1,7 +1,10 @@
 """What a person sees in the console, in a real browser on the real service: signing in, the fleet, lists, a job."""
 
+import json
+import re
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -134,6 +137,40 @@ def test_a_job_fills_as_it_runs(sign_in: SignIn, desk: Desk, service: Served, to
     service.end(job.job_id, Phase.FAILED, "1 of 3 nodes failed")
     expect(page.get_by_text("1 of 3 nodes failed")).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+@pytest.mark.long
+def test_a_report_is_a_table_and_a_file(sign_in: SignIn, desk: Desk) -> None:
+    scripts = [{"name": "check-disks", "result": "failed", "exitCode": 1, "lastLines": f"looking\n{HOSTILE}"}]
+    report = [
+        {"node": "gpu-0001", "result": "succeeded", "message": "", "templates": []},
+        {"node": "gpu-0002", "result": "failed", "message": "exit code 1", "templates": scripts},
+    ]
+    outputs = (Named("report", json.dumps(report)), Named("failed", "1"))
+    fields = {"phase": Phase.FAILED, "ended": datetime.now(UTC), "outputs": outputs}
+    job = desk.job(JobType.ADDON, ["gpu-0001", "gpu-0002"], job_id="report-aaaaaa", job_name="report", **fields)
+    page = sign_in(f"/jobs/{job.job_id}")
+    page.get_by_role("button", name="Show the report").click()
+    rows = page.get_by_role("region", name="Report").locator("tbody tr")
+    expect(rows.first).to_contain_text("check-disks")
+    expect(rows.first).to_contain_text(HOSTILE)
+    expect(rows.last).to_contain_text("gpu-0001")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download report").click()
+    assert saved.value.suggested_filename == f"{job.job_id}-report.json"
+    assert json.loads(saved.value.path().read_text()) == report
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["dumplog", "exportimage", "reboot"])
+def test_every_type_has_a_form_that_says_what_is_missing(sign_in: SignIn, kind: str) -> None:
+    page = sign_in("/new")
+    page.get_by_role("link", name=kind).click()
+    plan = page.get_by_role("region", name="Plan")
+    expect(plan.locator(".faults")).to_contain_text("inputs")
+    field = page.get_by_role("textbox", name=re.compile("Value of (node|workload)"))
+    field.fill("gpu-0001" if kind == "reboot" else "train")
+    expect(plan).to_contain_text("1 node" if kind == "reboot" else "train")
 
 
 @pytest.mark.long
