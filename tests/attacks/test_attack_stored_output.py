@@ -1,5 +1,6 @@
 """The attacker can write into the object store, as a step with its key can, and wants the service to work for them."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from service.domain.output_index import MOST_PACKS, BadIndexError, OutputIndex, index_key, pack_key
 from service.jobs import packing_output, storing_output
-from service.jobs.reading_stored import read_index
+from service.jobs.reading_stored import StoredOutput, read_index
 from tests.unit.api.test_log import text
 from tests.unit.api.test_stored_output import Cluster, several, world
 from tests.unit.jobs.cluster import running, until
@@ -113,3 +114,28 @@ async def test_a_store_that_is_away_holds_many_jobs_no_longer_than_one(monkeypat
 
     async with running(storing.run()):
         await until(are_done, "Workflows are held for each job before theirs")
+
+
+async def test_output_that_is_packed_well_holds_up_no_other_caller() -> None:
+    """Empty lines become a thousandth: all of them are unpacked from what one look at the store brings."""
+    here = world("n1")
+    here.writes("a", *[""] * 2_000, nodes=("n1",))
+    await here.ends()
+    here.bucket.piece_bytes = 2**20
+    found = await read_index(here.bucket, JOB)
+    assert found
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    stored: Any = here
+    async with running(others()):
+        read = StoredOutput(here.bucket, JOB, found, stored).log("a", follow=False)
+        pieces = [(len(piece), turns) async for piece in read]
+    assert len(pieces) > 10
+    assert max(length for length, _ in pieces) < 10_000
+    assert len({turn for _, turn in pieces}) == len(pieces), "others have no turn between two pieces"

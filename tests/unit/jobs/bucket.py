@@ -16,6 +16,7 @@ class Bucket:
     away: bool = False
     #: Its key may not write.
     read_only: bool = False
+    piece_bytes: int = 701
     asked: list[str] = field(default_factory=list)
 
     def key(self, address: str) -> str:
@@ -32,8 +33,8 @@ class Bucket:
 
         async def pieces() -> AsyncIterator[bytes]:
             # Through the midst of gzip's own parts.
-            for begin in range(0, len(content), 701):
-                yield content[begin : begin + 701]
+            for begin in range(0, len(content), self.piece_bytes):
+                yield content[begin : begin + self.piece_bytes]
 
         yield StoredObject(status, {}, pieces())
 
