@@ -253,7 +253,9 @@ async def test_what_is_stored_of_a_job_s_output_goes_with_its_record(records: Re
     await made._forget()
     assert sorted(bucket.objects) == ["output/young/0.gz", "output/young/index.json"]
     assert [await records.get(job) is None for job in ("old", "left-nothing", "young")] == [True, True, False]
-    assert bucket.asked[-3:] == ["GET output/old/index.json", "DELETE output/old/0.gz", "DELETE output/old/index.json"]
+    # Once more than the index knows: a try to store that ended early may have left it.
+    looked_for = ["GET output/old/index.json", "GET output/old/1.gz"]
+    assert bucket.asked[-4:] == [*looked_for, "DELETE output/old/0.gz", "DELETE output/old/index.json"]
 
 
 @pytest.mark.parametrize(("days", "left"), [(30, ["new"]), (0, ["new", "old"])])
