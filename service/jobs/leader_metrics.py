@@ -60,6 +60,9 @@ class LeaderMetrics(Collector):
                     await read()
                 except UnavailableError as error:
                     log.warning("metrics are as old as the last reading", reading=read.__name__, reason=str(error))
+                except Exception:
+                    # Beside it runs all of the leader's work, which must not end for a figure.
+                    log.exception("metrics could not be read", reading=read.__name__)
             await asyncio.sleep(PERIOD)
 
     async def _read_store(self) -> None:

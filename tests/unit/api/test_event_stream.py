@@ -74,16 +74,31 @@ def ended(job: Job) -> Job:
     return replace(job, phase=Phase.SUCCEEDED, ended=NOON, plan=Plan(nodes))
 
 
+async def looked_at(looked: set[int], version: int) -> None:
+    while version not in looked:
+        await asyncio.sleep(0.01)
+
+
 async def test_first_the_job_as_get_shows_it_then_what_happens_until_its_end(
-    client: httpx.AsyncClient, records: Records
+    client: httpx.AsyncClient, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked: set[int] = set()
+    versions = records.versions
+
+    async def noted(job_ids: list[str]) -> dict[str, int]:
+        found = dict(await versions(job_ids))
+        looked.update((0, *found.values()))
+        return found
+
+    monkeypatch.setattr(records, "versions", noted)
     await records.add(BEGUN)
     shown = (await client.get(URL)).json()
     following = asyncio.create_task(client.get(f"{URL}/events"))
-    await asyncio.sleep(0.1)
-    # What no reader sees: nothing is told of it, and the stream goes on.
-    await records.change(JOB, lambda job: replace(job, workflow_version="7"))
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        await looked_at(looked, 0)
+        # What no reader sees: nothing is told of it, and the stream goes on.
+        await records.change(JOB, lambda job: replace(job, workflow_version="7"))
+        await looked_at(looked, 1)
     await records.change(JOB, ended)
     async with asyncio.timeout(30):
         answer = await following

@@ -99,24 +99,26 @@ async def test_what_the_store_and_the_cluster_say(
 class Flaky:
     """A store that answers once."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
         self.asked = 0
 
     async def unfinished_counts(self, _cluster_id: str) -> dict[tuple[str, str], int]:
         self.asked += 1
         if self.asked > 1:
-            raise UnavailableError("the store is away")
+            raise self.fault
         return {("addon", "Pending"): 7}
 
     async def ended_counts(self, _cluster_id: str) -> dict[Count, int]:
         return {}
 
 
-async def test_what_was_read_stays_while_the_store_is_away(
-    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", [UnavailableError("the store is away"), ValueError("a row that is not understood")])
+async def test_what_was_read_stays_while_the_store_is_away_or_not_understood(
+    records: Records, cluster: InMemory, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(leader_metrics, "PERIOD", 0.02)
-    store = Flaky()
+    store = Flaky(fault)
     metrics = LeaderMetrics(cast("Records", store), cluster.port, "prod")
     with metrics.leading(Reconciler(records, cluster.port, "prod")):
         async with running(metrics.run()):
