@@ -252,6 +252,7 @@ async def test_an_index_of_another_making_is_no_output(index: bytes) -> None:
         gzip.compress(b"\0" * 30_000_000),
         gzip.compress(b"x\n" * 9)[:-9],
     ],
+    ids=["empty", "no gzip", "a bomb", "cut off"],  # gzip writes the time: two processes would not know it for one test
 )
 async def test_a_pack_of_another_making_is_a_gap_or_less_and_bounded(pack: bytes) -> None:
     here = world("n1")
