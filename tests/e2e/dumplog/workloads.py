@@ -109,9 +109,10 @@ def ran(cluster: Cluster, workspace: str, *pods: str) -> None:
 
 
 def left_of(store: Store, job_id: str) -> list[str]:
-    """What speaks of a job in lists of objects and of uploads that nobody completed."""
+    """What speaks of a job in lists of archives, where its output is not, and of uploads that nobody completed."""
     bucket = f"{store.location.endpoint}/{BUCKET}"
-    lists = (store.request("GET", f"{bucket}?list-type=2").text, store.request("GET", f"{bucket}?uploads=").text)
+    archives = store.request("GET", f"{bucket}?list-type=2&prefix=dumplog%2F").text
+    lists = (archives, store.request("GET", f"{bucket}?uploads=").text)
     return [text for text in lists if job_id in text]
 
 
