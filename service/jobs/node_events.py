@@ -29,6 +29,8 @@ _PHASES = {
     NodePhase.SUCCEEDED: ("Succeeded", False),
     NodePhase.FAILED: ("Failed", True),
 }
+#: A step that runs may find that no further node is to be begun.
+_IN_VAIN = ("Skipped", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,13 @@ def _happened(before: Job, after: Job) -> Iterator[NodeEvent]:
     if not kind.works_on_nodes or kind.writes_node_events:
         return
     for old, new in zip(before.plan.nodes, after.plan.nodes, strict=True):
-        if old.phase is not new.phase and new.phase in _PHASES:
-            yield _event(after, new)
+        if old.phase is NodePhase.RUNNING and new.phase is NodePhase.SKIPPED:
+            yield _event(after, new, *_IN_VAIN)
+        elif old.phase is not new.phase and new.phase in _PHASES:
+            yield _event(after, new, *_PHASES[new.phase])
 
 
-def _event(job: Job, node: PlannedNode) -> NodeEvent:
-    word, warning = _PHASES[node.phase]
+def _event(job: Job, node: PlannedNode, word: str, warning: bool) -> NodeEvent:  # noqa: FBT001 - as in the table above
     said = f": {node.message}" if node.message else ""
     message = f"job {job.job_id}: {job.type.value} {word.lower()}{said}"
     return NodeEvent(node.name, job.job_id, f"{job.type.value.capitalize()}{word}", message, warning)

@@ -40,6 +40,10 @@ def test_a_node_begins_and_ends_and_a_failure_warns() -> None:
     assert put(after, after) == []
 
 
+def test_a_node_whose_step_ran_and_found_that_it_is_not_to_be_begun_says_so() -> None:
+    assert put(job(NodePhase.RUNNING), job(NodePhase.SKIPPED)) == [("n1", "AddonSkipped", False)]
+
+
 def test_a_failure_says_why_and_of_which_job() -> None:
     events = NodeEvents(Writer())
     events.put(job(NodePhase.RUNNING), job(NodePhase.FAILED))
