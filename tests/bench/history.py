@@ -53,7 +53,8 @@ async def fill(url: str, count: int) -> list[str]:
             async with database.writing() as connection:
                 await connection.execute(insert(jobs), [to_job_row(one) for one in batch])
                 await connection.execute(insert(listing), [to_listing_row(one) for one in batch])
-            ids.append(batch[len(batch) // 2].job_id)
+            # Not the middle: there each is a job over the whole fleet.
+            ids.append(batch[len(batch) // 3].job_id)
             batch = []
     await database.close()
     return ids
