@@ -5,12 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from opsjobs_cli import moments, suggestions
-from opsjobs_cli.printing import note, rows
+from opsjobs_cli.paging import note_what_is_left, read_pages
+from opsjobs_cli.printing import rows
 from opsjobs_cli.session import Session
 
 AUDIT = "/api/v1/audit"
-#: What the service answers at most at once.
-_PAGE = 1000
 _COLUMNS = ("TIME", "USER", "ACTION", "JOB", "OUTCOME", "FROM")
 _WIDE = ("STATUS", "TYPE", "NODES", "WORKSPACE", "JOB NAME", "REQUEST")
 
@@ -57,23 +56,15 @@ def audit(  # noqa: PLR0913  # a command line has as many options as the API has
         "order": order,
     }
     given = {field: value for field, value in asked.items() if value is not None}
-    items: list[Any] = []
-    total = 0
-    while len(items) < limit:
-        page = {"offset": str(offset + len(items)), "limit": str(min(limit - len(items), _PAGE))}
-        answer = session.service.get(AUDIT, given | page).json()
-        total = answer["totalCount"]
-        items += answer["items"]
-        if not answer["items"] or offset + len(items) >= total:
-            break
+    found = read_pages(session, AUDIT, given, offset, limit)
+    items = found["items"]
     columns = (*_COLUMNS, *_WIDE) if session.output.is_wide else _COLUMNS
     session.output.show(
-        {"totalCount": total, "items": items},
+        {"totalCount": found["totalCount"], "items": items},
         name=lambda: dict.fromkeys(item["jobId"] for item in items if item["jobId"]),
         table=lambda: rows(columns, (_row(session, item) for item in items), styled="OUTCOME"),
     )
-    if session.output.is_for_people and (left := total - offset - len(items)) > 0:
-        note(f"… and {left} more: --limit, --offset, or a filter")
+    note_what_is_left(session, found, offset, "filter")
 
 
 def _row(session: Session, item: dict[str, Any]) -> list[object]:

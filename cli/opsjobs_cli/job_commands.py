@@ -8,13 +8,12 @@ from opsjobs_cli import flags, job_views, moments, suggestions
 from opsjobs_cli.complaints import RefusedError
 from opsjobs_cli.exit_status import ExitCode
 from opsjobs_cli.neutral_text import neutral
+from opsjobs_cli.paging import note_what_is_left, read_pages
 from opsjobs_cli.printing import note, say
 from opsjobs_cli.service_client import JOBS, job_path
 from opsjobs_cli.session import Session
 from opsjobs_cli.submission import wait as wait_for_end
 
-#: What the service answers at most at once.
-_PAGE = 1000
 #: Before there was any.
 _EVER = "1970-01-01T00:00:00Z"
 
@@ -68,23 +67,14 @@ def list_jobs(  # noqa: PLR0913  # a command line has as many options as the API
 
 def show_list(session: Session, asked: dict[str, Any], offset: int, limit: int) -> None:
     """Print a list, of as many pages as it takes."""
-    items: list[Any] = []
-    total = 0
-    while len(items) < limit:
-        page = {"offset": str(offset + len(items)), "limit": str(min(limit - len(items), _PAGE))}
-        answer = session.service.get(JOBS, asked | page).json()
-        total = answer["totalCount"]
-        items += answer["items"]
-        if not answer["items"] or offset + len(items) >= total:
-            break
+    found = read_pages(session, JOBS, asked, offset, limit)
+    items = found["items"]
     session.output.show(
-        {"totalCount": total, "items": items},
+        {"totalCount": found["totalCount"], "items": items},
         name=lambda: (item["jobId"] for item in items),
         table=lambda: job_views.listed(items, session.output),
     )
-    left = total - offset - len(items)
-    if session.output.is_for_people and left > 0:
-        note(f"… and {left} more: --limit, --offset, or a filter")
+    note_what_is_left(session, found, offset, "filter")
     if session.output.is_for_people and not items:
         note("no jobs: none that you may see fits (a list goes back 30 days; --since 90d asks for more)")
 

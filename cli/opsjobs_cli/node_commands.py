@@ -7,13 +7,12 @@ import typer
 from opsjobs_cli import suggestions
 from opsjobs_cli.complaints import RefusedError, UsageError
 from opsjobs_cli.neutral_text import neutral
-from opsjobs_cli.printing import note, rows, say
+from opsjobs_cli.paging import PAGE, note_what_is_left, read_pages
+from opsjobs_cli.printing import rows, say
 from opsjobs_cli.session import Session
 
 NODES = "/api/v1/nodes"
 FREEZE = "/api/v1/freeze"
-#: What the service answers at most at once.
-_PAGE = 1000
 _COLUMNS = ("NODE", "READY", "CORDONED", "LOCKED BY", "LAST PREFLIGHT", "LAST JOB")
 
 
@@ -33,7 +32,7 @@ def nodes(  # noqa: PLR0913  # a command line has as many options as the API has
     """List nodes: which job locks them, who cordoned them, and what ran there last."""
     asked = {"selector": selector, "workspace": workspace}
     params = {field: value for field, value in asked.items() if value is not None}
-    found = _named(session, name, params) if name else _all(session, params, offset, limit)
+    found = _named(session, name, params) if name else read_pages(session, NODES, params, offset, limit)
     items = found["items"]
 
     def table() -> None:
@@ -41,9 +40,8 @@ def nodes(  # noqa: PLR0913  # a command line has as many options as the API has
         rows(columns, (_row(session, node) for node in items), styled="READY")
 
     session.output.show(found, name=lambda: (node["name"] for node in items), table=table)
-    left = found["totalCount"] - offset - len(items)
-    if session.output.is_for_people and not name and left > 0:
-        note(f"… and {left} more: --limit, --offset, or a selector")
+    if not name:
+        note_what_is_left(session, found, offset, "selector")
 
 
 def freeze(
@@ -73,16 +71,6 @@ def unfreeze(session: Session) -> None:
     say("not frozen any more")
 
 
-def _all(session: Session, params: dict[str, str], offset: int, limit: int) -> dict[str, Any]:
-    items: list[Any] = []
-    while True:
-        page = {"offset": str(offset + len(items)), "limit": str(min(limit - len(items), _PAGE))}
-        answer = session.service.get(NODES, params | page).json()
-        items += answer["items"]
-        if not answer["items"] or len(items) >= limit or offset + len(items) >= answer["totalCount"]:
-            return {**answer, "items": items}
-
-
 def _named(session: Session, names: list[str], params: dict[str, str]) -> dict[str, Any]:
     """These nodes alone, each asked for by its name.
 
@@ -91,7 +79,7 @@ def _named(session: Session, names: list[str], params: dict[str, str]) -> dict[s
     """
     items: list[Any] = []
     for name in dict.fromkeys(names):
-        answer = session.service.get(NODES, {**params, "name": name, "limit": str(_PAGE)}).json()
+        answer = session.service.get(NODES, {**params, "name": name, "limit": str(PAGE)}).json()
         mine = [node for node in answer["items"] if node["name"] == name]
         if not mine:
             raise RefusedError(f"there is no node {neutral(name)!r} that you may see (opsjobs nodes lists them)")

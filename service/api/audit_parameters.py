@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from service.api.list_parameters import (
     DESCENDING,
@@ -18,10 +18,10 @@ from service.api.list_parameters import (
     earlier,
     end,
     moment,
-    unstorable,
+    not_after_until,
+    validated,
 )
-from service.api.problems import refused
-from service.api.queries import Parsed, Query, choice, faults, whole_number
+from service.api.queries import Parsed, Query, choice, whole_number
 from service.domain.audit_line import Action, AuditQuery, Outcome
 from service.domain.job import JobType
 
@@ -45,13 +45,7 @@ class AuditParameters(Query):
     action: Annotated[Action | None, choice(Action)] = None
     outcome: Annotated[Outcome | None, choice(Outcome)] = None
 
-    @field_validator("since")
-    @classmethod
-    def _is_not_after_until(cls, since: datetime, info: ValidationInfo) -> datetime:
-        now: Any = info.context
-        if "until" in info.data and since > end(info.data["until"], now):
-            raise ValueError("is after until")
-        return since
+    _is_not_after_until = field_validator("since")(not_after_until)
 
 
 def audit_query(params: Mapping[str, str], here: str, now: datetime) -> AuditQuery:
@@ -60,13 +54,7 @@ def audit_query(params: Mapping[str, str], here: str, now: datetime) -> AuditQue
     Raises:
         Problem: 400 with every fault of the query at once.
     """
-    given = {name: value for name, value in params.items() if value}
-    try:
-        asked = AuditParameters.model_validate(given, context=now)
-    except ValidationError as error:
-        raise refused([*faults(error), *unstorable(given)]) from error
-    if found := unstorable(given):
-        raise refused(found)
+    asked = validated(AuditParameters, params, now)
     return AuditQuery(
         here=here,
         since=asked.since or earlier(end(asked.until, now)),

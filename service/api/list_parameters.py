@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
@@ -13,6 +13,8 @@ from service.api.queries import BOOLEAN, Parsed, Query, choice, faults, or_empty
 from service.domain.job import JobType, Phase
 from service.domain.list_query import ListQuery, SortField, Visible
 from service.domain.request_faults import Fault, shown
+
+AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 #: The document: since defaults to until-720h.
 WINDOW = timedelta(hours=720)
@@ -59,6 +61,15 @@ DESCENDING = Parsed(_descending, or_empty({"type": "string", "enum": ["asc", "de
 Text = Annotated[str | None, Parsed(str, or_empty({"type": "string", "pattern": r"^[^\u0000]*$"}))]
 
 
+def not_after_until(since: datetime, info: ValidationInfo) -> datetime:
+    """A validator of `since`; the context of a validation is the time now."""
+    now: Any = info.context
+    # It is not there where it is faulty itself.
+    if "until" in info.data and since > end(info.data["until"], now):
+        raise ValueError("is after until")
+    return since
+
+
 class ListParameters(Query):
     """The context of a validation is the time now."""
 
@@ -78,14 +89,7 @@ class ListParameters(Query):
     type: Annotated[JobType | None, choice(JobType)] = None
     include_deleted: Annotated[bool, Parsed(truth, BOOLEAN)] = False
 
-    @field_validator("since")
-    @classmethod
-    def _is_not_after_until(cls, since: datetime, info: ValidationInfo) -> datetime:
-        now: Any = info.context
-        # It is not there where it is faulty itself.
-        if "until" in info.data and since > end(info.data["until"], now):
-            raise ValueError("is after until")
-        return since
+    _is_not_after_until = field_validator("since")(not_after_until)
 
 
 def end(until: datetime, now: datetime) -> datetime:
@@ -99,13 +103,7 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
     Raises:
         Problem: 400 with every fault of the query at once.
     """
-    given = {name: value for name, value in params.items() if value}
-    try:
-        asked = ListParameters.model_validate(given, context=now)
-    except ValidationError as error:
-        raise refused([*faults(error), *unstorable(given)]) from error
-    if found := unstorable(given):
-        raise refused(found)
+    asked = validated(ListParameters, params, now)
     return ListQuery(
         since=asked.since or earlier(end(asked.until, now)),
         visible=visible,
@@ -114,7 +112,23 @@ def list_query(params: Mapping[str, str], visible: Visible, now: datetime) -> Li
     )
 
 
-def unstorable(given: Mapping[str, str]) -> list[Fault]:
+def validated(model: type[AnyQuery], params: Mapping[str, str], now: datetime | None = None) -> AnyQuery:
+    """What was asked for; unknown names are ignored, an empty value is an absent one. `now`: the model's context.
+
+    Raises:
+        Problem: 400 with every fault of the query at once.
+    """
+    given = {name: value for name, value in params.items() if value}
+    try:
+        asked = model.model_validate(given, context=now)
+    except ValidationError as error:
+        raise refused([*faults(error), *_unstorable(given)]) from error
+    if found := _unstorable(given):
+        raise refused(found)
+    return asked
+
+
+def _unstorable(given: Mapping[str, str]) -> list[Fault]:
     """Values that no name of anything can be."""
     return [Fault(name, "holds a NUL character") for name, value in given.items() if "\0" in value]
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET, Text, unstorable
+from service.api.list_parameters import MAX_LIMIT, MAX_OFFSET, Text, validated
 from service.api.problems import refused
-from service.api.queries import Parsed, Query, faults, or_empty, whole_number
+from service.api.queries import Parsed, Query, or_empty, whole_number
 from service.domain import label_selector
 from service.domain.label_selector import LabelSelector
 from service.domain.node_list import NodeQuery
@@ -39,15 +39,9 @@ def node_query(params: Mapping[str, str], labels: Collection[str]) -> NodeQuery:
     Raises:
         Problem: 400 with every fault of the query at once.
     """
-    given = {name: value for name, value in params.items() if value}
-    try:
-        asked = NodeParameters.model_validate(given)
-    except ValidationError as error:
-        raise refused([*faults(error), *unstorable(given)]) from error
+    asked = validated(NodeParameters, params)
     known = ", ".join(sorted(labels)) or "none"
     strange = [one.key for one in asked.selector.requirements if one.key not in labels] if asked.selector else []
-    if found := unstorable(given):
-        raise refused(found)
     if strange:
         raise refused(Fault("selector", f"{shown(key)} is no label that is shown here: {known}") for key in strange)
     return NodeQuery(

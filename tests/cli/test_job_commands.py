@@ -37,7 +37,7 @@ def test_a_list_says_what_it_left_out(opsjobs: Opsjobs, service: Served) -> None
 
 
 def test_a_long_list_is_asked_for_in_pages(opsjobs: Opsjobs, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsjobs_cli.job_commands._PAGE", 2)
+    monkeypatch.setattr("opsjobs_cli.paging.PAGE", 2)
     for number in range(5):
         service.add(job_id=f"many-aaaaa{number}", workspace_id="w-many", created=NOW - timedelta(minutes=number))
     content = json.loads(opsjobs("list", "-w", "w-many", "--limit", "4", "-o", "json").out)
